@@ -1,0 +1,269 @@
+"""Settings: read once from the environment, checked whole, frozen.
+
+`SETTINGS` is the one list of them; the reference in the documentation is made from it by `describe_settings`.
+"""
+
+import difflib
+import ipaddress
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+
+PREFIX = "TALLYGATE_"
+MEBIBYTE = 1024 * 1024
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class SettingsError(Exception):
+    """A setting is wrong. The message names it and says what would be right; it never shows a secret."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that an operator can choose at start-up."""
+
+    data: Path
+    host: str
+    port: int
+    database_url: str | None
+    root_password: str | None
+    workers: int
+    log_level: str
+    drain_seconds: float
+    body_max_bytes: int
+    connect_timeout_seconds: float
+    first_byte_timeout_seconds: float
+    idle_timeout_seconds: float
+    hold_timeout_seconds: float
+    journal_max_bytes: int
+    secret_key_file: Path
+    trusted_proxies: tuple[Network, ...]
+    shared_buffers_mebibytes: int
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Give the settings that `environ` asks for; raise SettingsError for the first that is wrong.
+
+        An empty variable counts as not set.
+        """
+        _refuse_unknown(environ)
+        values = {setting.field: _read(setting, environ) for setting in SETTINGS}
+        values["secret_key_file"] = values["secret_key_file"] or values["data"] / "secret.key"
+        return cls(**values)
+
+    def __repr__(self) -> str:
+        """Show every value but the secrets."""
+        shown = (f"{s.field}={_shown(s, getattr(self, s.field))}" for s in SETTINGS)
+        return f"Settings({', '.join(shown)})"
+
+
+class Setting(NamedTuple):
+    """One setting: its field and variable, what it is without one, and how its text is read."""
+
+    field: str
+    default: str | None
+    meaning: str
+    parse: Callable[[str], Any]
+    """Gives the value, or raises ValueError that says what would be right."""
+    secret: bool = False
+    default_shown: str | None = None
+
+    @property
+    def variable(self) -> str:
+        """The name in the environment."""
+        return PREFIX + self.field.upper()
+
+
+class SettingDescription(msgspec.Struct, frozen=True):
+    """A row of the reference."""
+
+    variable: str
+    default: str
+    meaning: str
+
+
+def describe_settings() -> list[SettingDescription]:
+    """Give every setting's name, default and meaning, in the order of the reference."""
+    return [
+        SettingDescription(s.variable, s.default_shown or s.default or "(not set)", s.meaning)
+        for s in SETTINGS
+    ]
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        # Only plain digits: int() would also take "1_000", " 7 " and digits of other scripts.
+        if text.isascii() and text.isdigit() and lowest <= int(text) <= highest:
+            return int(text)
+        raise ValueError(f"a whole number from {lowest} to {highest}")
+
+    return parse
+
+
+def _seconds(lowest: float, highest: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if lowest <= value <= highest:
+            return value
+        raise ValueError(f"a number of seconds from {lowest:g} to {highest:g}")
+
+    return parse
+
+
+def _log_level(text: str) -> str:
+    if text.lower() in {"debug", "info", "warning", "error"}:
+        return text.lower()
+    raise ValueError("one of debug, info, warning, error")
+
+
+def _database_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        right = parts.scheme in {"postgresql", "postgres"} and bool(parts.path.strip("/") or parts.query)
+        _ = parts.port
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError("a URL such as postgresql://user:password@host:5432/database")
+    return text
+
+
+PASSWORD_LENGTH_MIN = 8
+
+
+def _password(text: str) -> str:
+    if len(text) < PASSWORD_LENGTH_MIN:
+        raise ValueError(f"a password of at least {PASSWORD_LENGTH_MIN} characters")
+    return text
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("addresses or networks, comma-separated, such as 10.0.0.0/8,192.0.2.7") from None
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("data", "data", "Directory of the embedded PostgreSQL, the journal and the secret key.", _path),
+    Setting("host", "127.0.0.1", "Address to listen on.", _text),
+    Setting("port", "3000", "Port to listen on; 0 takes any free one.", _whole_number(0, 65535)),
+    Setting(
+        "database_url",
+        None,
+        "A PostgreSQL 15 or newer to use instead of the embedded one.",
+        _database_url,
+        secret=True,
+    ),
+    Setting(
+        "root_password",
+        None,
+        "First password of the user root, used at the first start only; must be changed at the first login.",
+        _password,
+        secret=True,
+        default_shown="(generated, printed once)",
+    ),
+    Setting("workers", "1", "Processes that serve; they share the port.", _whole_number(1, 256)),
+    Setting("log_level", "info", "What is logged: debug, info, warning or error.", _log_level),
+    Setting(
+        "drain_seconds",
+        "30",
+        "How long open requests may take to finish once the server was told to stop.",
+        _seconds(0, 3600),
+    ),
+    Setting(
+        "body_max_bytes",
+        str(20 * MEBIBYTE),
+        "Largest request body; a larger one is answered with status 413.",
+        _whole_number(1024, 2048 * MEBIBYTE),
+    ),
+    Setting(
+        "connect_timeout_seconds",
+        "10",
+        "How long connecting to a vendor may take before the next channel is tried.",
+        _seconds(0.01, 3600),
+    ),
+    Setting(
+        "first_byte_timeout_seconds",
+        "60",
+        "How long a vendor may take to begin its answer before the next channel is tried.",
+        _seconds(0.01, 3600),
+    ),
+    Setting(
+        "idle_timeout_seconds",
+        "60",
+        "Longest silence of a vendor in the middle of an answer.",
+        _seconds(0.01, 3600),
+    ),
+    Setting(
+        "hold_timeout_seconds",
+        "900",
+        "Age at which an open hold is given up and its credit released.",
+        _seconds(1, 86400),
+    ),
+    Setting(
+        "journal_max_bytes",
+        str(64 * MEBIBYTE),
+        "Largest journal of finished requests that wait for the database; past it none is admitted.",
+        _whole_number(64 * 1024, 1024 * 1024 * MEBIBYTE),
+    ),
+    Setting(
+        "secret_key_file",
+        None,
+        "File with the key under which vendor credentials are encrypted; made at the first start.",
+        _path,
+        default_shown="secret.key in the data directory",
+    ),
+    Setting(
+        "trusted_proxies",
+        "",
+        "Proxies whose forwarded client address is believed: addresses or networks, comma-separated.",
+        _networks,
+        default_shown="(none)",
+    ),
+    Setting(
+        "shared_buffers_mebibytes",
+        "256",
+        "Memory that the embedded PostgreSQL keeps for its cache.",
+        _whole_number(16, 65536),
+    ),
+)
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = [setting.variable for setting in SETTINGS]
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "see the reference of settings"
+            raise SettingsError(f"{name} is not a setting: {hint}")
+
+
+def _read(setting: Setting, environ: Mapping[str, str]) -> Any:
+    text = environ.get(setting.variable) or setting.default
+    if text is None:
+        return None
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        got = "its value (not shown)" if setting.secret else repr(text)
+        raise SettingsError(f"{setting.variable}: {got} is wrong, it must be {error}") from None
+
+
+def _shown(setting: Setting, value: object) -> str:
+    return "(hidden)" if setting.secret and value is not None else repr(value)
