@@ -1,0 +1,1 @@
+"""The ledger core: accounts with limits, holds, and the commands that change them."""
