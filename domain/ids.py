@@ -4,7 +4,7 @@ Every id but a tenant's and a lane's is a UUIDv7 in its text form. The first 48 
 day that an event is stored under can be read from its id alone: a retry after midnight lands on the same key.
 """
 
-import datetime
+import datetime as dt
 import hashlib
 from typing import NewType
 
@@ -31,10 +31,10 @@ def first_lane(tenant_id: TenantId) -> Lane:
     return Lane(int(tenant_id))
 
 
-def day_of(uuid7: str) -> datetime.date:
+def day_of(uuid7: str) -> dt.date:
     """Give the UTC day that a UUIDv7 was made on."""
     milliseconds = int(uuid7[:8] + uuid7[9:13], 16)
-    return datetime.date(1970, 1, 1) + datetime.timedelta(days=milliseconds // 86_400_000)
+    return dt.date(1970, 1, 1) + dt.timedelta(days=milliseconds // 86_400_000)
 
 
 def derive_id(uuid7: str, kind: str) -> EventId:

@@ -1,29 +1,30 @@
 """The call of `ledger.apply`: commands in, answers out, one round trip and one commit."""
 
-import datetime
+import datetime as dt
 from collections.abc import Sequence
-from typing import Any, Final
-
-import asyncpg
+from typing import TYPE_CHECKING, Any, Final
 
 from domain.ids import day_of
 from domain.ledger.commands import Answer, Code, Command
 
+if TYPE_CHECKING:
+    import asyncpg
+
 APPLY: Final = (
-    "SELECT code, leg, position, recorded_at, balance FROM ledger.apply("
+    "SELECT code, leg, position, recorded_at, balance FROM ledger.apply("  # noqa: S608  # parameters only
     + ", ".join(f"${number}" for number in range(1, 34))
     + ")"
 )
 
-_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_INFINITY: Final = datetime.datetime.max.replace(tzinfo=datetime.UTC)
-_MICROSECOND: Final = datetime.timedelta(microseconds=1)
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_INFINITY: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
 _CODES: Final = tuple(Code)
 
 
-def _time(text: str) -> datetime.datetime:
+def _time(text: str) -> dt.datetime:
     # asyncpg sends the largest datetime as PostgreSQL's infinity.
-    return _INFINITY if text == "infinity" else datetime.datetime.fromisoformat(text)
+    return _INFINITY if text == "infinity" else dt.datetime.fromisoformat(text)
 
 
 def arguments(commands: Sequence[Command]) -> list[list[Any]]:
@@ -51,9 +52,7 @@ def arguments(commands: Sequence[Command]) -> list[list[Any]]:
     return columns
 
 
-async def apply(
-    connection: "asyncpg.Connection[asyncpg.Record]", commands: Sequence[Command]
-) -> list[Answer]:
+async def apply(connection: "asyncpg.Connection[asyncpg.Record]", commands: Sequence[Command]) -> list[Answer]:
     """Apply the commands in one transaction, and answer each, in the order given.
 
     Commands of one lane are applied in the order given. Must not be cancelled: see `adapters.postgres.flusher`.

@@ -157,7 +157,14 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     def digest(self) -> int:
         """Give 64 bits that tell this body from another under the same id, as a signed integer."""
-        amounts = (self.kind, self.pool_id, self.money_nanos, self.requests, self.tokens, self.allowance_nanos)
+        amounts = (
+            self.kind,
+            self.pool_id,
+            self.money_nanos,
+            self.requests,
+            self.tokens,
+            self.allowance_nanos,
+        )
         body = hashlib.blake2b(self.data, digest_size=8)
         body.update(_encode((self.type, amounts, self.legs)))
         return int.from_bytes(body.digest(), "big", signed=True)

@@ -105,9 +105,7 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def output_total(self) -> int:
         """All tokens written, reasoning included: what vendors call completion or output tokens."""
-        return (
-            self.output_tokens + self.reasoning_tokens + self.audio_output_tokens + self.image_output_tokens
-        )
+        return self.output_tokens + self.reasoning_tokens + self.audio_output_tokens + self.image_output_tokens
 
     @property
     def total(self) -> int:
@@ -147,9 +145,7 @@ def partition_openai(
     (cached, cache_write, audio_in, image_in), text_in, input_ok = _take(
         prompt, (cached, cache_write, audio_in, image_in)
     )
-    (reasoning, audio_out, image_out), text_out, output_ok = _take(
-        completion, (reasoning, audio_out, image_out)
-    )
+    (reasoning, audio_out, image_out), text_out, output_ok = _take(completion, (reasoning, audio_out, image_out))
     usage = TokenUsage(
         input_tokens=text_in,
         cached_input_tokens=cached,

@@ -128,7 +128,7 @@ def worst_case(
     Every token counts at the dearest class of its direction, in the dearest tier that a prompt of up to this
     length can reach, so no split of the tokens costs more. `other` says what else the call consumes
     (calls, images, milliseconds, characters; its tokens are not read); by default, one call. `impossible`
-    names classes that the request rules out, such as audio output of a request for text: so much less is held.
+    names classes that the request rules out, such as audio output of a request for text: less is held.
     """
     rates = price.rates
     rest = _without_tokens(other if other is not None else _ONE_CALL, rates)
@@ -236,9 +236,7 @@ def _reachable(rates: Rates, prompt_tokens_upper: int) -> list[tuple[TierRates, 
 def _prompt_scaled(tokens: int, tier: TierRates, impossible: Collection[TokenClass]) -> int:
     if not impossible:
         return tokens * tier.dearest_input
-    return tokens * max(
-        (tier.by_meter.get(name, 0) for name in INPUT_CLASSES if name not in impossible), default=0
-    )
+    return tokens * max((tier.by_meter.get(name, 0) for name in INPUT_CLASSES if name not in impossible), default=0)
 
 
 def _dearest_output(tier: TierRates, impossible: Collection[TokenClass]) -> int:

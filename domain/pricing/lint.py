@@ -79,7 +79,7 @@ def lint(card: RateCard, previous: RateCard | None = None) -> list[Finding]:
 
 
 def refuse_errors(findings: list[Finding], *, forced: bool = False) -> None:
-    """Raise RateCardRefusedError if there are errors among the findings, unless a person has said to go on."""
+    """Raise RateCardRefusedError if any finding is an error, unless a person has said to go on."""
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors and not forced:
         raise RateCardRefusedError(errors)

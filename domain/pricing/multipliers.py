@@ -80,6 +80,4 @@ def check_multiplier(multiplier: Decimal) -> None:
         raise InvalidMultiplierError(f"a multiplier is a number from 0 to {MULTIPLIER_MAX}, not {multiplier}")
     exponent = multiplier.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -DECIMALS_MAX:
-        raise InvalidMultiplierError(
-            f"a multiplier has at most {DECIMALS_MAX} decimal places, unlike {multiplier}"
-        )
+        raise InvalidMultiplierError(f"a multiplier has at most {DECIMALS_MAX} decimal places, unlike {multiplier}")

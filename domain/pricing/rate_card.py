@@ -154,8 +154,7 @@ class ModelPrice(TokenPrices, frozen=True, kw_only=True, omit_defaults=True, dic
         """Give every price that is stated, with a name for it that a person understands."""
         stated = [(name, getattr(self, name)) for name in PRICE_FIELD.values()]
         stated += [
-            (name, getattr(self, name))
-            for name in ("per_call", "per_image", "per_second", "per_hour", "per_character")
+            (name, getattr(self, name)) for name in ("per_call", "per_image", "per_second", "per_hour", "per_character")
         ]
         stated += [(f"per_image_by {variant}", price) for variant, price in self.per_image_by.items()]
         for tier in self.tiers:
@@ -213,9 +212,7 @@ class RateCards(msgspec.Struct, frozen=True):
         InvalidRateCardError if it would change the currency of the series.
         """
         if any((known.card_id, known.version) == (card.card_id, card.version) for known in self.cards):
-            raise CardPublishedError(
-                f"version {card.version} of rate card {card.card_id} is published already"
-            )
+            raise CardPublishedError(f"version {card.version} of rate card {card.card_id} is published already")
         if self.cards and self.cards[0].currency != card.currency:
             raise InvalidRateCardError(f"this series is in {self.cards[0].currency}, not in {card.currency}")
         return RateCards((*self.cards, card))

@@ -1,0 +1,1 @@
+"""What people administer: each thing's state, and the events that changed it."""

@@ -1,0 +1,212 @@
+"""The things that people administer. Each is an immutable value; a change is an event with before and after.
+
+No secret is in any of these: a token is known by its hash, a vendor's key by its last characters, a password
+not at all.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+
+from domain.ids import EntityId, TenantId
+from domain.pricing.rate_card import RateCard
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Label = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+"""A group's name: lower case, no blanks; `all` is the wildcard of the multiplier matrix and no group's name."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+Nanos = Annotated[int, msgspec.Meta(ge=0, le=10**18)]
+Period = Literal["total", "day", "week", "month"]
+Disconnect = Literal["drain", "abort"]
+PlatformRole = Literal["root", "admin", "auditor", "support"]
+TenantRole = Literal["owner", "admin", "member", "billing", "viewer"]
+
+
+class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Rates, counted over calendar minutes on every node together; None is no limit."""
+
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    concurrency: Count | None = None
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """The most that may be spent in a window of the tenant's time zone."""
+
+    unit: Literal["money", "tokens"]
+    """Money counts nano-units, tokens count all classes."""
+    period: Period
+    amount: Count
+
+
+class Tenant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A billed customer."""
+
+    tenant_id: TenantId
+    name: Name
+    user_group: Label = "default"
+    time_zone: str = "UTC"
+    suspended: bool = False
+    disconnect: Disconnect = "drain"
+    """When the client has gone: read the vendor to its end, or cancel it and bill what was delivered."""
+    lower_output_limit: bool = True
+    """Lower a call's output limit to what the wallet covers, rather than refuse the call."""
+    credit_limit_nanos: Nanos = 0
+    """How far the wallet may go below zero: 0 is prepaid."""
+    limits: Limits = Limits()
+    budgets: tuple[Budget, ...] = ()
+
+
+class Membership(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A user's place in a tenant."""
+
+    tenant_id: TenantId
+    role: TenantRole
+    budgets: tuple[Budget, ...] = ()
+    """What this member may spend of the tenant's money, over all tokens."""
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A person who logs in."""
+
+    user_id: EntityId
+    login: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._@+-]{0,126}$")]
+    name: Name
+    platform_role: PlatformRole | None = None
+    memberships: tuple[Membership, ...] = ()
+    disabled: bool = False
+    must_change_password: bool = False
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An API key of a tenant's user."""
+
+    token_id: EntityId
+    tenant_id: TenantId
+    user_id: EntityId
+    name: Name
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    hint: str
+    """The first and last characters, for people to tell tokens apart."""
+    revoked: bool = False
+    expires_at: str | None = None
+    models: tuple[str, ...] | None = None
+    """Models it may ask for; None is all."""
+    networks: tuple[str, ...] = ()
+    """CIDR blocks that it may be used from; none is everywhere."""
+    limits: Limits = Limits()
+    budgets: tuple[Budget, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class Channel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One vendor credential."""
+
+    channel_id: EntityId
+    name: Name
+    type: Literal["openai", "demo"]
+    base_url: str = ""
+    key_hint: str = ""
+    """The last characters of the key; the key itself is encrypted in a table of its own."""
+    key_version: int = 0
+    """Grows with each new key, so that every process knows when to read it again."""
+    models: tuple[str, ...] = ()
+    model_map: dict[str, str] = {}
+    """From the name that clients ask for to the vendor's own name."""
+    channel_groups: tuple[Label, ...] = ("default",)
+    weight: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 100
+    priority: int = 0
+    """Channels of the highest priority are tried first."""
+    enabled: bool = True
+    cost_card_id: EntityId | None = None
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A label on tenants or on channels, with what it brings."""
+
+    group_id: EntityId
+    side: Literal["user", "channel"]
+    label: Label
+    name: Name
+    allowance_nanos: Nanos = 0
+    """User groups: free use per period at list price, where the multiplier is 0."""
+    allowance_period: Period = "month"
+
+
+class Multiplier(msgspec.Struct, frozen=True, kw_only=True):
+    """One cell of the multiplier matrix."""
+
+    multiplier_id: EntityId
+    user_group: str
+    """A user group's label, or `all`."""
+    channel_group: str
+    """A channel group's label, or `all`."""
+    value: Decimal
+
+
+class PriceBook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A rate card and where it stands: a draft may change, a published card never does."""
+
+    card_id: EntityId
+    published: bool = False
+    use: Literal["sale", "cost"] = "sale"
+    """Sale cards price what tenants pay, cost cards what a channel's vendor charges the operator."""
+    card: RateCard
+
+
+class Mapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Another name for a model, for everybody or for one tenant."""
+
+    mapping_id: EntityId
+    model: Name
+    target: Name
+    tenant_id: TenantId | None = None
+    billed: Literal["asked", "routed"] = "routed"
+    """Whose price is charged."""
+    enabled: bool = True
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One value that the operator chose."""
+
+    setting_id: EntityId
+    name: Name
+    value: str | int | bool | None
+
+
+class CodeBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Redemption codes made together; the codes themselves were shown once and are known by their hashes."""
+
+    batch_id: EntityId
+    name: Name
+    amount_nanos: Nanos
+    kind: Literal["paid", "promotional", "allowance"] = "promotional"
+    priority: int = 50
+    uses_per_code: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
+    uses_per_tenant: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
+    expires_at: str | None = None
+    """When the codes stop working."""
+    grant_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] | None = None
+    """How long the credit lasts once redeemed; None is for ever."""
+    hashes: tuple[str, ...] = ()
+    """SHA-256 of each code."""
+    revoked: bool = False
+
+
+Entity = Tenant | User | Token | Channel | Group | Multiplier | PriceBook | Mapping | Setting | CodeBatch
+
+KINDS: dict[str, type[Entity]] = {
+    "tenant": Tenant,
+    "user": User,
+    "token": Token,
+    "channel": Channel,
+    "group": Group,
+    "multiplier": Multiplier,
+    "rate_card": PriceBook,
+    "mapping": Mapping,
+    "setting": Setting,
+    "code_batch": CodeBatch,
+}
+"""What each kind of thing is called in event types, paths and the audit trail."""

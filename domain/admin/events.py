@@ -1,0 +1,70 @@
+"""What happens to the things that people administer, as stored: who did it is the event's actor."""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from domain.admin.entities import Entity
+from domain.ids import EntityId, TenantId
+
+E = TypeVar("E", bound=Entity)
+
+
+class Created(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """A thing came to be."""
+
+    after: E
+    reason: str = ""
+
+
+class Changed(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """A thing changed."""
+
+    before: E
+    after: E
+    reason: str = ""
+
+
+class Archived(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """A thing is out of use for good; its history stays."""
+
+    before: E
+    reason: str = ""
+
+
+class PasswordChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A user has a new password; it is in no event, not even hashed."""
+
+    user_id: EntityId
+    reason: str = ""
+
+
+class ChannelKeyChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel has a new vendor key; the key itself is in no event."""
+
+    channel_id: EntityId
+    hint: str
+    version: int
+    reason: str = ""
+
+
+class AccountClosed(msgspec.Struct, frozen=True, kw_only=True):
+    """A member's account in a tenant's lane refuses holds from here on, on every node."""
+
+    tenant_id: TenantId
+    user_id: EntityId
+    reason: str = ""
+
+
+class AccountReopened(msgspec.Struct, frozen=True, kw_only=True):
+    """The member may spend again."""
+
+    tenant_id: TenantId
+    user_id: EntityId
+    reason: str = ""
+
+
+class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
+    """A person opened a session."""
+
+    user_id: EntityId

@@ -1,0 +1,1 @@
+"""Money that a tenant can spend: given, redeemed, corrected, lapsed."""

@@ -1,0 +1,1 @@
+"""A request's money: set aside before the vendor is called, ended exactly once."""
