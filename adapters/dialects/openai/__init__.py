@@ -1,0 +1,20 @@
+"""OpenAI's dialect of chat, completions and embeddings: pure functions from bytes to values and back."""
+
+from adapters.dialects.openai.answers import decode_chunk, decode_response, rewrite_chunk, rewrite_response
+from adapters.dialects.openai.errors import decode_error
+from adapters.dialects.openai.requests import OPENAI, Quirks, encode_request, endpoint, request_headers
+from adapters.dialects.openai.usage import decode_usage
+
+__all__ = [
+    "OPENAI",
+    "Quirks",
+    "decode_chunk",
+    "decode_error",
+    "decode_response",
+    "decode_usage",
+    "encode_request",
+    "endpoint",
+    "request_headers",
+    "rewrite_chunk",
+    "rewrite_response",
+]

@@ -1,0 +1,123 @@
+"""What a vendor of OpenAI's dialect reports as used, with the oddities of its many speakers."""
+
+from typing import Any, Final
+
+from domain.metering.usage import partition_openai
+from domain.relay.delta import UsageReport
+
+TOKENS_MAX: Final = 10**9
+"""The most tokens of a class that one call can be believed to have used: a hundred times the longest
+context."""
+
+_DIGITS_MAX: Final = 19
+
+
+class _Reader:
+    """Reads counts, and remembers what was odd about them."""
+
+    __slots__ = ("flags",)
+
+    def __init__(self) -> None:
+        self.flags: list[str] = []
+
+    def count(self, value: object, name: str) -> int | None:
+        """Give a count from 0 to TOKENS_MAX, or None for what is absent, no number, negative or absurd."""
+        if value is None:
+            return None
+        if type(value) is not int:
+            self.flags.append(f"{name}_not_integer")
+            value = _whole_number(value)
+            if value is None:
+                return None
+        if value < 0:
+            self.flags.append(f"{name}_negative")
+            return None
+        if value > TOKENS_MAX:
+            self.flags.append(f"{name}_absurd")
+            return None
+        return value
+
+    def first(self, places: tuple[tuple[dict[str, Any], str], ...], name: str) -> int:
+        """Give the first count other than zero, for vendors fill in one of several names."""
+        for members, member in places:
+            found = self.count(members.get(member), name)
+            if found:
+                return found
+        return 0
+
+
+def decode_usage(usage: object, *, input_only: bool = False) -> UsageReport | None:
+    """Read a decoded `usage` member; None if there is no report. Nothing is raised, whatever the vendor sent.
+
+    Totals that cannot be believed give a report without usage, so that the gateway's own count holds;
+    details are fitted into the totals. `input_only` is for embeddings, where some vendors give only a
+    total.
+    """
+    if not isinstance(usage, dict) or not usage:
+        return None
+    read = _Reader()
+    prompt = read.count(usage.get("prompt_tokens", usage.get("input_tokens")), "prompt")
+    completion = read.count(usage.get("completion_tokens", usage.get("output_tokens")), "completion")
+    total = read.count(usage.get("total_tokens"), "total")
+    if prompt is None and completion is None and total is None and not read.flags:
+        return None
+    if input_only and not read.flags:
+        prompt, completion = total if prompt is None else prompt, completion or 0
+    if prompt is not None and completion is None and total is not None and total >= prompt:
+        completion = total - prompt
+    if prompt is None or completion is None:
+        return UsageReport(None, total, (*read.flags, "usage_incomplete"))
+    return _partition(usage, prompt, completion, total, read)
+
+
+def _partition(
+    usage: dict[str, Any], prompt: int, completion: int, total: int | None, read: _Reader
+) -> UsageReport:
+    into = _details(usage, "prompt_tokens_details", "input_tokens_details")
+    out = _details(usage, "completion_tokens_details", "output_tokens_details")
+    cached = read.first(
+        ((into, "cached_tokens"), (usage, "prompt_cache_hit_tokens"), (usage, "cached_tokens")), "cached"
+    )
+    reasoning = read.first(((out, "reasoning_tokens"), (usage, "reasoning_tokens")), "reasoning")
+    # xAI counts reasoning beside the completion and says so only by its total: 12 + 1 + 290 = 303.
+    if reasoning and total == prompt + completion + reasoning:
+        completion += reasoning
+        read.flags.append("reasoning_outside_completion")
+    # More cached than read: the vendor counts the cached part beside the prompt, unless its total denies
+    # that.
+    if cached > prompt and total in (None, prompt + cached + completion):
+        prompt += cached
+        read.flags.append("cached_outside_prompt")
+    parts = partition_openai(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cached=cached,
+        cache_write=read.first(((into, "cache_write_tokens"),), "cache_write"),
+        audio_in=read.first(((into, "audio_tokens"),), "audio_input"),
+        image_in=read.first(((into, "image_tokens"),), "image_input"),
+        reasoning=reasoning,
+        audio_out=read.first(((out, "audio_tokens"),), "audio_output"),
+        image_out=read.first(((out, "image_tokens"),), "image_output"),
+    )
+    if parts.clamped:
+        read.flags.append("details_exceed_total")
+    if total is not None and total != parts.usage.total:
+        read.flags.append("total_mismatch")
+    return UsageReport(parts.usage, total, tuple(read.flags))
+
+
+def _details(usage: dict[str, Any], *names: str) -> dict[str, Any]:
+    for name in names:
+        found = usage.get(name)
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _whole_number(value: object) -> int | None:
+    """Read a count that was sent as a float or a string; None if it is not a whole number."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _DIGITS_MAX:
+        return int(value)
+    return None

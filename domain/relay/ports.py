@@ -1,0 +1,56 @@
+"""What the relay asks of whoever carries a request to a vendor: sockets, or the demo inside the process."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+
+import msgspec
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """How long a vendor may take; there is no limit on the whole, for a long answer is not a fault."""
+
+    connect_seconds: float = 10.0
+    """Name look-up, TCP and TLS."""
+    first_byte_seconds: float = 300.0
+    """From the request's last byte to the first byte of the body, the status line included."""
+    idle_seconds: float = 120.0
+    """Between two reads of the body."""
+
+
+class VendorRequest(msgspec.Struct, frozen=True):
+    """One POST to a vendor, complete: nothing of the client's own headers is in it."""
+
+    url: str
+    headers: Mapping[str, str]
+    """All headers that go out, apart from Host and Content-Length. Share one mapping per channel: adapters
+    cache it."""
+    body: bytes
+    timeouts: Timeouts = Timeouts()
+
+
+class VendorReply(Protocol):
+    """A vendor's answer, its status known and its body still on the way. Whoever gets it closes it."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status, whatever it is: reading its meaning is the dialect's part."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The vendor's headers, found by name in any case."""
+
+    async def read(self, bytes_max: int) -> bytes:
+        """Give the whole body; VendorError if it stalls, breaks off or is longer than `bytes_max`."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Give the body as it arrives, split anywhere; VendorError if it stalls or breaks off."""
+
+    async def close(self) -> None:
+        """Let go: a body not read to its end is aborted, so that the vendor stops. Safe to call twice."""
+
+
+class Vendor(Protocol):
+    """One way to reach vendors."""
+
+    async def send(self, request: VendorRequest) -> VendorReply:
+        """Send a request and wait for the status; VendorError if there is none."""
