@@ -22,6 +22,15 @@ class InvalidMultiplierError(PricingError):
     code: ClassVar[str] = "invalid_multiplier"
 
 
+def check_multiplier(multiplier: Decimal) -> None:
+    """Raise InvalidMultiplierError unless it is from 0 to a million, with at most 9 decimal places."""
+    if not multiplier.is_finite() or multiplier < 0 or multiplier > MULTIPLIER_MAX:
+        raise InvalidMultiplierError(f"a multiplier is a number from 0 to {MULTIPLIER_MAX}, not {multiplier}")
+    exponent = multiplier.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -DECIMALS_MAX:
+        raise InvalidMultiplierError(f"a multiplier has at most {DECIMALS_MAX} decimal places, unlike {multiplier}")
+
+
 class MultiplierEntry(msgspec.Struct, frozen=True):
     """One cell of the matrix."""
 
@@ -72,12 +81,3 @@ class MultiplierMatrix(msgspec.Struct, frozen=True, dict=True):
             if found:
                 return min(found, key=lambda entry: (entry.multiplier, entry.channel_group))
         return NEUTRAL
-
-
-def check_multiplier(multiplier: Decimal) -> None:
-    """Raise InvalidMultiplierError unless it is from 0 to a million, with at most 9 decimal places."""
-    if not multiplier.is_finite() or multiplier < 0 or multiplier > MULTIPLIER_MAX:
-        raise InvalidMultiplierError(f"a multiplier is a number from 0 to {MULTIPLIER_MAX}, not {multiplier}")
-    exponent = multiplier.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -DECIMALS_MAX:
-        raise InvalidMultiplierError(f"a multiplier has at most {DECIMALS_MAX} decimal places, unlike {multiplier}")
