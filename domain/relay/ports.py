@@ -12,7 +12,7 @@ class Timeouts(msgspec.Struct, frozen=True):
     connect_seconds: float = 10.0
     """Name look-up, TCP and TLS."""
     first_byte_seconds: float = 300.0
-    """From the request's last byte to the first byte of the body, the status line included."""
+    """From the start, connecting included, to the first byte of the body."""
     idle_seconds: float = 120.0
     """Between two reads of the body."""
 
@@ -22,8 +22,7 @@ class VendorRequest(msgspec.Struct, frozen=True):
 
     url: str
     headers: Mapping[str, str]
-    """All headers that go out, apart from Host and Content-Length. Share one mapping per channel: adapters
-    cache it."""
+    """All headers that go out, apart from Host and Content-Length."""
     body: bytes
     timeouts: Timeouts = Timeouts()
 
