@@ -1,0 +1,258 @@
+"""Group commit: what queued up while the last call was under way goes into the next one.
+
+One connection and one task per process and shard of lanes. Under light load a batch is one command; under heavy
+load it is hundreds, at one round trip and one commit. A call is never cancelled and has no time-out of its own: if
+its reply is lost the same ids are sent again, and the log answers `exists` for what it had accepted.
+"""
+
+import asyncio
+import contextlib
+import itertools
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import asyncpg
+import structlog
+
+from adapters.postgres.ledger import apply
+from domain.ids import day_of
+from domain.ledger.commands import Answer, Code, Command
+from domain.ports import LedgerUnavailableError
+
+BATCH_MAX: Final = 256
+_RETRY_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_CONNECT_TIMEOUT_SECONDS: Final = 5.0
+
+_LOST: Final = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The reply may have been lost on its way: nothing is known about the batch."""
+
+_PASSING: Final = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.OperatorInterventionError,  # shutting down, or starting up
+    asyncpg.InsufficientResourcesError,  # disk full, too many connections
+    asyncpg.ReadOnlySQLTransactionError,  # a standby that is about to become the primary
+)
+"""The database says that nothing was applied, and that it may well be next time."""
+
+_log = structlog.get_logger(__name__)
+
+
+class _Item:
+    __slots__ = ("answer", "command", "dropped")
+
+    def __init__(self, command: Command, answer: asyncio.Future[Answer]) -> None:
+        self.command = command
+        self.answer = answer
+        self.dropped = False
+
+
+class Flusher:
+    """The `domain.ports.Ledger` of a process."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        shards: int = 1,
+        batch_max: int = BATCH_MAX,
+        on_lanes: Callable[[set[tuple[int, int]]], None] | None = None,
+    ) -> None:
+        """Take where the log is; `on_lanes` hears after each commit which (tenant, lane) have moved."""
+        self._shards = [_Shard(dsn, batch_max, on_lanes) for _ in range(shards)]
+
+    async def start(self) -> None:
+        """Connect, so that the first request does not pay for it."""
+        for shard in self._shards:
+            await shard.start()
+
+    async def stop(self, timeout_seconds: float) -> int:
+        """Flush what is queued, and disconnect; give how many commands were left when the time was up."""
+        left = await asyncio.gather(*(shard.stop(timeout_seconds) for shard in self._shards))
+        return sum(left)
+
+    @property
+    def available(self) -> bool:
+        """Whether the last call came through."""
+        return all(shard.available for shard in self._shards)
+
+    async def submit(self, command: Command, *, patience_seconds: float | None = None) -> Answer:
+        """Apply a command, and wait for its commit; see `domain.ports.Ledger`.
+
+        After `patience_seconds` of silence LedgerUnavailableError is raised, and what was not sent yet never will be.
+        Without patience the command stays until it is answered.
+        """
+        return await self._shards[command.lane % len(self._shards)].submit(command, patience_seconds)
+
+    async def open_lane(self, tenant_id: int, lane: int) -> None:
+        """Make the lane of a new tenant; doing it again does nothing."""
+        await self._shards[lane % len(self._shards)].open_lane(tenant_id, lane)
+
+
+class _Shard:
+    def __init__(self, dsn: str, batch_max: int, on_lanes: Callable[[set[tuple[int, int]]], None] | None) -> None:
+        self._dsn = dsn
+        self._batch_max = batch_max
+        self._on_lanes = on_lanes
+        self._queue: deque[_Item] = deque()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.available = True
+
+    async def start(self) -> None:
+        await self._connect()
+        self._task = asyncio.create_task(self._run(), name="ledger-flusher")
+
+    async def stop(self, timeout_seconds: float) -> int:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), timeout_seconds)
+        left = len(self._queue)
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._connection is not None:
+            # After a clean drain nothing is under way; otherwise the journal has what is left.
+            self._connection.terminate()
+        return left
+
+    async def submit(self, command: Command, patience_seconds: float | None) -> Answer:
+        loop = asyncio.get_running_loop()
+        item = _Item(command, loop.create_future())
+        self._queue.append(item)
+        self._idle.clear()
+        self._wake.set()
+        if patience_seconds is None:
+            return await item.answer
+        timer = loop.call_later(patience_seconds, _give_up, item)
+        try:
+            return await item.answer
+        finally:
+            timer.cancel()
+
+    async def open_lane(self, tenant_id: int, lane: int) -> None:
+        connection = await asyncpg.connect(self._dsn, timeout=_CONNECT_TIMEOUT_SECONDS)
+        try:
+            await connection.execute("SELECT ledger.open_lane($1, $2)", tenant_id, lane)
+        finally:
+            await connection.close()
+
+    async def _connect(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        self._connection = None
+        self._connection = await asyncpg.connect(
+            self._dsn,
+            timeout=_CONNECT_TIMEOUT_SECONDS,
+            server_settings={"application_name": "tallygate-ledger", "statement_timeout": "0", "lock_timeout": "0"},
+        )
+
+    async def _run(self) -> None:
+        while True:
+            if not self._queue:
+                self._idle.set()
+                self._wake.clear()
+                await self._wake.wait()
+            batch = self._take()
+            if batch:
+                await self._flush(batch)
+
+    def _take(self) -> list[_Item]:
+        """Take what is queued; the second of two commands with one id waits for the first one's answer."""
+        queue = self._queue
+        batch: list[_Item] = []
+        ids: set[str] = set()
+        later: list[_Item] = []
+        while queue and len(batch) < self._batch_max:
+            item = queue.popleft()
+            if item.dropped:
+                continue
+            if item.command.event_id in ids:
+                later.append(item)
+                continue
+            ids.add(item.command.event_id)
+            batch.append(item)
+        queue.extendleft(reversed(later))
+        return batch
+
+    async def _flush(self, batch: list[_Item]) -> None:
+        for attempt in itertools.count():
+            try:
+                if self._connection is None:
+                    await self._connect()
+                assert self._connection is not None
+                results = await apply(self._connection, [item.command for item in batch])
+            except (*_LOST, *_PASSING, TimeoutError) as error:
+                self._note_outage(error, attempt)
+                await asyncio.sleep(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
+                await self._reconnect()
+            except asyncpg.CheckViolationError as error:
+                if not await self._make_days(batch, error):
+                    await self._isolate(batch, error)
+                    return
+            except asyncpg.PostgresError as error:
+                await self._isolate(batch, error)
+                return
+            else:
+                if not self.available:
+                    self.available = True
+                    _log.info("ledger_back")
+                self._answer(batch, results)
+                return
+
+    def _answer(self, batch: list[_Item], results: Sequence[Answer]) -> None:
+        moved: set[tuple[int, int]] = set()
+        for item, result in zip(batch, results, strict=True):
+            if result.code is Code.RESEND:
+                self._queue.appendleft(item)
+                continue
+            if result.code is Code.OK:
+                moved.add((item.command.tenant_id, item.command.lane))
+            if not item.answer.done():
+                item.answer.set_result(result)
+        if moved and self._on_lanes is not None:
+            self._on_lanes(moved)
+
+    async def _reconnect(self) -> None:
+        try:
+            await self._connect()
+        except (*_LOST, *_PASSING, asyncpg.PostgresError, TimeoutError) as error:
+            self.available = False
+            _log.debug("ledger_connect_failed", error=type(error).__name__)
+
+    def _note_outage(self, error: Exception, attempt: int) -> None:
+        if attempt == 0:
+            _log.warning("ledger_call_lost", error=type(error).__name__)
+        if attempt > 0 or isinstance(error, OSError | TimeoutError):
+            self.available = False
+
+    async def _make_days(self, batch: list[_Item], error: Exception) -> bool:
+        """Make the partitions of the batch's days, where the database lacks one: the housekeeper should have."""
+        if "no partition of relation" not in str(error) or self._connection is None:
+            return False
+        _log.warning("event_partition_missing")
+        for day in {day_of(item.command.hold_id or item.command.event_id) for item in batch}:
+            await self._connection.execute("SELECT ledger.create_days($1, 1)", day)
+        return True
+
+    async def _isolate(self, batch: list[_Item], error: Exception) -> None:
+        """One command sinks the call: halve until it stands alone, so that the others get their answers."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            await self._flush(batch[:middle])
+            await self._flush(batch[middle:])
+            return
+        item = batch[0]
+        _log.error("ledger_command_refused", type=item.command.type, error=str(error))
+        if not item.answer.done():
+            item.answer.set_exception(error)
+
+
+def _give_up(item: _Item) -> None:
+    item.dropped = True
+    if not item.answer.done():
+        item.answer.set_exception(LedgerUnavailableError("the ledger did not answer in time"))
