@@ -85,6 +85,10 @@ class Flusher:
         """
         return await self._shards[command.lane % len(self._shards)].submit(command, patience_seconds)
 
+    def enqueue(self, command: Command) -> asyncio.Future[Answer]:
+        """Queue a command until it is answered, and give where the answer will be."""
+        return self._shards[command.lane % len(self._shards)].enqueue(command).answer
+
     async def open_lane(self, tenant_id: int, lane: int) -> None:
         """Make the lane of a new tenant; doing it again does nothing."""
         await self._shards[lane % len(self._shards)].open_lane(tenant_id, lane)
@@ -120,15 +124,18 @@ class _Shard:
             self._connection.terminate()
         return left
 
-    async def submit(self, command: Command, patience_seconds: float | None) -> Answer:
-        loop = asyncio.get_running_loop()
-        item = _Item(command, loop.create_future())
+    def enqueue(self, command: Command) -> _Item:
+        item = _Item(command, asyncio.get_running_loop().create_future())
         self._queue.append(item)
         self._idle.clear()
         self._wake.set()
+        return item
+
+    async def submit(self, command: Command, patience_seconds: float | None) -> Answer:
+        item = self.enqueue(command)
         if patience_seconds is None:
             return await item.answer
-        timer = loop.call_later(patience_seconds, _give_up, item)
+        timer = asyncio.get_running_loop().call_later(patience_seconds, _give_up, item)
         try:
             return await item.answer
         finally:

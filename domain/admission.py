@@ -1,0 +1,285 @@
+"""From a request to a hold, and from what a vendor did to the hold's one terminal: the rules, with no effects.
+
+A `Quote` pins everything that the price depends on before a vendor is called: the model whose price is charged, the
+card's version, the multiplier of each candidate channel. What happens to prices afterwards does not matter to it.
+"""
+
+import datetime as dt
+from decimal import Decimal
+
+import msgspec
+
+from domain.accounts import wallet
+from domain.admin.entities import Budget, Channel, Group, Tenant, Token
+from domain.events import encode, type_name
+from domain.holds.events import Attempt, AttemptFailed, HoldAuthorized, HoldCaptured, HoldVoided, LimitHeld, Outcome
+from domain.ids import EntityId, EventId, HoldId, derive_id, first_lane
+from domain.ledger.commands import Command, Kind
+from domain.limits import Needs, limit_legs
+from domain.metering.estimate import Estimate
+from domain.metering.usage import Basis, TokenClass, TokenUsage
+from domain.pricing.charge import Charge, affordable_output_tokens, charge, worst_case
+from domain.pricing.multipliers import MultiplierEntry
+from domain.pricing.rate_card import ModelPrice, RateCard
+from domain.relay.call import Call
+
+OUTPUT_TOKENS_WORTHWHILE = 16
+"""An output limit is not lowered below this: an answer cut off so early is of no use, and not worth its price."""
+
+_TEXT_ONLY: tuple[TokenClass, ...] = ("audio_input_tokens", "audio_output_tokens", "image_output_tokens")
+_WITH_AUDIO: tuple[TokenClass, ...] = ("image_output_tokens",)
+
+
+class Payer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who pays for a request, and within which limits."""
+
+    token: Token
+    tenant: Tenant
+    user_budgets: tuple[Budget, ...] = ()
+    group: Group | None = None
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One channel that can serve a request, and what that would cost."""
+
+    channel: Channel
+    model_routed: str
+    """The vendor's own name for the model."""
+    multiplier: MultiplierEntry
+    multiplier_id: EntityId | None
+    cost_price: ModelPrice | None = None
+    """What the vendor charges the operator, where the channel has a cost card."""
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request may cost at most, and by which rules."""
+
+    hold_id: HoldId
+    call: Call
+    payer: Payer
+    model_billed: str
+    price: ModelPrice
+    card: RateCard
+    routes: tuple[Route, ...]
+    """In the order in which they are tried; at least one."""
+    estimate: Estimate
+    output_tokens_max: int
+    """Over all choices; 0 for embeddings."""
+    output_limit: int | None
+    """Per choice, to send to the vendor; None leaves the client's own words alone."""
+    lowered: bool = False
+
+    @property
+    def tokens_max(self) -> int:
+        """Tokens of all classes that the request can come to."""
+        return self.estimate.prompt_tokens_upper + self.output_tokens_max
+
+    def worst(self, multiplier: Decimal) -> int:
+        """Give the most that it can cost, in nano-units, at a multiplier."""
+        return worst_case(
+            self.estimate.prompt_tokens_upper,
+            self.output_tokens_max,
+            self.price,
+            multiplier,
+            impossible=_WITH_AUDIO if self.estimate.has_audio or self.wants_audio else _TEXT_ONLY,
+        )
+
+    @property
+    def wants_audio(self) -> bool:
+        """Whether the answer may be spoken."""
+        return b'"audio"' in self.call.body
+
+    @property
+    def highest(self) -> Route:
+        """The candidate with the highest multiplier: what the wallet must cover."""
+        return max(self.routes, key=lambda route: route.multiplier.multiplier)
+
+
+def lower(quote: Quote, available_nanos: int) -> Quote | None:
+    """Give the quote with an output limit that the wallet covers; None where that is not worth the call."""
+    multiplier = quote.highest.multiplier.multiplier
+    if not quote.output_tokens_max or multiplier == 0 or available_nanos <= 0:
+        return None
+    tokens = affordable_output_tokens(
+        available_nanos,
+        quote.estimate.prompt_tokens_upper,
+        quote.output_tokens_max,
+        quote.price,
+        multiplier,
+        impossible=_WITH_AUDIO if quote.estimate.has_audio or quote.wants_audio else _TEXT_ONLY,
+    )
+    if tokens is None:
+        return None
+    each = tokens // quote.call.choices_max
+    if each < OUTPUT_TOKENS_WORTHWHILE:
+        return None
+    return msgspec.structs.replace(
+        quote, output_tokens_max=each * quote.call.choices_max, output_limit=each, lowered=True
+    )
+
+
+def hold_command(
+    quote: Quote, *, now: dt.datetime, timeout_seconds: int, node: str
+) -> tuple[Command, tuple[LimitHeld, ...]]:
+    """Give the hold for a quote, and what each of its legs is: a refusal names the leg."""
+    highest = quote.highest
+    multiplier = highest.multiplier.multiplier
+    money = quote.worst(multiplier)
+    is_free = any(route.multiplier.multiplier == 0 for route in quote.routes)
+    allowance = quote.worst(Decimal(1)) if is_free else 0
+    payer = quote.payer
+    made = limit_legs(
+        tenant=payer.tenant,
+        token=payer.token,
+        user_budgets=payer.user_budgets,
+        group=payer.group,
+        needs=Needs(money_nanos=money, tokens=quote.tokens_max, allowance_nanos=allowance),
+        now=now,
+    )
+    event = HoldAuthorized(
+        hold_id=quote.hold_id,
+        token_id=payer.token.token_id,
+        user_id=payer.token.user_id,
+        surface=quote.call.surface,
+        stream=quote.call.stream,
+        model_asked=quote.call.model,
+        model_billed=quote.model_billed,
+        authorized_nanos=money,
+        allowance_nanos=allowance,
+        prompt_tokens_upper=quote.estimate.prompt_tokens_upper,
+        output_tokens_max=quote.output_tokens_max,
+        output_limit_lowered=quote.lowered,
+        currency=quote.card.currency,
+        card_id=quote.card.card_id,
+        card_version=quote.card.version,
+        multiplier=multiplier,
+        multiplier_id=highest.multiplier_id,
+        user_group=payer.tenant.user_group,
+        channel_group=highest.multiplier.channel_group,
+        timeout_seconds=timeout_seconds,
+        limits=made.limits[3:],
+        tags=payer.token.tags,
+        node=node,
+    )
+    command = Command(
+        tenant_id=payer.tenant.tenant_id,
+        lane=first_lane(payer.tenant.tenant_id),
+        kind=Kind.HOLD,
+        event_id=EventId(quote.hold_id),
+        hold_id=quote.hold_id,
+        type=type_name(event),
+        data=encode(event),
+        actor=f"token:{payer.token.token_id}",
+        correlation_id=quote.hold_id,
+        causation_id=quote.hold_id,
+        timeout_seconds=timeout_seconds,
+        pool_id=wallet(payer.tenant.tenant_id),
+        money_nanos=money,
+        legs=made.legs,
+        openings=made.openings,
+    )
+    return command, made.limits
+
+
+def _follow_up(quote: Quote, event: msgspec.Struct, *, kind: Kind, event_id: EventId, **amounts: int) -> Command:
+    tenant_id = quote.payer.tenant.tenant_id
+    return Command(
+        tenant_id=tenant_id,
+        lane=first_lane(tenant_id),
+        kind=kind,
+        event_id=event_id,
+        hold_id=quote.hold_id if kind is Kind.END else None,
+        type=type_name(event),
+        data=encode(event),
+        actor=f"token:{quote.payer.token.token_id}",
+        correlation_id=quote.hold_id,
+        causation_id=quote.hold_id,
+        pool_id=wallet(tenant_id),
+        money_nanos=amounts.get("money_nanos", 0),
+        requests=amounts.get("requests", 0),
+        tokens=amounts.get("tokens", 0),
+        allowance_nanos=amounts.get("allowance_nanos", 0),
+    )
+
+
+def price_of(quote: Quote, route: Route, usage: TokenUsage) -> Charge:
+    """Give what a usage costs the tenant on a route."""
+    return charge(usage, quote.price, route.multiplier.multiplier)
+
+
+def cost_of(route: Route, usage: TokenUsage) -> int:
+    """Give what a usage costs the operator on a route; 0 where the channel has no cost card."""
+    return charge(usage, route.cost_price).amount_nanos if route.cost_price is not None else 0
+
+
+def capture_command(
+    quote: Quote,
+    route: Route,
+    *,
+    usage: TokenUsage,
+    basis: Basis,
+    adjusted: bool,
+    outcome: Outcome,
+    attempt: Attempt,
+    attempts: int,
+) -> tuple[Command, int]:
+    """Give the capture for what was used, and what it charges."""
+    charged = price_of(quote, route, usage)
+    due = charged.due
+    event = HoldCaptured(
+        hold_id=quote.hold_id,
+        captured_nanos=due.wallet_nanos,
+        allowance_nanos=due.allowance_nanos,
+        overrun_nanos=max(0, due.wallet_nanos - quote.worst(quote.highest.multiplier.multiplier)),
+        basis=basis,
+        usage=usage,
+        usage_adjusted=adjusted,
+        factors=charged.factors,
+        token_id=quote.payer.token.token_id,
+        user_id=quote.payer.token.user_id,
+        surface=quote.call.surface,
+        stream=quote.call.stream,
+        model_asked=quote.call.model,
+        model_routed=route.model_routed,
+        model_billed=quote.model_billed,
+        channel_id=route.channel.channel_id,
+        currency=quote.card.currency,
+        card_id=quote.card.card_id,
+        card_version=quote.card.version,
+        multiplier_id=route.multiplier_id,
+        outcome=outcome,
+        attempt=attempt,
+        attempts=attempts,
+        tags=quote.payer.token.tags,
+    )
+    command = _follow_up(
+        quote,
+        event,
+        kind=Kind.END,
+        event_id=derive_id(quote.hold_id, "terminal"),
+        money_nanos=due.wallet_nanos,
+        requests=1,
+        tokens=usage.total,
+        allowance_nanos=due.allowance_nanos,
+    )
+    return command, due.wallet_nanos
+
+
+def void_command(quote: Quote, *, reason: str, attempts: int, attempt: Attempt | None) -> Command:
+    """Give the void of a request that gave the client nothing."""
+    event = HoldVoided(
+        hold_id=quote.hold_id,
+        reason=reason,
+        token_id=quote.payer.token.token_id,
+        user_id=quote.payer.token.user_id,
+        model_asked=quote.call.model,
+        attempts=attempts,
+        attempt=attempt,
+    )
+    return _follow_up(quote, event, kind=Kind.END, event_id=derive_id(quote.hold_id, "terminal"))
+
+
+def attempt_failed_command(quote: Quote, number: int, attempt: Attempt) -> Command:
+    """Give the record of a vendor that failed before the client had a byte."""
+    event = AttemptFailed(hold_id=quote.hold_id, number=number, attempt=attempt)
+    return _follow_up(quote, event, kind=Kind.POST, event_id=derive_id(quote.hold_id, f"attempt-{number}"))
