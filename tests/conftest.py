@@ -1,0 +1,58 @@
+"""Fixtures for all tests: one PostgreSQL server for the run, a migrated database for each test or module."""
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from adapters.postgres.migrate import migrate
+from tests.support.postgres import create_database, drop_database, run_server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--postgres",
+        default="embedded",
+        metavar="embedded|container|DSN",
+        help="where tests get PostgreSQL: the embedded one (default), a container, or a running server's address",
+    )
+
+
+@pytest.fixture(scope="session")
+async def postgres_dsn(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """The address of a server that the test may make databases on; one server per test process."""
+    async with run_server(request.config.getoption("--postgres")) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+async def template_database(postgres_dsn: str) -> AsyncIterator[str]:
+    """The name of a migrated database to copy; nobody may stay connected to it."""
+    dsn = await create_database(postgres_dsn)
+    await migrate(dsn)
+    yield urlsplit(dsn).path.lstrip("/")
+    await drop_database(dsn)
+
+
+@pytest.fixture
+async def empty_database(postgres_dsn: str) -> AsyncIterator[str]:
+    """The address of a database with nothing in it."""
+    dsn = await create_database(postgres_dsn)
+    yield dsn
+    await drop_database(dsn)
+
+
+@pytest.fixture
+async def database(postgres_dsn: str, template_database: str) -> AsyncIterator[str]:
+    """The address of a migrated database for one test."""
+    dsn = await create_database(postgres_dsn, template=template_database)
+    yield dsn
+    await drop_database(dsn)
+
+
+@pytest.fixture(scope="module")
+async def module_database(postgres_dsn: str, template_database: str) -> AsyncIterator[str]:
+    """The address of a migrated database that the tests of a module share."""
+    dsn = await create_database(postgres_dsn, template=template_database)
+    yield dsn
+    await drop_database(dsn)
