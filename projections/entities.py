@@ -1,0 +1,226 @@
+"""The present state of what people administer, its other names, and how far each lane's configuration has come."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from domain.admin.entities import KINDS, Channel, CodeBatch, Entity, Group, Mapping, PriceBook, Tenant, Token, User
+from domain.admin.events import Archived, Changed, ChannelKeyChanged, Created, PasswordChanged
+from domain.events import encode
+from domain.ids import day_of
+
+if TYPE_CHECKING:
+    import asyncpg
+    from asyncpg.pool import PoolConnectionProxy
+
+    from projections.base import StoredEvent
+
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+
+_VERBS: Final = ("created", "changed", "archived")
+
+_LOAD: Final = """
+SELECT kind, entity_id, version, position, archived, created_at, updated_at, state FROM admin.entity
+WHERE entity_id = ANY ($1::text[]) AND kind = ANY ($2::text[]) AND tenant_id = $3 AND generation = $4
+"""
+
+_SAVE: Final = """
+INSERT INTO admin.entity (entity_id, kind, tenant_id, generation, version, position, name, owner, archived, created_at,
+    updated_at, state)
+SELECT u.entity_id, u.kind, $1, $2, u.version, u.position, u.name, u.owner, u.archived, u.created_at, u.updated_at,
+    u.state
+FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::boolean[],
+    $10::timestamptz[], $11::timestamptz[], $12::bytea[])
+    AS u (entity_id, kind, version, position, name, owner, archived, created_at, updated_at, state)
+ON CONFLICT (entity_id, kind, tenant_id, generation) DO UPDATE SET version = excluded.version,
+    position = excluded.position, name = excluded.name, owner = excluded.owner, archived = excluded.archived,
+    updated_at = excluded.updated_at, state = excluded.state
+"""
+
+_NOTE: Final = """
+INSERT INTO admin.entity_change (entity_id, kind, tenant_id, generation, version, position, event_id, day)
+SELECT u.entity_id, u.kind, $1, $2, u.version, u.position, u.event_id, u.day
+FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::uuid[], $8::date[])
+    AS u (entity_id, kind, version, position, event_id, day)
+"""
+
+_FORGET_KEYS: Final = """
+DELETE FROM admin.entity_key
+WHERE entity_id = ANY ($1::text[]) AND kind = ANY ($2::text[]) AND tenant_id = $3 AND generation = $4
+"""
+
+_FORGET_SECRETS: Final = """
+DELETE FROM admin.entity_key
+WHERE key = ANY ($1::text[]) AND kind = ANY ($2::text[]) AND tenant_id = $3 AND generation = $4
+"""
+
+_KEYS: Final = """
+INSERT INTO admin.entity_key (key, kind, entity_id, tenant_id, generation)
+SELECT u.key, u.kind, u.entity_id, $1, $2 FROM unnest($3::text[], $4::text[], $5::text[]) AS u (key, kind, entity_id)
+"""
+
+_MOVE: Final = """
+INSERT INTO admin.config_position (tenant_id, lane, generation, position) VALUES ($1, $2, $3, $4)
+ON CONFLICT (lane, tenant_id, generation) DO UPDATE SET position = excluded.position
+"""
+
+
+class _Row(msgspec.Struct):
+    """One thing while it is folded."""
+
+    kind: str
+    entity_id: str
+    version: int
+    position: int
+    archived: bool
+    created_at: Any
+    updated_at: Any
+    state: Any
+
+
+class Entities:
+    """Folds the events of administration. No two processes fold one lane at once: the caller holds its checkpoint."""
+
+    name = "entities"
+    version = 1
+    tables = ("admin.entity", "admin.entity_key", "admin.entity_change", "admin.config_position")
+    types = frozenset(
+        {f"{kind}.{verb}.v1" for kind in KINDS for verb in _VERBS} | {"channel_key.changed.v1", "password.changed.v1"}
+    )
+
+    async def apply(self, connection: "Connection", generation: int, events: Sequence["StoredEvent"]) -> None:
+        """Fold events of one lane, in order; the caller commits."""
+        if not events:
+            return
+        tenant_id, lane = events[0].tenant_id, events[0].lane
+        rows = await self._load(connection, generation, events)
+        changes = []
+        secrets: dict[tuple[str, str], str] = {}
+        for event in events:
+            if isinstance(event.value, PasswordChanged):
+                secrets["password", event.value.user_id] = str(event.event_id)
+                continue
+            key = _subject(event)
+            row = rows[key] = _fold(rows.get(key), key, event)
+            changes.append((*reversed(key), row.version, row.position, event.event_id, day_of(event.event_id)))
+            if key[0] == "channel" and isinstance(event.value, ChannelKeyChanged | Created) and row.state.key_version:
+                secrets["channel_key", f"{key[1]}:{row.state.key_version}"] = str(event.event_id)
+        if changes:
+            await self._save(connection, generation, tenant_id, list(rows.values()))
+            await connection.execute(_NOTE, tenant_id, generation, *_columns(changes))
+        if secrets:
+            named = [(key, kind, event_id) for (kind, key), event_id in secrets.items()]
+            keys, kinds, _ = _columns(named)
+            await connection.execute(_FORGET_SECRETS, keys, sorted(set(kinds)), tenant_id, generation)
+            await connection.execute(_KEYS, tenant_id, generation, *_columns(named))
+        await connection.execute(_MOVE, tenant_id, lane, generation, events[-1].position)
+
+    async def _load(
+        self, connection: "Connection", generation: int, events: Sequence["StoredEvent"]
+    ) -> dict[tuple[str, str], _Row]:
+        subjects = {_subject(event) for event in events if not isinstance(event.value, PasswordChanged)}
+        found = await connection.fetch(
+            _LOAD,
+            sorted({entity_id for _, entity_id in subjects}),
+            sorted({kind for kind, _ in subjects}),
+            events[0].tenant_id,
+            generation,
+        )
+        rows = [_Row(**dict(row)) for row in found if (row["kind"], row["entity_id"]) in subjects]
+        for row in rows:
+            row.state = msgspec.json.decode(row.state, type=KINDS[row.kind])
+        return {(row.kind, row.entity_id): row for row in rows}
+
+    async def _save(self, connection: "Connection", generation: int, tenant_id: int, rows: Sequence[_Row]) -> None:
+        saved = [
+            (
+                row.entity_id, row.kind, row.version, row.position, _name(row.state), _owner(row.state), row.archived,
+                row.created_at, row.updated_at, encode(row.state),
+            )
+            for row in rows
+        ]  # fmt: skip
+        await connection.execute(_SAVE, tenant_id, generation, *_columns(saved))
+        found = [(key, kind, row.entity_id) for row in rows for kind, key in _keys(row)]
+        ids = [row.entity_id for row in rows]
+        await connection.execute(_FORGET_KEYS, ids, ["token", "user", "member", "code_batch"], tenant_id, generation)
+        if found:
+            await connection.execute(_KEYS, tenant_id, generation, *_columns(found))
+
+
+def _subject(event: "StoredEvent") -> tuple[str, str]:
+    """Give kind and id of what an event is about."""
+    if isinstance(event.value, ChannelKeyChanged):
+        return "channel", event.value.channel_id
+    kind = event.type.split(".", 1)[0]
+    entity = event.value.before if isinstance(event.value, Archived) else event.value.after
+    return kind, str(getattr(entity, KINDS[kind].__struct_fields__[0]))
+
+
+def _fold(row: _Row | None, key: tuple[str, str], event: "StoredEvent") -> _Row:
+    """Give a thing as an event left it; the fact has happened, so nothing is refused."""
+    match event.value:
+        case Created(after=after) | Changed(after=after):
+            state, archived = after, False
+        case Archived(before=before):
+            state, archived = before, True
+        case ChannelKeyChanged(hint=hint, version=version):
+            assert row is not None
+            state, archived = msgspec.structs.replace(row.state, key_hint=hint, key_version=version), row.archived
+        case _:
+            raise TypeError(f"not an event of administration: {event.type}")
+    created_at = row.created_at if row is not None else event.recorded_at
+    changes = row.version + 1 if row is not None else 1
+    return _Row(*key, changes, event.position, archived, created_at, event.recorded_at, state)
+
+
+def _keys(row: _Row) -> list[tuple[str, str]]:
+    """Give the other names of a thing. A revoked token keeps its: whoever shows it is told that it is revoked."""
+    match row.state:
+        case Token(sha256=sha256):
+            return [("token", sha256)]
+        case CodeBatch(hashes=hashes):
+            return [("code_batch", code) for code in hashes]
+        case User(login=login, memberships=memberships) if not row.archived:
+            return [("user", login), *(("member", str(place.tenant_id)) for place in memberships)]
+        case _:
+            return []
+
+
+def _name(entity: Entity) -> str:
+    """Give what people search a list for."""
+    match entity:
+        case User():
+            text = f"{entity.login} {entity.name}"
+        case Token():
+            text = f"{entity.name} {entity.hint}"
+        case Group():
+            text = f"{entity.label} {entity.name}"
+        case Mapping():
+            text = f"{entity.model} {entity.target}"
+        case PriceBook():
+            text = f"{entity.card.card_id} {entity.card.source}"
+        case Tenant() | Channel() | CodeBatch():
+            text = entity.name
+        case _:
+            text = getattr(entity, "name", "") or f"{entity.user_group} {entity.channel_group}"  # type: ignore[union-attr]
+    return text.casefold()
+
+
+def _owner(entity: Entity) -> str:
+    """Give what lists are narrowed by: a token's user, a tenant's group, a group's side, a card's use."""
+    match entity:
+        case Token():
+            return entity.user_id
+        case Tenant():
+            return entity.user_group
+        case Group():
+            return entity.side
+        case PriceBook():
+            return entity.use
+        case _:
+            return ""
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
