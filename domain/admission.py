@@ -12,7 +12,16 @@ import msgspec
 from domain.accounts import wallet
 from domain.admin.entities import Budget, Channel, Group, Tenant, Token
 from domain.events import encode, type_name
-from domain.holds.events import Attempt, AttemptFailed, HoldAuthorized, HoldCaptured, HoldVoided, LimitHeld, Outcome
+from domain.holds.events import (
+    Attempt,
+    AttemptFailed,
+    HoldAuthorized,
+    HoldCaptured,
+    HoldVoided,
+    LimitHeld,
+    Outcome,
+    UsageAdjusted,
+)
 from domain.ids import EntityId, EventId, HoldId, derive_id, first_lane
 from domain.ledger.commands import Command, Kind
 from domain.limits import Needs, limit_legs
@@ -283,3 +292,34 @@ def attempt_failed_command(quote: Quote, number: int, attempt: Attempt) -> Comma
     """Give the record of a vendor that failed before the client had a byte."""
     event = AttemptFailed(hold_id=quote.hold_id, number=number, attempt=attempt)
     return _follow_up(quote, event, kind=Kind.POST, event_id=derive_id(quote.hold_id, f"attempt-{number}"))
+
+
+def adjustment_command(capture: Command, captured: HoldCaptured) -> Command:
+    """Give the charge for usage that turned up after its hold had expired: by its own id, never a second terminal."""
+    event = UsageAdjusted(
+        hold_id=captured.hold_id,
+        charged_nanos=captured.captured_nanos,
+        reason="hold_expired_before_capture",
+        basis=captured.basis,
+        usage=captured.usage,
+        factors=captured.factors,
+        token_id=captured.token_id,
+        user_id=captured.user_id,
+        model_asked=captured.model_asked,
+        model_billed=captured.model_billed,
+        channel_id=captured.channel_id,
+        card_id=captured.card_id,
+        card_version=captured.card_version,
+    )
+    return msgspec.structs.replace(
+        capture,
+        kind=Kind.POST,
+        event_id=derive_id(captured.hold_id, "adjustment"),
+        hold_id=None,
+        type=type_name(event),
+        data=encode(event),
+        strict=False,
+        requests=0,
+        tokens=0,
+        allowance_nanos=0,
+    )

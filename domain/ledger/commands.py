@@ -14,7 +14,7 @@ from domain.ids import AccountId, EventId, HoldId, Lane, TenantId
 NO_POOL = AccountId("00000000-0000-0000-0000-000000000000")
 NO_FLOOR = -(2**63) + 1
 AMOUNT_MAX = 10**18
-"""No single amount is larger, and no account holds more than four times this: sums cannot overflow 64 bits."""
+"""No single amount is larger, and no account gets further from zero than twice this: sums cannot overflow 64 bits."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -182,6 +182,8 @@ class Answer(msgspec.Struct, frozen=True):
     """Microseconds since 1970, on the database's clock."""
     balance_nanos: int = 0
     """What the command's wallet has left afterwards: posted minus held over its members."""
+    left: tuple[int, ...] = ()
+    """Of an accepted HOLD: what each leg may still take above its floor."""
 
     @property
     def accepted(self) -> bool:

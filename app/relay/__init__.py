@@ -1,0 +1,1 @@
+"""The model routes: admitted, relayed and billed, with as little in their way as can be."""

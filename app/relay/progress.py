@@ -1,0 +1,119 @@
+"""What is known of one call to a vendor while it runs: enough to end its hold at any moment."""
+
+import time
+from collections.abc import Callable
+
+from domain.admission import Quote, Route, capture_command, cost_of, void_command
+from domain.holds.events import Attempt, Outcome
+from domain.ledger.commands import Command
+from domain.metering.usage import Basis, TokenUsage
+from domain.relay.delta import Delta, UsageTally
+from domain.relay.vendor_errors import VendorError
+
+CountText = Callable[[str, str], int]
+"""Tokens of a text in a model's tokenizer."""
+
+
+class Progress:
+    """One attempt: what the vendor reported, what was generated, how long it took."""
+
+    def __init__(self, quote: Quote, route: Route, number: int, count: CountText) -> None:
+        """Start the clock of an attempt."""
+        self.quote = quote
+        self.route = route
+        self.number = number
+        self.tally = UsageTally()
+        self.finish_reason: str | None = None
+        self.status = 0
+        self._count = count
+        self._texts: list[str] = []
+        self._counted_tokens = 0
+        self._began = time.monotonic()
+        self._first_byte: float | None = None
+
+    def first_byte(self) -> None:
+        """Note that the vendor has begun to answer."""
+        if self._first_byte is None:
+            self._first_byte = time.monotonic()
+
+    def add(self, delta: Delta) -> None:
+        """Take what a piece of the answer says."""
+        self.tally.add(delta.report)
+        if delta.text:
+            self._texts.append(delta.text)
+        if delta.finish_reason is not None:
+            self.finish_reason = delta.finish_reason
+
+    @property
+    def has_output(self) -> bool:
+        """Whether the vendor has generated anything."""
+        return bool(self._texts) or self._counted_tokens > 0
+
+    def attempt(self, outcome: Outcome, *, code: str = "", usage: TokenUsage | None = None) -> Attempt:
+        """Give the record of this attempt as it stands."""
+        return Attempt(
+            channel_id=self.route.channel.channel_id,
+            model_routed=self.route.model_routed,
+            outcome=outcome,
+            status=self.status,
+            code=code,
+            latency_milliseconds=round((time.monotonic() - self._began) * 1000),
+            first_byte_milliseconds=(
+                None if self._first_byte is None else round((self._first_byte - self._began) * 1000)
+            ),
+            cost_nanos=cost_of(self.route, usage) if usage is not None else 0,
+        )
+
+    def usage(self) -> tuple[TokenUsage, Basis]:
+        """Give what was used: the vendor's last report, its zero included; else our own count of what came."""
+        if self.tally.last is not None and self.tally.last.usage is not None:
+            return self.tally.last.usage, "vendor"
+        estimate = self.quote.estimate
+        texts, self._texts = self._texts, []
+        if texts:
+            # Counted piece by piece between checkpoints; a token cut in two there counts twice, never not at all.
+            self._counted_tokens += self._count("".join(texts), self.route.model_routed)
+        usage = TokenUsage(
+            input_tokens=max(0, estimate.prompt_tokens - estimate.image_tokens - estimate.audio_tokens),
+            image_input_tokens=estimate.image_tokens,
+            audio_input_tokens=estimate.audio_tokens,
+            output_tokens=self._counted_tokens,
+        )
+        return usage, "estimate" if self.quote.call.surface == "embeddings" else "stream"
+
+    def capture(self, outcome: Outcome, *, code: str = "") -> tuple[Command, int]:
+        """Give the capture of what was used so far, and what it charges."""
+        usage, basis = self.usage()
+        return capture_command(
+            self.quote,
+            self.route,
+            usage=usage,
+            basis=basis,
+            adjusted=bool(self.tally.flags),
+            outcome=outcome,
+            attempt=self.attempt(outcome, code=code, usage=usage),
+            attempts=self.number,
+        )
+
+    def void(self, reason: str, outcome: Outcome, *, code: str = "") -> Command:
+        """Give the void of a request that came to nothing."""
+        return void_command(self.quote, reason=reason, attempts=self.number, attempt=self.attempt(outcome, code=code))
+
+
+_OUTCOMES: dict[str, Outcome] = {
+    "timeout": "timeout",
+    "connect": "connect",
+    "protocol": "protocol",
+    "bad_request": "refused_by_vendor",
+    "content": "refused_by_vendor",
+}
+
+
+def outcome_of(error: VendorError) -> Outcome:
+    """Give how an attempt that ended in this error is recorded."""
+    return _OUTCOMES.get(error.kind, "vendor_error")
+
+
+def code_of(error: VendorError) -> str:
+    """Give the code that is stored: the vendor's, cut, or our own name for the fault."""
+    return (error.vendor_code or error.kind)[:64]

@@ -1,0 +1,112 @@
+"""One HTTP exchange with a client: its headers and body in, an answer out, and whether the client is still there."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from app.relay.errors import ApiError
+
+Scope = dict[str, Any]
+Headers = list[tuple[bytes, bytes]]
+
+_JSON: Final = (b"content-type", b"application/json")
+_EVENTS: Final[Headers] = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+_CLIENT_STALL_SECONDS: Final = 60.0
+"""A client that takes nothing for so long is as good as gone."""
+
+
+class Exchange:
+    """One request and its answer, over ASGI. After `gone` nothing is sent any more, and sending says nothing."""
+
+    __slots__ = ("_receive", "_send", "extra", "gone", "headers", "path", "peer", "request_id", "started")
+
+    def __init__(self, scope: Scope, receive: Any, send: Any, request_id: str) -> None:
+        """Take the three of ASGI, and the id that the answer will carry."""
+        self._receive = receive
+        self._send = send
+        self.request_id = request_id
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.path: str = scope["path"]
+        client = scope.get("client")
+        self.peer: str = client[0] if client else ""
+        self.started = False
+        self.gone = False
+        self.extra: Headers = [
+            (b"x-request-id", request_id.encode()),
+            (b"x-tallygate-request-id", request_id.encode()),
+        ]
+        """Headers that every answer to this request carries."""
+
+    async def body(self, bytes_max: int) -> bytes:
+        """Give the request's body; ApiError 413 if it is longer than `bytes_max`."""
+        length = self.headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > bytes_max:
+            raise _too_large(bytes_max)
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.gone = True
+                raise ApiError(499, "The client closed the connection before its request was complete.")
+            part = message.get("body", b"")
+            size += len(part)
+            if size > bytes_max:
+                raise _too_large(bytes_max)
+            parts.append(part)
+            if not message.get("more_body"):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def until_gone(self) -> None:
+        """Return when the client has closed the connection; only after the whole body was read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+
+    async def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        """Send a whole answer in JSON."""
+        length = (b"content-length", str(len(body)).encode())
+        await self._out(
+            {"type": "http.response.start", "status": status, "headers": [_JSON, length, *self.extra, *headers]}
+        )
+        self.started = True
+        await self._out({"type": "http.response.body", "body": body})
+
+    async def refuse(self, error: ApiError) -> None:
+        """Send a refusal as a whole answer."""
+        await self.answer(error.status, error.body(), error.headers())
+
+    async def stream(self, data: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        """Send a piece of a stream of events, and the answer's head before the first one."""
+        if not self.started:
+            self.started = True
+            await self._out(
+                {"type": "http.response.start", "status": 200, "headers": [*_EVENTS, *self.extra, *headers]}
+            )
+        await self._out({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self) -> None:
+        """End a stream."""
+        await self._out({"type": "http.response.body", "body": b""})
+
+    async def _out(self, message: dict[str, Any]) -> None:
+        if self.gone:
+            return
+        try:
+            async with asyncio.timeout(_CLIENT_STALL_SECONDS):
+                await self._send(message)
+        except (OSError, TimeoutError):
+            self.gone = True
+
+
+def _too_large(bytes_max: int) -> ApiError:
+    return ApiError(
+        413,
+        f"The request body is larger than {bytes_max} bytes. Send less, or ask the operator to raise the limit.",
+        code="body_too_large",
+        may_retry=False,
+    )
