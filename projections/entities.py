@@ -84,8 +84,8 @@ class Entities:
 
     name = "entities"
     version = 1
-    tables = ("admin.entity", "admin.entity_key", "admin.entity_change", "admin.config_position")
-    types = frozenset(
+    tables: tuple[str, ...] = ("admin.entity", "admin.entity_key", "admin.entity_change", "admin.config_position")
+    types: frozenset[str] = frozenset(
         {f"{kind}.{verb}.v1" for kind in KINDS for verb in _VERBS} | {"channel_key.changed.v1", "password.changed.v1"}
     )
 

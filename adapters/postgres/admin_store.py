@@ -217,15 +217,32 @@ class AdminStore:
         )
         return frozenset(TenantId(row["tenant_id"]) for row in rows)
 
-    async def recorded(self, tenant_id: TenantId, event_id: str) -> bool:
-        """Say whether the log has this event."""
-        found = await self._pool.fetchval(
-            "SELECT true FROM ledger.event WHERE event_id = $1 AND tenant_id = $2 AND day = $3",
+    async def recorded(self, tenant_id: TenantId, event_id: str) -> tuple[str, Any] | None:
+        """Give the stored name and the value of an event that the log has."""
+        row = await self._pool.fetchrow(
+            "SELECT type, data FROM ledger.event WHERE event_id = $1 AND tenant_id = $2 AND day = $3",
             event_id,
             tenant_id,
             day_of(event_id),
         )
-        return found is not None
+        return (row["type"], decode(row["type"], row["data"])) if row is not None else None
+
+    async def account(self, tenant_id: TenantId, account_id: str) -> int | None:
+        """Give what is posted on an account of a tenant's first lane."""
+        found: int | None = await self._pool.fetchval(
+            "SELECT posted FROM ledger.account WHERE account_id = $1 AND tenant_id = $2", account_id, tenant_id
+        )
+        return found
+
+    async def account_states(self, tenant_ids: Sequence[TenantId], account_ids: Sequence[str]) -> dict[str, bool]:
+        """Give which of these accounts are there, and whether each is open."""
+        rows = await self._pool.fetch(
+            "SELECT account_id, open FROM ledger.account"
+            " WHERE account_id = ANY ($1::uuid[]) AND tenant_id = ANY ($2::bigint[])",
+            list(account_ids),
+            list(tenant_ids),
+        )
+        return {str(row["account_id"]): row["open"] for row in rows}
 
     # What caches ask.
 

@@ -151,6 +151,12 @@ def member_opening(tenant_id: TenantId, user_id: EntityId) -> Opening:
     return Opening(user_account(tenant_id, user_id), f"user:{tenant_id}:{user_id}", Unit.MONEY)
 
 
+def member_guard(tenant_id: TenantId, user_id: EntityId) -> Opening:
+    """Give the account that has the version of a user that last closed or opened the member's account."""
+    owner = f"{tenant_id}:{user_id}"
+    return Opening(version_account(owner), f"version:member:{owner}", Unit.VERSION)
+
+
 def is_root(user: User | None) -> bool:
     """Say whether a user can do everything."""
     return user is not None and user.platform_role == "root" and not user.disabled
