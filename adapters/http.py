@@ -92,7 +92,6 @@ class HttpVendor:
             timeout=aiohttp.ClientTimeout(total=None),
             trust_env=False,
             read_bufsize=self._settings.read_buffer_bytes,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
 
     async def send(self, request: VendorRequest) -> "HttpReply":

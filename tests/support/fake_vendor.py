@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import httptools
 import msgspec
@@ -267,25 +267,21 @@ async def _cut(exchange: Exchange) -> None:
 
 
 async def _half_a_head(exchange: Exchange) -> None:
-    transport = exchange.request.transport
-    assert isinstance(transport, asyncio.Transport)
-    transport.write(b"HTTP/1.1 200 OK\r\nContent-Ty")
+    _transport(exchange.request).write(b"HTTP/1.1 200 OK\r\nContent-Ty")
     _drop(exchange.request)
     await asyncio.Event().wait()
 
 
 async def _no_http(exchange: Exchange) -> None:
-    transport = exchange.request.transport
-    assert isinstance(transport, asyncio.Transport)
-    transport.write(b"220 mail.example.com ESMTP\r\n\r\n")
+    _transport(exchange.request).write(b"220 mail.example.com ESMTP\r\n\r\n")
     _drop(exchange.request)
     await asyncio.Event().wait()
 
 
 async def _short_body(exchange: Exchange) -> None:
-    transport = exchange.request.transport
-    assert isinstance(transport, asyncio.Transport)
-    transport.write(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 600\r\n\r\n{"id":')
+    _transport(exchange.request).write(
+        b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 600\r\n\r\n{"id":'
+    )
     _drop(exchange.request)
     await asyncio.Event().wait()
 
@@ -306,9 +302,13 @@ _BEFORE: Final[dict[str, Callable[[Exchange], Awaitable[web.Response | None]]]] 
 }
 
 
+def _transport(request: web.Request) -> asyncio.Transport:
+    # Not isinstance: uvloop's transports do not inherit from asyncio's.
+    return cast("asyncio.Transport", request.transport)
+
+
 def _drop(request: web.Request) -> None:
-    assert request.transport is not None
-    request.transport.close()
+    _transport(request).close()
 
 
 # ---- Streams
@@ -538,8 +538,7 @@ class FastProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's own class does not inherit from it
 
     def connection_lost(self, _: Exception | None) -> None:
         """Stop a stream that nobody reads."""
