@@ -10,10 +10,26 @@ from typing import Self
 class LockHeldError(Exception):
     """Another live process holds the lock."""
 
-    def __init__(self, path: Path, holder: str) -> None:
+    def __init__(self, path: Path, holder: int | None) -> None:
         self.path = path
         self.holder = holder
-        super().__init__(f"the data directory {path.parent} is in use by another Tallygate ({holder})")
+        """The process that took it. One that inherited it may hold it still when that one is dead."""
+        super().__init__(
+            f"the data directory {path.parent} is in use by another Tallygate (process {holder or 'unknown'})"
+        )
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Whether the process that took the lock is gone, so that those which inherited it will end soon."""
+        if self.holder is None:
+            return False
+        try:
+            os.kill(self.holder, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return False
 
 
 class FileLock:
@@ -37,6 +53,12 @@ class FileLock:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        """Give the descriptor: a process that inherits it keeps the lock until it ends, too."""
+        if self._descriptor is None:
+            raise RuntimeError("the lock is not held")
+        return self._descriptor
 
     def release(self) -> None:
         """Give the lock back. Does nothing when it is not held."""
@@ -68,6 +90,6 @@ def check_free(path: Path) -> None:
         os.close(descriptor)
 
 
-def _read_holder(descriptor: int) -> str:
+def _read_holder(descriptor: int) -> int | None:
     text = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-    return f"process {text}" if text else "process unknown"
+    return int(text) if text.isascii() and text.isdigit() else None

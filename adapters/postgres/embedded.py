@@ -156,8 +156,7 @@ class EmbeddedPostgres:
         return await asyncio.shield(self._failure)
 
     def _prepare_directories(self) -> None:
-        # Others may pass through a directory of root's, which the server's user has to, but not look into it.
-        self.data_dir.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        make_data_directory(self.data_dir)
         self._lock.acquire()
         try:
             self._account = _choose_account(self.data_dir)
@@ -350,6 +349,17 @@ class EmbeddedPostgres:
             if mark in line and "the database system is" not in line
         ]
         return said[-1] if said else (lines[-1].strip() if lines else "it ended without a word")
+
+
+def make_data_directory(path: Path) -> None:
+    """Make the data directory where it is missing; raises OSError."""
+    # Others may pass through a directory of root's, which the server's user has to, but not look into it.
+    path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+
+
+def has_cluster(data_dir: Path) -> bool:
+    """Tell whether a data directory holds a cluster already."""
+    return (_cluster(data_dir) / "PG_VERSION").exists()
 
 
 async def find_running(data_dir: Path) -> str | None:

@@ -1,0 +1,256 @@
+"""`tallygate serve`: port, lock, database, schema, then the workers; and all of it backwards at the end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+import structlog
+import uvloop
+
+from adapters.file_lock import FileLock, LockHeldError, check_free
+from adapters.logging import configure_logging
+from adapters.postgres.embedded import EmbeddedPostgres, make_data_directory
+from adapters.postgres.errors import PostgresError
+from adapters.postgres.migrate import find_pending, migrate
+from app.cli.listeners import open_listeners
+from app.cli.refusals import StartError
+from app.cli.worker import WorkerOrder, run_worker, stop_on_signals
+from app.settings import PREFIX, Settings
+
+REFUSED = 2
+_DEATHS_MAX = 5
+_DEATH_WINDOW_SECONDS = 60.0
+_KILL_AFTER_SECONDS = 30.0
+"""What a worker may take beyond the time to drain before it is killed."""
+
+_Result = TypeVar("_Result")
+
+_log = structlog.get_logger(__name__)
+
+
+@click.command("serve", short_help="Serve the API; start the embedded PostgreSQL if no other is set.")
+@click.option("--workers", metavar="N", help="Processes that serve; they share the port.")
+@click.option("--host", metavar="ADDRESS", help="Address to listen on.")
+@click.option("--port", metavar="PORT", help="Port to listen on.")
+def command(workers: str | None, host: str | None, port: str | None) -> None:
+    """Serve the API until Ctrl-C or SIGTERM, then finish what is open and settle it.
+
+    Options take the place of the settings TALLYGATE_WORKERS, TALLYGATE_HOST and TALLYGATE_PORT.
+    """
+    chosen = {"WORKERS": workers, "HOST": host, "PORT": port}
+    overrides = {PREFIX + name: value for name, value in chosen.items() if value is not None}
+    environ = os.environ | overrides
+    settings = Settings.load(environ)
+    configure_logging(settings.log_level)
+    raise SystemExit(uvloop.run(_serve(settings, environ)))
+
+
+class _StoppedError(Exception):
+    """The operator changed their mind while the server was starting."""
+
+
+async def _serve(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Run everything and give the exit status."""
+    stop = stop_on_signals()
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await _unless_stopped(stop, _wait_for_orphans(settings))
+            if settings.database_url is not None:
+                # Whatever is wrong with it is found before anything is made.
+                await _unless_stopped(stop, find_pending(settings.database_url))
+            listeners = _open_listeners(settings)
+            for listener in listeners:
+                stack.callback(listener.close)
+            lock = stack.enter_context(_data_lock(settings.data))
+            server = await stack.enter_async_context(_postgres(settings, stop))
+            dsn = server.dsn if server is not None else settings.database_url
+            assert dsn is not None
+            await _unless_stopped(stop, migrate(dsn))
+        except _StoppedError:
+            return 0
+        workers = Workers(settings, environ, dsn, listeners=listeners, inherited=[lock.fileno()])
+        return await _work(workers, server, stop)
+
+
+async def _wait_for_orphans(settings: Settings) -> None:
+    """Let workers finish whose supervisor was killed: they drain, and keep port and journal until they are done."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + settings.drain_seconds + _KILL_AFTER_SECONDS
+    while loop.time() < deadline:
+        try:
+            check_free(_lock_path(settings.data))
+        except LockHeldError as held:
+            if not held.is_orphaned:
+                raise
+        except OSError:
+            return
+        else:
+            return
+        await asyncio.sleep(0.1)
+
+
+def _open_listeners(settings: Settings) -> list[socket.socket]:
+    """Take the port before anything is touched. A second start on the same data is told so, not of the port."""
+    try:
+        return open_listeners(settings.host, settings.port, settings.workers)
+    except StartError:
+        with contextlib.suppress(OSError):
+            check_free(_lock_path(settings.data))
+        raise
+
+
+def _lock_path(data: Path) -> Path:
+    return data / "serve.lock"
+
+
+@contextlib.contextmanager
+def _data_lock(data: Path) -> Iterator[FileLock]:
+    """Be the only server on a data directory: its journal has one writer, whatever database is used."""
+    lock = FileLock(_lock_path(data))
+    try:
+        make_data_directory(data)
+        lock.acquire()
+    except OSError as error:
+        raise StartError(f"cannot use the data directory {data}: {error.strerror}") from error
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+@contextlib.asynccontextmanager
+async def _postgres(settings: Settings, stop: asyncio.Event) -> AsyncIterator[EmbeddedPostgres | None]:
+    """Run the embedded server, unless another database is set."""
+    if settings.database_url is not None:
+        yield None
+        return
+    server = EmbeddedPostgres(settings.data, shared_buffers_mebibytes=settings.shared_buffers_mebibytes)
+    await _unless_stopped(stop, server.start())
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def _unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Give the result of `work`, or cancel it and raise _StoppedError when the stop comes first."""
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        working.cancel()
+        await asyncio.wait([working])
+        raise _StoppedError
+    return working.result()
+
+
+async def _work(workers: "Workers", server: EmbeddedPostgres | None, stop: asyncio.Event) -> int:
+    """Serve until told to stop, or until the database is given up; give the exit status."""
+    watching = asyncio.create_task(_stop_when_failed(server, stop)) if server is not None else None
+    status = await workers.run(stop)
+    if watching is None:
+        return status
+    if watching.done():
+        click.echo(f"tallygate: {watching.result()}", err=True)
+        return 1
+    watching.cancel()
+    return status
+
+
+async def _stop_when_failed(server: EmbeddedPostgres, stop: asyncio.Event) -> PostgresError:
+    error = await server.wait_failed()
+    stop.set()
+    return error
+
+
+class Workers:
+    """The workers of a server: one in this process, or several of their own, started again when they die."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        dsn: str,
+        *,
+        listeners: list[socket.socket],
+        inherited: Sequence[int] = (),
+        command: Sequence[str] = (sys.executable, "-m", "app.cli.worker"),
+    ) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._dsn = dsn
+        self._listeners = listeners
+        self._inherited = inherited
+        self._command = command
+        self._deaths: deque[float] = deque(maxlen=_DEATHS_MAX)
+        self._status = 0
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Keep one worker for each socket until `stop` is set; give the exit status."""
+        if len(self._listeners) == 1:
+            await run_worker(self._settings, self._dsn, self._listeners[0], stop)
+        else:
+            await asyncio.gather(*(self._keep(listener, stop) for listener in self._listeners))
+        return self._status
+
+    async def _keep(self, listener: socket.socket, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            process = await self._start(listener)
+            _log.info("worker started", pid=process.pid)
+            ending = asyncio.create_task(process.wait())
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait([ending, stopping], return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if not ending.done():
+                await self._end(process, ending)
+            elif not stop.is_set():
+                self._note_death(process, ending.result(), stop)
+
+    def _note_death(self, process: asyncio.subprocess.Process, status: int, stop: asyncio.Event) -> None:
+        """Let the loop start another one, unless that would not help."""
+        _log.error("worker died", pid=process.pid, status=status)
+        now = asyncio.get_running_loop().time()
+        if status == REFUSED:
+            # It has said why, and would say it again.
+            self._status = REFUSED
+            stop.set()
+        elif len(self._deaths) == _DEATHS_MAX and now - self._deaths[0] < _DEATH_WINDOW_SECONDS:
+            click.echo("tallygate: the workers keep dying, see the log above", err=True)
+            self._status = 1
+            stop.set()
+        self._deaths.append(now)
+
+    async def _start(self, listener: socket.socket) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=subprocess.PIPE,
+            env=dict(self._environ),
+            pass_fds=[listener.fileno(), *self._inherited],
+            # Ctrl-C reaches the terminal's whole group, and workers are to hear of it from here, once.
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        order = WorkerOrder(dsn=self._dsn, listener=listener.fileno())
+        process.stdin.write(msgspec.json.encode(order) + b"\n")
+        return process
+
+    async def _end(self, process: asyncio.subprocess.Process, ending: asyncio.Task[int]) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        await asyncio.wait([ending], timeout=self._settings.drain_seconds + _KILL_AFTER_SECONDS)
+        if not ending.done():
+            _log.error("worker does not end, killing it", pid=process.pid)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await ending
