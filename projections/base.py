@@ -56,6 +56,7 @@ class Projection(Protocol):
 class BulkProjection(Protocol):
     """A projection that also takes the events of several lanes at once, each lane's in order, and reads few fields.
 
+    Its events come without their ids, actors and correlation.
     Its `apply` must give the same rows however the lanes are interleaved, and lock rows in the order of their keys.
     """
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 
 # Rows of types that are not folded come without their body. They count: a page has every position, or is refused.
+# Each lane's index gives its events in order, merged over the days; sorting pages of wide rows would spill to disk.
 _PAGE: Final = """
-SELECT e.tenant_id, e.lane, e.position, e.event_id::text, e.type,
-    CASE WHEN e.type = ANY ($5::text[]) THEN e.data END AS data, e.actor, e.correlation_id::text, e.recorded_at,
+SELECT e.tenant_id, e.lane, e.position, e.type, CASE WHEN e.type = ANY ($5::text[]) THEN e.data END AS data,
+    e.recorded_at, {who},
     CASE WHEN e.type = ANY ($6::text[]) THEN e.account_ids::text[] END AS account_ids,
     CASE WHEN e.type = ANY ($6::text[]) THEN e.posted END AS posted,
     CASE WHEN e.type = ANY ($6::text[]) THEN e.held END AS held
@@ -28,10 +30,12 @@ CROSS JOIN LATERAL (
     SELECT * FROM ledger.event
     WHERE event.tenant_id = u.tenant_id AND event.lane = u.lane
         AND event.position > u.low AND event.position <= u.high AND event.tenant_id = ANY ($1::bigint[]){days}
-    OFFSET 0
+    ORDER BY event.position
 ) AS e
-ORDER BY e.tenant_id, e.lane, e.position
 """
+_WHO: Final = "e.event_id::text AS event_id, e.actor, e.correlation_id::text AS correlation_id"
+_NOBODY: Final = "NULL::text AS event_id, NULL::text AS actor, NULL::text AS correlation_id"
+_IN_ORDER: Final = itemgetter("lane", "position")
 _DAYS: Final = " AND event.day >= $7::date"
 _RECENT_DAYS: Final = dt.timedelta(days=9)
 
@@ -63,8 +67,9 @@ class Reader:
             for name in projection.types
             if name in TYPES or name in shapes
         }
-        self._statement = _PAGE.format(days="")
-        self._recent = _PAGE.format(days=_DAYS)
+        who = _NOBODY if bulk else _WHO
+        self._statement = _PAGE.format(days="", who=who)
+        self._recent = _PAGE.format(days=_DAYS, who=who)
 
     async def rows(
         self,
@@ -83,18 +88,18 @@ class Reader:
         if today is not None:
             recent = await connection.fetch(self._recent, *columns, self._types, self._effects, today - _RECENT_DAYS)
             if len(recent) == wanted:
-                return recent
+                return sorted(recent, key=_IN_ORDER)
         found = await connection.fetch(self._statement, *columns, self._types, self._effects)
         if len(found) != wanted:
             raise MissingPositionError(f"{wanted - len(found)} events are missing in {_worded(stretches)}")
-        return found
+        return sorted(found, key=_IN_ORDER)
 
     def decode(self, rows: Sequence["asyncpg.Record"]) -> list[StoredEvent]:
         """Give the events that are folded; raises what msgspec raises, and UnknownEventError."""
         decoders = self._decode
         events = []
         for row in rows:
-            (tenant_id, lane, position, event_id, type_, data, actor, correlation_id, recorded_at,
+            (tenant_id, lane, position, type_, data, recorded_at, event_id, actor, correlation_id,
              account_ids, posted, held) = row.values()  # fmt: skip
             if data is None:
                 if type_ not in TYPES:

@@ -1,0 +1,247 @@
+"""Generations of a projection: fill a new one beside the live one, flip to it, clear the old one away.
+
+Reads and appends go on all the while, and whatever keeps the live generation up goes on doing so. The flip excludes
+folds of this one projection, for as long as it takes to fold what came in since the last look.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import structlog
+
+from domain.ids import Lane, TenantId
+from projections.folder import AnyProjection, Folder, LaneKey, exclude_folds
+
+if TYPE_CHECKING:
+    from projections.folder import Connection, Pool
+
+FILL_EVENTS: Final = 20_000
+"""Events of one transaction of a fill, at most: bigger than those of the live generation, which must be quick."""
+FILL_LANES: Final = 500
+_TAIL_EVENTS: Final = 2_000
+"""A fill that is no further behind than this may flip: that much is folded while others wait."""
+
+_BUSY_SECONDS: Final = 0.05
+
+_log = structlog.get_logger(__name__)
+
+
+class Filling(msgspec.Struct, frozen=True):
+    """How far a fill is."""
+
+    projection: str
+    generation: int
+    done: int
+    """Events behind the checkpoints of the new generation, those included that an earlier run folded."""
+    total: int
+    """Events in the log; grows while it is filled."""
+
+
+class FillParkedError(Exception):
+    """An event cannot be folded: the new generation was not put in place, the live one serves on."""
+
+
+Report = Callable[[Filling], None]
+
+
+async def rebuild(
+    pool: "Pool",
+    projection: AnyProjection,
+    report: Report = lambda _: None,
+    *,
+    batch_events: int = FILL_EVENTS,
+    transaction_lanes: int = FILL_LANES,
+) -> int:
+    """Make a projection again from the log, and give the generation that is live then.
+
+    Killed half-way and called again it goes on where it was; two at once share the work. Raises FillParkedError.
+    """
+    await clear_retired(pool, projection)
+    generation = await begin(pool, projection)
+    folder = Folder(projection, batch_events=batch_events)
+    # The lanes that parked when this was last tried get another chance.
+    await pool.execute(
+        "UPDATE projection.checkpoint SET error = NULL WHERE name = $1 AND generation = $2 AND error IS NOT NULL",
+        projection.name,
+        generation,
+    )
+    while True:
+        filling, behind = await _behind(pool, projection, generation)
+        report(filling)
+        if filling.total - filling.done <= _TAIL_EVENTS:
+            await _flip(pool, projection, generation, folder)
+            break
+        await _Fill(pool, folder, filling, report).run(behind, transaction_lanes)
+    report(msgspec.structs.replace(filling, done=filling.total))
+    await clear_retired(pool, projection)
+    return generation
+
+
+async def begin(pool: "Pool", projection: AnyProjection) -> int:
+    """Give the generation that is being filled, a new one if there is none of this version."""
+    async with pool.acquire() as connection, connection.transaction():
+        await exclude_folds(connection, projection.name)
+        await connection.execute(
+            "UPDATE projection.generation SET state = 'retired'"
+            " WHERE name = $1 AND state = 'filling' AND version <> $2",
+            projection.name,
+            projection.version,
+        )
+        generation: int = await connection.fetchval(
+            "WITH made AS (INSERT INTO projection.generation (name, generation, version, state)"
+            " SELECT $1, coalesce(max(generation), 0) + 1, $2, 'filling' FROM projection.generation WHERE name = $1"
+            " HAVING NOT coalesce(bool_or(state = 'filling'), false) RETURNING generation)"
+            " SELECT generation FROM made UNION ALL"
+            " SELECT generation FROM projection.generation WHERE name = $1 AND state = 'filling'",
+            projection.name,
+            projection.version,
+        )
+        return generation
+
+
+async def is_outdated(pool: "Pool", projection: AnyProjection) -> bool:
+    """Say whether the live generation was made by an older version of the code, so that a rebuild is due."""
+    live = await pool.fetchval(
+        "SELECT version FROM projection.generation WHERE name = $1 AND state = 'live'", projection.name
+    )
+    return live is None or live < projection.version
+
+
+async def clear_retired(pool: "Pool", projection: AnyProjection) -> None:
+    """Delete the rows of generations that nobody reads any more, tenant by tenant."""
+    rows = await pool.fetch(
+        "SELECT generation FROM projection.generation WHERE name = $1 AND state = 'retired'", projection.name
+    )
+    for row in rows:
+        generation = row["generation"]
+        for table in (*projection.tables, "projection.checkpoint"):
+            named = f" AND name = '{projection.name}'" if table == "projection.checkpoint" else ""
+            tenants = await pool.fetch(
+                f"SELECT tenant_id FROM {table} WHERE generation = $1{named} GROUP BY tenant_id",  # noqa: S608  # names from this package
+                generation,
+            )
+            for tenant in tenants:
+                await pool.execute(
+                    f"DELETE FROM {table} WHERE generation = $1 AND tenant_id = $2{named}",  # noqa: S608  # names from this package
+                    generation,
+                    tenant["tenant_id"],
+                )
+        await pool.execute(
+            "DELETE FROM projection.generation WHERE name = $1 AND generation = $2 AND state = 'retired'",
+            projection.name,
+            generation,
+        )
+
+
+async def digest(connection: "Connection", projection: AnyProjection, generation: int) -> str:
+    """Give SHA-256 over all rows of a generation, in the order of their keys, the generation left out.
+
+    Two folds of one log agree in it. Runs in a transaction of its own unless the caller has one.
+    """
+    seen = hashlib.sha256()
+    async with connection.transaction():
+        await connection.execute("SET LOCAL timezone = 'UTC'")
+        for table in projection.tables:
+            seen.update(f"{table}\n".encode())
+            async for row in connection.cursor(await rows_statement(connection, table), generation, prefetch=5000):
+                seen.update(row[0].encode())
+                seen.update(b"\n")
+    return seen.hexdigest()
+
+
+async def rows_statement(connection: "Connection", table: str) -> str:
+    """Give the SQL that reads each row of a generation ($1) as one text, in the order of all columns."""
+    columns: list[Any] = [
+        row["attname"]
+        for row in await connection.fetch(
+            "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = $1::regclass AND attnum > 0"
+            " AND NOT attisdropped AND attname <> 'generation' ORDER BY attnum",
+            table,
+        )
+    ]
+    row = f"ROW({', '.join(columns)})::text"
+    return f'SELECT {row} AS line FROM {table} WHERE generation = $1 ORDER BY {row} COLLATE "C"'  # noqa: S608  # names from the catalog
+
+
+class _Fill:
+    """One pass over the lanes that are behind, told as it goes."""
+
+    def __init__(self, pool: "Pool", folder: Folder, filling: Filling, report: Report) -> None:
+        self._pool = pool
+        self._folder = folder
+        self._filling = filling
+        self._report = report
+        self._done = filling.done
+
+    async def run(self, keys: list[LaneKey], transaction_lanes: int) -> None:
+        # Two halves: while one's events are folded here, PostgreSQL fetches the other's.
+        try:
+            async with asyncio.TaskGroup() as group:
+                for half in (keys[::2], keys[1::2]):
+                    group.create_task(self._fold(half, transaction_lanes))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+    async def _fold(self, keys: list[LaneKey], transaction_lanes: int) -> None:
+        async with self._pool.acquire() as connection:
+            for start in range(0, len(keys), transaction_lanes):
+                await self._finish(connection, keys[start : start + transaction_lanes])
+
+    async def _finish(self, connection: "Connection", keys: list[LaneKey]) -> None:
+        """Fold the lanes as far as they go."""
+        while keys:
+            progress = await self._folder.lanes(connection, self._filling.generation, keys)
+            if not progress:
+                # Another process has these lanes, or has flipped: look again at what is left.
+                await asyncio.sleep(_BUSY_SECONDS)
+                return
+            self._done += sum(each.folded for each in progress.values())
+            total = max(self._done, self._filling.total)
+            self._report(msgspec.structs.replace(self._filling, done=self._done, total=total))
+            for key, each in progress.items():
+                if each.parked is not None:
+                    raise FillParkedError(
+                        f"{self._filling.projection}: the event after position {each.position} of lane {key[1]} cannot"
+                        f" be folded ({each.parked}); the live generation stays in place"
+                    )
+            keys = [key for key, each in progress.items() if each.position < each.head]
+
+
+async def _behind(
+    connection: "Pool | Connection", projection: AnyProjection, generation: int
+) -> tuple[Filling, list[LaneKey]]:
+    rows = await connection.fetch(
+        "SELECT l.tenant_id, l.lane, l.head, coalesce(c.position, 0) AS position FROM ledger.lane AS l"
+        " LEFT JOIN projection.checkpoint AS c ON c.lane = l.lane AND c.tenant_id = l.tenant_id AND c.name = $1"
+        " AND c.generation = $2 ORDER BY l.lane",
+        projection.name,
+        generation,
+    )
+    keys = [(TenantId(r["tenant_id"]), Lane(r["lane"])) for r in rows if r["position"] < r["head"]]
+    done, total = sum(r["position"] for r in rows), sum(r["head"] for r in rows)
+    return Filling(projection.name, generation, done, total), keys
+
+
+async def _flip(pool: "Pool", projection: AnyProjection, generation: int, folder: Folder) -> None:
+    """Fold the rest and make the generation the live one, in one transaction, unless another process has."""
+    async with pool.acquire() as connection, connection.transaction():
+        await exclude_folds(connection, projection.name)
+        state = await connection.fetchval(
+            "SELECT state FROM projection.generation WHERE name = $1 AND generation = $2", projection.name, generation
+        )
+        if state != "filling":
+            return
+        _, behind = await _behind(connection, projection, generation)
+        await folder.tail(connection, generation, behind)
+        await connection.execute(
+            "UPDATE projection.generation SET state = 'retired' WHERE name = $1 AND state = 'live'", projection.name
+        )
+        await connection.execute(
+            "UPDATE projection.generation SET state = 'live' WHERE name = $1 AND generation = $2",
+            projection.name,
+            generation,
+        )
+    _log.info("projection_flipped", projection=projection.name, generation=generation, version=projection.version)
