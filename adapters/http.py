@@ -261,6 +261,7 @@ _EXPLANATIONS: Final[tuple[tuple[type[Exception], Kind, str], ...]] = (
     (aiohttp.ClientSSLError, "connect", "tls"),
     (aiohttp.ClientConnectorError, "connect", "unreachable"),
     (aiohttp.InvalidURL, "connect", "invalid_url"),
+    (aiohttp.NonHttpUrlClientError, "connect", "invalid_url"),
     (aiohttp.ServerDisconnectedError, "connect", "disconnected"),
     (OSError, "connect", "disconnected"),
     (aiohttp.ClientError, "protocol", "invalid_http"),

@@ -118,10 +118,13 @@ class FakeVendor:
         """Model name to behavior, for models that cannot carry it in their own name."""
         self.release = asyncio.Event()
         """Lets everything go on that hangs."""
+        self.arrived = asyncio.Event()
+        """Set when a request has come."""
         self.gone = asyncio.Event()
         """Set when a caller hung up on a hanging or streaming answer."""
+        self._peers: set[tuple[str, int]] = set()
         self.fails_left = 0
-        """Requests yet to be cut without an answer by the behavior `cut-idle`."""
+        """Requests yet to be cut without an answer by the behavior `cut`."""
 
     async def __aenter__(self) -> Self:
         """Listen on a free port of the loopback."""
@@ -149,6 +152,11 @@ class FakeVendor:
         self.port: int = self._runner.addresses[0][1]
         self.base_url = f"http://127.0.0.1:{self.port}"
 
+    @property
+    def connections(self) -> int:
+        """Connections that carried requests."""
+        return len(self._peers)
+
     def billed_tokens(self) -> tuple[int, int]:
         """Give prompt and completion tokens over all requests."""
         prompt = sum(metered.prompt_tokens for metered in self.meter)
@@ -170,8 +178,10 @@ class FakeVendor:
         model = body.get("model", "")
         wanted = request.headers.get("X-Fake-Behavior") or self.script.get(model) or model
         key = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        self._peers.add(_transport(request).get_extra_info("peername"))
         metered = Metered(key, model, request.path, dict(request.headers), body)
         self.meter.append(metered)
+        self.arrived.set()
         exchange = Exchange(request, metered, Behavior.of(wanted), self)
         try:
             response = await _answer(exchange)

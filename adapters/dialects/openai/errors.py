@@ -79,9 +79,7 @@ _KINDS_BY_WORDS: Final[dict[str, Kind]] = {
 _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
 
 
-def decode_error(
-    status: int, headers: Mapping[str, str], body: bytes, *, secrets: tuple[str, ...] = ()
-) -> VendorError:
+def decode_error(status: int, headers: Mapping[str, str], body: bytes, *, secrets: tuple[str, ...] = ()) -> VendorError:
     """Read a failed answer. Nothing is raised, whatever it holds.
 
     `secrets` are values that must not reach the client even if the vendor quotes them: the channel's key.

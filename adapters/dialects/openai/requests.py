@@ -58,9 +58,7 @@ def request_headers(api_key: str, *, organization: str = "", project: str = "") 
     return headers
 
 
-def encode_request(
-    call: Call, *, model: str, output_tokens_max: int | None, quirks: Quirks = OPENAI
-) -> bytes:
+def encode_request(call: Call, *, model: str, output_tokens_max: int | None, quirks: Quirks = OPENAI) -> bytes:
     """Give the body for the vendor: the client's, with the routed model, the limit and the wish for usage.
 
     Every other value keeps its bytes, unknown members included. A member given twice is sent once, with the
@@ -78,9 +76,7 @@ def encode_request(
     return _encode(members)
 
 
-def _limit_output(
-    members: dict[str, msgspec.Raw], call: Call, output_tokens_max: int | None, quirks: Quirks
-) -> None:
+def _limit_output(members: dict[str, msgspec.Raw], call: Call, output_tokens_max: int | None, quirks: Quirks) -> None:
     """Set the output limit in each member that the client used for one: no reading of them exceeds it."""
     limit = call.output_tokens_max if output_tokens_max is None else output_tokens_max
     if limit is None:

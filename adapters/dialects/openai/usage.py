@@ -70,9 +70,7 @@ def decode_usage(usage: object, *, input_only: bool = False) -> UsageReport | No
     return _partition(usage, prompt, completion, total, read)
 
 
-def _partition(
-    usage: dict[str, Any], prompt: int, completion: int, total: int | None, read: _Reader
-) -> UsageReport:
+def _partition(usage: dict[str, Any], prompt: int, completion: int, total: int | None, read: _Reader) -> UsageReport:
     into = _details(usage, "prompt_tokens_details", "input_tokens_details")
     out = _details(usage, "completion_tokens_details", "output_tokens_details")
     cached = read.first(
