@@ -1,0 +1,97 @@
+# Needs Python 3.11+ (with venv) and make; everything else is installed into .venv from the locks in deploy/.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON := .venv/bin/python
+RUNTIME_LOCK := deploy/requirements.lock
+DEV_LOCK := deploy/requirements-dev.lock
+LLAMA_LOCK := deploy/requirements-llama.lock
+UV_VERSION := 0.13.9
+ARGS ?=
+
+# The first Python that is new enough; a name may be there and still not run, so each is tried.
+FIND_PYTHON = for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; python=; \
+	done; \
+	if [ -z "$$python" ]; then echo "Python 3.11 or newer is needed, and none was found on the PATH" >&2; exit 1; fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	echo "$$python lacks venv: install it (Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; fi
+
+INSTALL = pip install --quiet --disable-pip-version-check --no-input --require-hashes --requirement
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: .venv/run.stamp ## Serve on http://127.0.0.1:3000 (settings: TALLYGATE_...)
+	@exec $(PYTHON) -m app serve $(ARGS)
+
+.PHONY: test
+test: .venv/dev.stamp ## Check formatting, lint, types and imports, and run the tests (ARGS=... for pytest)
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports
+	.venv/bin/codespell
+	$(PYTHON) -m pytest -m "not faults and not llama" -n 2 $(ARGS)
+
+.PHONY: test-faults
+test-faults: .venv/dev.stamp ## Kill processes and cut wires, then prove that nothing was lost
+	$(PYTHON) -m pytest -m faults $(ARGS)
+
+.PHONY: test-llama
+test-llama: .venv/dev.stamp ## Test against a real model server (compiled once; needs a C++ compiler)
+	@if ! { command -v c++ && command -v cc; } >/dev/null; then \
+	echo "test-llama was skipped: it compiles llama.cpp, and there is no C and C++ compiler"; \
+	else $(MAKE) --no-print-directory .venv-llama/llama.stamp && $(PYTHON) -m pytest -m llama $(ARGS); fi
+
+.PHONY: bench
+bench: .venv/dev.stamp ## Measure against the bare relay limit; at most 10 minutes
+	$(PYTHON) -m tests.bench $(ARGS)
+
+.PHONY: format
+format: .venv/dev.stamp ## Format, and fix what can be fixed
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+.PHONY: lock
+lock: ## Choose the newest versions anew and write the locks
+	@set -eu; $(FIND_PYTHON); \
+	work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	$$python -m venv "$$work"; \
+	"$$work/bin/pip" install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
+	compile() { "$$work/bin/uv" pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" "$$@"; }; \
+	compile --output-file $(RUNTIME_LOCK) pyproject.toml; \
+	compile --group dev --constraint $(RUNTIME_LOCK) --output-file $(DEV_LOCK) pyproject.toml; \
+	compile --output-file $(LLAMA_LOCK) deploy/requirements-llama.in
+
+# An environment that does not run any more, say after an upgrade of the system, is made anew.
+VENV_WORKS := $(shell $(PYTHON) -c 'import pip' 2>/dev/null && echo yes)
+
+.venv/made.stamp: $(if $(VENV_WORKS),,FORCE)
+	@set -eu; $(FIND_PYTHON); \
+	if [ -z "$(VENV_WORKS)" ]; then echo "making .venv"; $$python -m venv --clear .venv; fi
+	@touch $@
+
+.PHONY: FORCE
+FORCE:
+
+.venv/run.stamp: .venv/made.stamp $(RUNTIME_LOCK)
+	@echo "installing $(RUNTIME_LOCK)"
+	@$(PYTHON) -m $(INSTALL) $(RUNTIME_LOCK)
+	@touch $@
+
+.venv/dev.stamp: .venv/made.stamp $(DEV_LOCK)
+	@echo "installing $(DEV_LOCK)"
+	@$(PYTHON) -m $(INSTALL) $(DEV_LOCK)
+	@touch $@
+
+.venv-llama/llama.stamp: $(LLAMA_LOCK)
+	@set -eu; $(FIND_PYTHON); \
+	if ! .venv-llama/bin/python -c '' 2>/dev/null; then $$python -m venv --clear .venv-llama; fi
+	@echo "compiling $(LLAMA_LOCK), which takes minutes"
+	@.venv-llama/bin/python -m $(INSTALL) $(LLAMA_LOCK)
+	@touch $@
