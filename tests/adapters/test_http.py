@@ -189,9 +189,11 @@ async def test_slow_stream_outlives_its_idle_time_out_as_a_whole(fake: FakeVendo
 
 
 async def test_slow_reader_is_not_the_vendors_fault(fake: FakeVendor, http: HttpVendor) -> None:
-    reply = await http.send(_request(fake, "fake:plain,chunks=30", stream=True, timeouts=Timeouts(5, 5, 0.05)))
+    reply = await http.send(
+        _request(fake, "fake:plain,chunks=30,delay_ms=10", stream=True, timeouts=Timeouts(5, 5, 0.1))
+    )
     chunks = reply.chunks()
-    received = await anext(chunks)
+    received = await anext(chunks) + await anext(chunks)  # The second read starts the idle time-out.
     timer_has_fired = asyncio.Event()
     asyncio.get_running_loop().call_later(0.2, timer_has_fired.set)
     await timer_has_fired.wait()
