@@ -37,13 +37,25 @@ class Projection(Protocol):
     No clock, no random number and no float may have a part in its rows: the same log must give the same bytes.
     """
 
-    name: str
-    version: int
-    """Grows when the tables or the meaning of their rows change: the next start fills a new generation."""
-    tables: tuple[str, ...]
-    """With their schema. Every column but `generation` is part of what two folds must agree on."""
-    types: frozenset[str]
-    """The event types that it folds; others only move its checkpoint."""
+    @property
+    def name(self) -> str:
+        """What its generations and checkpoints are kept under."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Grows when the tables or the meaning of their rows change: the next start fills a new generation."""
+        ...
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """With their schema. Every column but `generation` is part of what two folds must agree on."""
+        ...
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The event types that it folds; others only move its checkpoint."""
+        ...
 
     async def apply(
         self, connection: "asyncpg.Connection[asyncpg.Record]", generation: int, events: Sequence[StoredEvent]
@@ -53,21 +65,22 @@ class Projection(Protocol):
 
 
 @runtime_checkable
-class BulkProjection(Protocol):
+class BulkProjection(Projection, Protocol):
     """A projection that also takes the events of several lanes at once, each lane's in order, and reads few fields.
 
     Its events come without their ids, actors and correlation.
     Its `apply` must give the same rows however the lanes are interleaved, and lock rows in the order of their keys.
     """
 
-    name: str
-    version: int
-    tables: tuple[str, ...]
-    types: frozenset[str]
-    shapes: Mapping[str, Any]
-    """By event type, the class that its body is decoded to; the event's own class where none is named."""
-    effects: frozenset[str]
-    """The event types of which it needs what they did to accounts."""
+    @property
+    def shapes(self) -> Mapping[str, Any]:
+        """By event type, the class that its body is decoded to; the event's own class where none is named."""
+        ...
+
+    @property
+    def effects(self) -> frozenset[str]:
+        """The event types of which it needs what they did to accounts."""
+        ...
 
     async def apply(
         self, connection: "asyncpg.Connection[asyncpg.Record]", generation: int, events: Sequence[StoredEvent]

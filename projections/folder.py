@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
 LaneKey = tuple[TenantId, Lane]
-AnyProjection = Projection | BulkProjection
+
 
 BATCH_EVENTS: Final = 5000
 """Events folded in one transaction, at most (or one for each lane in it)."""
@@ -80,7 +80,7 @@ class Progress(NamedTuple):
     parked: str | None = None
 
 
-async def ensure(pool: "Pool", projections: Iterable[AnyProjection]) -> None:
+async def ensure(pool: "Pool", projections: Iterable[Projection]) -> None:
     """Give each projection that the database has never seen its first generation: live at once, filled from the log."""
     for projection in projections:
         await pool.execute(
@@ -92,7 +92,7 @@ async def ensure(pool: "Pool", projections: Iterable[AnyProjection]) -> None:
         )
 
 
-async def advance(pool: "Pool", projection: AnyProjection, tenant_id: TenantId, lane: Lane) -> int:
+async def advance(pool: "Pool", projection: Projection, tenant_id: TenantId, lane: Lane) -> int:
     """Fold a lane up to its head of now, and give the position reached: what was committed before can be read after.
 
     Waits while another process folds the same lane. Raises ProjectionParkedError if an event is in the way. While a
@@ -113,7 +113,7 @@ async def advance(pool: "Pool", projection: AnyProjection, tenant_id: TenantId, 
             return progress.position
 
 
-async def live_generation(connection: "Connection", projection: AnyProjection) -> int | None:
+async def live_generation(connection: "Connection", projection: Projection) -> int | None:
     """Give the live generation if it is of this code's version."""
     found: int | None = await connection.fetchval(
         "SELECT generation FROM projection.generation WHERE name = $1 AND version = $2 AND state = 'live'",
@@ -131,7 +131,7 @@ async def exclude_folds(connection: "Connection", name: str) -> None:
 class Folder:
     """Folds batches of a projection; each batch and its checkpoints are one transaction."""
 
-    def __init__(self, projection: AnyProjection, *, batch_events: int = BATCH_EVENTS) -> None:
+    def __init__(self, projection: Projection, *, batch_events: int = BATCH_EVENTS) -> None:
         self.projection = projection
         self.batch_events = batch_events
         self._bulk = isinstance(projection, BulkProjection)
@@ -300,7 +300,7 @@ class Folder:
         return Progress(position, position, 0, text)
 
 
-async def lag(pool: "Pool", projections: Iterable[AnyProjection]) -> list[Lag]:
+async def lag(pool: "Pool", projections: Iterable[Projection]) -> list[Lag]:
     """Give how many events each live projection has not folded yet."""
     names = [projection.name for projection in projections]
     rows = await pool.fetch(

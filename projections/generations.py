@@ -13,7 +13,8 @@ import msgspec
 import structlog
 
 from domain.ids import Lane, TenantId
-from projections.folder import AnyProjection, Folder, LaneKey, exclude_folds
+from projections.base import Projection
+from projections.folder import Folder, LaneKey, exclude_folds
 
 if TYPE_CHECKING:
     from projections.folder import Connection, Pool
@@ -49,7 +50,7 @@ Report = Callable[[Filling], None]
 
 async def rebuild(
     pool: "Pool",
-    projection: AnyProjection,
+    projection: Projection,
     report: Report = lambda _: None,
     *,
     batch_events: int = FILL_EVENTS,
@@ -80,7 +81,7 @@ async def rebuild(
     return generation
 
 
-async def begin(pool: "Pool", projection: AnyProjection) -> int:
+async def begin(pool: "Pool", projection: Projection) -> int:
     """Give the generation that is being filled, a new one if there is none of this version."""
     async with pool.acquire() as connection, connection.transaction():
         await exclude_folds(connection, projection.name)
@@ -102,7 +103,7 @@ async def begin(pool: "Pool", projection: AnyProjection) -> int:
         return generation
 
 
-async def is_outdated(pool: "Pool", projection: AnyProjection) -> bool:
+async def is_outdated(pool: "Pool", projection: Projection) -> bool:
     """Say whether the live generation was made by an older version of the code, so that a rebuild is due."""
     live = await pool.fetchval(
         "SELECT version FROM projection.generation WHERE name = $1 AND state = 'live'", projection.name
@@ -110,7 +111,7 @@ async def is_outdated(pool: "Pool", projection: AnyProjection) -> bool:
     return live is None or live < projection.version
 
 
-async def clear_retired(pool: "Pool", projection: AnyProjection) -> None:
+async def clear_retired(pool: "Pool", projection: Projection) -> None:
     """Delete the rows of generations that nobody reads any more, tenant by tenant."""
     rows = await pool.fetch(
         "SELECT generation FROM projection.generation WHERE name = $1 AND state = 'retired'", projection.name
@@ -136,7 +137,7 @@ async def clear_retired(pool: "Pool", projection: AnyProjection) -> None:
         )
 
 
-async def digest(connection: "Connection", projection: AnyProjection, generation: int) -> str:
+async def digest(connection: "Connection", projection: Projection, generation: int) -> str:
     """Give SHA-256 over all rows of a generation, in the order of their keys, the generation left out.
 
     Two folds of one log agree in it. Runs in a transaction of its own unless the caller has one.
@@ -211,7 +212,7 @@ class _Fill:
 
 
 async def _behind(
-    connection: "Pool | Connection", projection: AnyProjection, generation: int
+    connection: "Pool | Connection", projection: Projection, generation: int
 ) -> tuple[Filling, list[LaneKey]]:
     rows = await connection.fetch(
         "SELECT l.tenant_id, l.lane, l.head, coalesce(c.position, 0) AS position FROM ledger.lane AS l"
@@ -225,7 +226,7 @@ async def _behind(
     return Filling(projection.name, generation, done, total), keys
 
 
-async def _flip(pool: "Pool", projection: AnyProjection, generation: int, folder: Folder) -> None:
+async def _flip(pool: "Pool", projection: Projection, generation: int, folder: Folder) -> None:
     """Fold the rest and make the generation the live one, in one transaction, unless another process has."""
     async with pool.acquire() as connection, connection.transaction():
         await exclude_folds(connection, projection.name)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from domain.ids import Lane, TenantId
+from projections.base import Projection
 from projections.folder import (
     TRANSACTION_LANES,
     TRANSIENT,
-    AnyProjection,
     Folder,
     Lag,
     LaneKey,
@@ -59,7 +59,7 @@ class Runner:
     """The pause before a rebuild that an event is in the way of is tried again."""
 
     def __init__(
-        self, pool: "Pool", projections: Sequence[AnyProjection], *, transaction_lanes: int = TRANSACTION_LANES
+        self, pool: "Pool", projections: Sequence[Projection], *, transaction_lanes: int = TRANSACTION_LANES
     ) -> None:
         """Take the pool to work on: one connection per projection is used at a time."""
         self._pool = pool
@@ -99,7 +99,7 @@ class Runner:
         """Give how far each live projection is behind."""
         return await lag(self._pool, self._projections)
 
-    async def _run(self, projection: AnyProjection) -> None:
+    async def _run(self, projection: Projection) -> None:
         await self._renew(projection)
         folder = Folder(projection)
         clock = asyncio.get_running_loop().time
@@ -125,7 +125,7 @@ class Runner:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken[projection.name].wait(), max(0.0, poll_at - clock()))
 
-    async def _renew(self, projection: AnyProjection) -> None:
+    async def _renew(self, projection: Projection) -> None:
         """Fill a generation of this version if the live one is older: the old one serves meanwhile."""
         while True:
             try:
@@ -140,7 +140,7 @@ class Runner:
             else:
                 return
 
-    async def _moved(self, projection: AnyProjection) -> list[LaneKey]:
+    async def _moved(self, projection: Projection) -> list[LaneKey]:
         rows = await self._pool.fetch(
             "SELECT l.tenant_id, l.lane FROM ledger.lane AS l"
             " JOIN projection.generation AS g ON g.name = $1 AND g.version = $2 AND g.state = 'live'"
