@@ -182,7 +182,7 @@ class Catalog:
                 stale |= self._by_tenant[tenant_id]
         if stale:
             await self._load(sorted(stale))
-        # Only now, for the reading may have failed; and as far as was looked before it, for more may have changed since.
+        # Only now, for the reading may have failed. As far as was seen before it: more may have changed since.
         self._users_position = platform
         self._positions |= {
             tenant_id: positions.get(tenant_id, 0) for tenant_id in tenants if tenant_id in self._by_tenant
