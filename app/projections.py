@@ -1,13 +1,11 @@
-"""The projections of this version, in the order in which they are rebuilt and listed."""
+"""Every projection of the product, in the order in which a status page lists them."""
 
 from typing import Final
 
-from projections.balances import BALANCES
-from projections.base import Projection
+from projections.balances import Balances
 from projections.entities import Entities
-from projections.multipliers import MULTIPLIERS
-from projections.usage_hourly import USAGE_HOURLY
+from projections.folder import AnyProjection
+from projections.multipliers import Multipliers
+from projections.usage_hourly import UsageHourly
 
-ENTITIES: Final = Entities()
-
-PROJECTIONS: Final[tuple[Projection, ...]] = (ENTITIES, BALANCES, USAGE_HOURLY, MULTIPLIERS)
+PROJECTIONS: Final[tuple[AnyProjection, ...]] = (Entities(), Balances(), UsageHourly(), Multipliers())

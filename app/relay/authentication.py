@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from app.catalog import Catalog, TokenContext
-from app.relay.errors import ApiError, invalid_key
+from app.catalog import Catalog, CatalogUnavailableError, TokenContext
+from app.relay.errors import ApiError, invalid_key, unavailable
 from app.relay.wire import Exchange
 from domain.admission import Payer
 
@@ -42,7 +42,10 @@ class Authenticator:
         sha256 = hashlib.sha256(secret.strip()).hexdigest()
         context = self._catalog.cached_token(sha256)
         if context is None:
-            context = await self._catalog.token(sha256)
+            try:
+                context = await self._catalog.token(sha256)
+            except CatalogUnavailableError as error:
+                raise unavailable("The gateway's database is not available.", code="ledger_unavailable") from error
         if context is None:
             raise invalid_key()
         token = context.token

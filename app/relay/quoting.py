@@ -1,39 +1,37 @@
 """What a call may cost and who can serve it: the catalog's present state, pinned into a quote."""
 
-import asyncio
 import datetime as dt
 import random
-from typing import Final
 
 import msgspec
 
-from app.catalog import Catalog
+from adapters.tokenizer import Tokenizer
+from app.catalog import Catalog, NoChannelKeyError
 from app.relay.authentication import Caller
 from app.relay.errors import ApiError, unavailable
-from app.relay.progress import CountText
 from domain.admin.entities import Channel
 from domain.admission import Quote, Route
 from domain.ids import HoldId
-from domain.metering.estimate import Estimate, estimate_prompt
 from domain.pricing.rate_card import ModelPrice
 from domain.relay.call import Call
+from domain.relay.vendor_errors import VendorError
 from domain.routing import attempt_order
-
-OFF_LOOP_BYTES: Final = 16 * 1024
-"""Bodies from here on are measured in a thread: counting a megabyte of text takes a while."""
 
 
 class Quoting:
     """Makes quotes."""
 
-    def __init__(self, catalog: Catalog, count: CountText) -> None:
-        """Take the configuration, and a tokenizer."""
+    def __init__(self, catalog: Catalog, tokenizer: Tokenizer) -> None:
+        """Take the configuration, and what measures prompts."""
         self._catalog = catalog
-        self._count = count
+        self._tokenizer = tokenizer
 
     def key(self, channel: Channel) -> str:
-        """Give a channel's vendor key."""
-        return self._catalog.channel_key(channel)
+        """Give a channel's vendor key; a key that cannot be read is a VendorError, so that another channel is tried."""
+        try:
+            return self._catalog.channel_key(channel)
+        except NoChannelKeyError as error:
+            raise VendorError("auth", vendor_code="channel_key_unreadable") from error
 
     async def quote(self, caller: Caller, call: Call, hold_id: HoldId, now: dt.datetime) -> Quote:
         """Pin everything that the price of a call depends on; ApiError if nobody can serve or price it."""
@@ -69,7 +67,12 @@ class Quoting:
             )
             for channel in attempt_order(channels, random.random)  # shares of traffic, not secrets
         )
-        estimate = await self._estimate(call, model, price)
+        estimate = await self._tokenizer.estimate(
+            msgspec.json.decode(call.body),
+            len(call.body),
+            model=model,
+            context_tokens_max=price.context_tokens_max,
+        )
         limit, sent = _output_limit(call, price, snapshot.output_tokens_default)
         return Quote(
             hold_id=hold_id,
@@ -82,16 +85,6 @@ class Quoting:
             estimate=estimate,
             output_tokens_max=limit * call.choices_max,
             output_limit=sent,
-        )
-
-    async def _estimate(self, call: Call, model: str, price: ModelPrice) -> Estimate:
-        if len(call.body) < OFF_LOOP_BYTES:
-            return self._measure(call.body, model, price.context_tokens_max)
-        return await asyncio.to_thread(self._measure, call.body, model, price.context_tokens_max)
-
-    def _measure(self, body: bytes, model: str, context_tokens_max: int | None) -> Estimate:
-        return estimate_prompt(
-            msgspec.json.decode(body), self._count, model=model, context_tokens_max=context_tokens_max
         )
 
 
