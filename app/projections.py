@@ -3,9 +3,9 @@
 from typing import Final
 
 from projections.balances import Balances
+from projections.base import BulkProjection, Projection
 from projections.entities import Entities
-from projections.folder import AnyProjection
 from projections.multipliers import Multipliers
 from projections.usage_hourly import UsageHourly
 
-PROJECTIONS: Final[tuple[AnyProjection, ...]] = (Entities(), Balances(), UsageHourly(), Multipliers())
+PROJECTIONS: Final[tuple[Projection | BulkProjection, ...]] = (Entities(), Balances(), UsageHourly(), Multipliers())
