@@ -75,7 +75,7 @@ class EmbeddedPostgres:
     """One server on one data directory, from `start` to `stop`, started again when it dies in between.
 
     Call it from the main thread's event loop: the server is told to stop when its starting thread ends.
-    With `durable` off, nothing is flushed to disk: for tests only.
+    With `durable` off, what was committed survives a crash of the server but not of the machine: for tests.
     """
 
     def __init__(
@@ -385,7 +385,7 @@ def _parameters(shared_buffers_mebibytes: int, *, durable: bool) -> dict[str, st
         "max_wal_size": "2GB",
         "max_connections": "100",
         "fsync": flush,
-        "synchronous_commit": flush,
+        "synchronous_commit": "on",
         "full_page_writes": flush,
         "log_min_messages": "warning",
         "log_line_prefix": "%m [%p] ",
