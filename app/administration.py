@@ -95,14 +95,17 @@ class Administration:
         self,
         ledger: "Ledger",
         pool: "Pool",
-        vault: "Vault",
+        vault: "Vault | None",
         *,
         ids: Callable[[], str] = new_id,
         clock: Callable[[], dt.datetime] = now,
         passwords: Passwords | None = None,
         on_change: Callable[[TenantId], Awaitable[None]] | None = None,
     ) -> None:
-        """Take what it works with; `on_change` is awaited after each change: this process's caches follow at once."""
+        """Take what it works with; without a vault no channel can be given a key.
+
+        `on_change` is awaited after each change, so that this process's caches follow at once.
+        """
         self._ledger = ledger
         self._pool = pool
         self._vault = vault
@@ -571,6 +574,8 @@ class Administration:
     async def _keep_key(self, channel_id: str, version: int, event_id: str, key: str) -> None:
         if not key.strip() or len(key) > _KEY_MAX or not key.isprintable() or not key.isascii():
             raise InvalidEntityError("key", f"A vendor's key is a line of at most {_KEY_MAX} plain characters.")
+        if self._vault is None:
+            raise AdminError("There is no secret key file, so no channel can be given a key.")
         sealed = self._vault.seal(key, f"channel:{channel_id}:{version}")
         await self.store.save_channel_key(channel_id, version, event_id, sealed)
 

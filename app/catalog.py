@@ -86,7 +86,7 @@ class Catalog:
 
     async def start(self) -> None:
         """Read the configuration, and go on following it; raises what the database raises."""
-        await self.refresh()
+        await self._read()
         self._tasks = [asyncio.create_task(self._follow(), name="catalog")]
 
     async def stop(self) -> None:
@@ -139,15 +139,14 @@ class Catalog:
 
     # Freshness.
 
-    async def note_change(self, _tenant_id: TenantId) -> None:
-        """Follow a change that was made here at once: the `on_change` of `Administration`. Never fails."""
+    async def refresh(self, _tenant_id: TenantId | None = None) -> None:
+        """Follow what has changed at once: the `on_change` of `Administration`. Never fails, for the change was made."""
         try:
-            await self.refresh()
+            await self._read()
         except _AWAY as error:
             self._note_stale(error)
 
-    async def refresh(self) -> None:
-        """Read what has changed; raises what the database raises."""
+    async def _read(self) -> None:
         async with self._busy, asyncio.timeout(_QUERY_SECONDS):
             # Anything may have been made: look for it again.
             self._unknown.clear()
