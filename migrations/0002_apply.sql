@@ -1,13 +1,17 @@
 -- The one write path of the log: apply a batch of commands to their lanes, in order, all accepted ones in one commit.
 --
--- Commands come as parallel arrays (c_*, sorted by lane), their legs and openings flattened beside them (l_*, o_*).
--- domain/ledger/commands.py names every code; domain/ledger/model.py is the same rules in Python, and a property test
--- runs both against each other. The function knows nothing of prices, models or groups.
+-- Commands come as parallel arrays (c_*, sorted by lane). The accounts that they name come once each (a_*); legs and
+-- openings (l_*, o_*), flattened in the commands' order, point at them by number. domain/ledger/commands.py names every
+-- code; domain/ledger/model.py is the same rules in Python, and a property test runs both against each other. The
+-- function knows nothing of prices, models or groups.
 --
--- Generic plans, for otherwise each of the statements below is planned again in each call, which costs more than running it.
+-- It reads what the batch needs in four statements, walks the commands on arrays alone, and writes set-wise, because an
+-- account that is updated n times in one transaction drags n row versions along. No array that the walk subscripts holds
+-- a NULL or a text: those are read from the front each time.
 --
--- It walks on arrays and touches tables set-wise, because an account that is updated n times in one transaction drags
--- n row versions along. No array that the walk subscripts holds a NULL or a text: those are read from the front each time.
+-- Generic plans, for otherwise each of the statements below is planned again in each call, which costs more than
+-- running it. Citus cannot distribute INSERT ... SELECT with a generic plan: there, the migration that distributes the
+-- function also resets this one setting.
 
 CREATE FUNCTION ledger.apply(
     c_tenant bigint[], c_lane bigint[], c_kind smallint[], c_event uuid[], c_day date[], c_digest bigint[],
@@ -15,8 +19,9 @@ CREATE FUNCTION ledger.apply(
     c_hold uuid[], c_timeout integer[], c_pool uuid[], c_strict boolean[],
     c_money bigint[], c_requests bigint[], c_tokens bigint[], c_allowance bigint[],
     c_legs integer[],
-    l_account uuid[], l_op smallint[], l_amount bigint[], l_floor bigint[],
-    o_command integer[], o_account uuid[], o_name text[], o_unit smallint[], o_expires timestamptz[],
+    a_account uuid[], a_tenant bigint[], a_lane bigint[],
+    l_account integer[], l_op smallint[], l_amount bigint[], l_floor bigint[],
+    o_command integer[], o_account integer[], o_name text[], o_unit smallint[], o_expires timestamptz[],
     o_purge timestamptz[], o_pool uuid[], o_credit_line boolean[], o_priority integer[],
     OUT code smallint[], OUT leg integer[], OUT "position" bigint[], OUT recorded_at timestamptz[],
     OUT balance bigint[]
@@ -47,7 +52,7 @@ DECLARE
     out_of_range CONSTANT smallint := 14;
     bad_day CONSTANT smallint := 15;
 
-    -- Kinds of commands and operations of legs: classes Kind, Op and Unit of the same module.
+    -- Kinds of commands and operations of legs: classes Kind and Op of the same module.
     kind_hold CONSTANT smallint := 1;
     kind_end CONSTANT smallint := 2;
     kind_expire CONSTANT smallint := 3;
@@ -58,17 +63,16 @@ DECLARE
     op_drain CONSTANT smallint := 5;
     op_repay CONSTANT smallint := 6;
     op_floor CONSTANT smallint := 7;
-    unit_money CONSTANT smallint := 0;
-    unit_requests CONSTANT smallint := 1;
-    unit_tokens CONSTANT smallint := 2;
-    unit_allowance CONSTANT smallint := 3;
 
     no_pool CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
     no_floor CONSTANT bigint := -9223372036854775807;
     amount_max CONSTANT bigint := 1000000000000000000;
+    account_max CONSTANT bigint := 2000000000000000000;
+    balance_max CONSTANT bigint := 4000000000000000000;
 
-    n CONSTANT integer := coalesce(array_length(c_event, 1), 0);
-    opening_count CONSTANT integer := coalesce(array_length(o_account, 1), 0);
+    n CONSTANT integer := cardinality(c_event);
+    account_count CONSTANT integer := cardinality(a_account);
+    opening_count CONSTANT integer := cardinality(o_account);
     day_lo date;
     day_hi date;
     v_now timestamptz;
@@ -81,34 +85,48 @@ DECLARE
     lane_count integer;
     k integer := 1;
 
-    first_seen integer[];
-    first_hold integer[];
+    -- Commands that the log has already; empty if it has none of them.
     seen_digest bigint[];
+    seen_lane bigint[];
     seen_position bigint[];
     seen_at timestamptz[];
+    seen_any boolean := false;
+    seen_row record;
 
-    -- Open holds that terminals name, by command; their legs are the slice hold_from..hold_to of hl_*.
-    hold_row record;
-    hold_count integer := 0;
+    -- Ids that stand more than once in this batch: the first command with the same event and with the same hold, and
+    -- under its number, the command that was accepted for the event and what became of the hold.
+    repeats boolean;
+    first_event integer[];
+    first_hold integer[];
+    accepted_as integer[];
+    hold_made boolean[];
+    hold_gone boolean[];
+
+    -- Open holds that terminals name, by command, with their number of legs; the legs flattened in the same order.
     hold_open boolean[];
     hold_deadline timestamptz[];
-    hold_from integer[];
-    hold_to integer[];
+    hold_legs integer[];
+    hold_from integer;
+    hold_to integer := 0;
     hl_account uuid[] := '{}';
-    hl_unit smallint[] := '{}';
+    hl_command integer[] := '{}';
     hl_pooled boolean[] := '{}';
     hl_amount bigint[] := '{}';
+    hl_taken bigint[] := '{}';
     hl_ix integer[];
 
-    -- The wallet of each command, and its members as a range of the accounts below.
+    -- The wallet of each command: its members as a range of `member`, in the order in which they burn.
     pool_of uuid[];
     pool_from integer[];
     pool_to integer[];
+    member integer[];
 
-    -- Every account that this batch needs. Members of a pool stand together, in the order in which they burn.
+    -- Every account that this batch needs, those that commands name first.
     acc_id uuid[];
     acc_tenant bigint[];
     acc_lane bigint[];
+    acc_was_posted bigint[];
+    acc_was_held bigint[];
     acc_posted bigint[];
     acc_held bigint[];
     acc_open boolean[];
@@ -116,33 +134,26 @@ DECLARE
     acc_floor bigint[];
     acc_credit_line boolean[];
     acc_exists boolean[];
-    acc_changed boolean[];
     acc_opening integer[];
     acc_made_at timestamptz[];
     acc_count integer;
-    l_ix integer[];
-    o_ix integer[];
-    o integer := 1;
+    named_count integer;
+    acc_flagged boolean := false;
+    o_from integer;
     o_next integer := 1;
 
-    -- What happened to accounts, by event: the slice eff_from..eff_to.
+    -- What happened to accounts beside the legs of holds, by event: the slice eff_from..eff_to.
     eff_from integer[];
     eff_to integer[];
-    eff_account uuid[] := '{}';
+    eff_ix integer[] := '{}';
     eff_posted bigint[] := '{}';
     eff_held bigint[] := '{}';
     eff integer := 0;
 
-    -- Holds made here, by command: the slice nh_from..nh_to.
-    nh_from integer[];
-    nh_to integer[];
-    nh_account uuid[] := '{}';
-    nh_unit smallint[] := '{}';
-    nh_pooled boolean[] := '{}';
-    nh_amount bigint[] := '{}';
-    nh integer := 0;
-    deadline timestamptz[];
-    ended uuid[] := '{}';
+    -- The legs of a hold, made or ended, by event: a slice of l_* followed by hl_*.
+    base_from integer[];
+    base_to integer[];
+    leg_count CONSTANT integer := cardinality(l_account);
 
     i integer;
     j integer;
@@ -150,6 +161,8 @@ DECLARE
     p integer;
     legs_from integer;
     legs_to integer := 0;
+    legs_done integer;
+    v_lane bigint;
     v_code smallint;
     v_leg integer;
     v_kind smallint;
@@ -159,15 +172,20 @@ DECLARE
     v_take bigint;
     v_total bigint;
     v_at timestamptz;
+    v_line integer;
+    v_line_at integer;
+    v_eff integer;
     v_accepted integer := 0;
+    v_holds integer := 0;
     v_made integer := 0;
+    v_ended integer := 0;
 BEGIN
-    code := '{}';
-    leg := '{}';
-    "position" := '{}';
-    recorded_at := '{}';
-    balance := '{}';
     IF n = 0 THEN
+        code := '{}';
+        leg := '{}';
+        "position" := '{}';
+        recorded_at := '{}';
+        balance := '{}';
         RETURN;
     END IF;
 
@@ -177,475 +195,662 @@ BEGIN
     FROM (
         SELECT * FROM ledger.lane
         WHERE lane.lane = ANY (c_lane) AND lane.tenant_id = ANY (c_tenant)
-        ORDER BY lane.lane
+        ORDER BY lane.lane, lane.tenant_id
         FOR UPDATE
     ) AS l;
-    lane_count := coalesce(array_length(lane_id, 1), 0);
+    lane_count := coalesce(cardinality(lane_id), 0);
     v_now := clock_timestamp();
     v_today := (v_now AT TIME ZONE 'UTC')::date;
-    SELECT min(d), max(d) INTO day_lo, day_hi FROM unnest(c_day) AS d;
 
     code := array_fill(ok, ARRAY[n]);
     leg := array_fill(0, ARRAY[n]);
     "position" := array_fill(0::bigint, ARRAY[n]);
     recorded_at := array_fill(v_now, ARRAY[n]);
-    balance := array_fill(0::bigint, ARRAY[n]);
+    balance := "position";
     eff_from := array_fill(1, ARRAY[n]);
-    eff_to := array_fill(0, ARRAY[n]);
-    nh_from := array_fill(1, ARRAY[n]);
-    nh_to := array_fill(0, ARRAY[n]);
-    deadline := array_fill(v_now, ARRAY[n]);
-    hold_open := array_fill(false, ARRAY[n]);
-    hold_deadline := array_fill(v_now, ARRAY[n]);
-    hold_from := array_fill(1, ARRAY[n]);
-    hold_to := array_fill(0, ARRAY[n]);
-    pool_of := c_pool;
+    eff_to := leg;
+    base_from := eff_from;
+    base_to := leg;
 
-    -- Ids that the log has already, and ids that stand more than once in this batch.
-    SELECT array_agg(coalesce(e.digest, 0) ORDER BY c.ord), array_agg(coalesce(e.position, 0) ORDER BY c.ord),
-        array_agg(coalesce(e.recorded_at, v_now) ORDER BY c.ord),
-        array_agg(c.first_event ORDER BY c.ord), array_agg(c.first_hold ORDER BY c.ord)
-    INTO seen_digest, seen_position, seen_at, first_seen, first_hold
-    FROM (
-        SELECT u.*, (min(u.ord) OVER (PARTITION BY u.event_id))::integer AS first_event,
-            (min(u.ord) OVER (PARTITION BY u.hold_id))::integer AS first_hold
-        FROM unnest(c_event, c_tenant, c_day, c_hold) WITH ORDINALITY AS u (event_id, tenant_id, day, hold_id, ord)
-    ) AS c
-    LEFT JOIN ledger.event AS e
-        ON e.event_id = c.event_id AND e.tenant_id = c.tenant_id AND e.day = c.day
-        AND e.event_id = ANY (c_event) AND e.tenant_id = ANY (lane_tenant) AND e.day BETWEEN day_lo AND day_hi;
+    SELECT min(u.d), max(u.d), count(DISTINCT u.e) < n OR count(DISTINCT u.h) < n
+    INTO day_lo, day_hi, repeats
+    FROM unnest(c_day, c_event, c_hold) AS u (d, e, h);
+    IF repeats THEN
+        SELECT array_agg(c.first_event ORDER BY c.ord), array_agg(c.first_hold ORDER BY c.ord)
+        INTO first_event, first_hold
+        FROM (
+            SELECT u.ord,
+                (min(u.ord) OVER (PARTITION BY u.event_id, u.tenant_id, u.day))::integer AS first_event,
+                (min(u.ord) OVER (PARTITION BY u.hold_id, u.tenant_id))::integer AS first_hold
+            FROM unnest(c_event, c_tenant, c_day, c_hold) WITH ORDINALITY AS u (event_id, tenant_id, day, hold_id, ord)
+        ) AS c;
+        accepted_as := leg;
+        hold_made := array_fill(false, ARRAY[n]);
+        hold_gone := hold_made;
+    END IF;
 
-    FOR hold_row IN
-        SELECT c.ord, h.* FROM unnest(c_hold, c_tenant, c_kind) WITH ORDINALITY AS c (hold_id, tenant_id, kind, ord)
-        JOIN ledger.hold AS h ON h.hold_id = c.hold_id AND h.tenant_id = c.tenant_id
-        WHERE c.kind IN (2, 3) AND h.hold_id = ANY (c_hold) AND h.tenant_id = ANY (lane_tenant)
+    -- Events that the log has already: none, as a rule.
+    FOR seen_row IN
+        WITH e AS MATERIALIZED (
+            SELECT s.event_id, s.tenant_id, s.day, s.lane, s.position, s.digest, s.recorded_at
+            FROM ledger.event AS s
+            WHERE s.event_id = ANY (c_event) AND s.tenant_id = ANY (lane_tenant) AND s.day BETWEEN day_lo AND day_hi
+        )
+        SELECT c.ord, e.lane, e.position, e.digest, e.recorded_at
+        FROM e
+        JOIN unnest(c_event, c_tenant, c_day) WITH ORDINALITY AS c (event_id, tenant_id, day, ord)
+            USING (event_id, tenant_id, day)
     LOOP
-        i := hold_row.ord;
-        hold_open[i] := true;
-        hold_deadline[i] := hold_row.deadline;
-        pool_of[i] := hold_row.pool_id;
-        hold_from[i] := hold_count + 1;
-        hold_count := hold_count + cardinality(hold_row.accounts);
-        hold_to[i] := hold_count;
-        hl_account := hl_account || hold_row.accounts;
-        hl_unit := hl_unit || hold_row.units;
-        hl_pooled := hl_pooled || hold_row.pooled;
-        hl_amount := hl_amount || hold_row.amounts;
+        IF NOT seen_any THEN
+            seen_any := true;
+            seen_lane := array_fill(0::bigint, ARRAY[n]);
+            seen_position := seen_lane;
+            seen_digest := seen_lane;
+            seen_at := recorded_at;
+        END IF;
+        seen_lane[seen_row.ord] := seen_row.lane;
+        seen_position[seen_row.ord] := seen_row.position;
+        seen_digest[seen_row.ord] := seen_row.digest;
+        seen_at[seen_row.ord] := seen_row.recorded_at;
     END LOOP;
 
-    -- The accounts: those that legs, holds and openings name, the members of every wallet in play, and those to be opened.
-    WITH named AS MATERIALIZED (
-        SELECT s.* FROM ledger.account AS s
-        WHERE s.account_id = ANY (l_account || hl_account || o_account)
-            AND s.tenant_id = ANY (lane_tenant) AND s.lane = ANY (lane_id)
-    ), opened AS (
-        SELECT DISTINCT ON (u.account_id) u.*, c_tenant[u.command] AS tenant_id, c_lane[u.command] AS lane
-        FROM unnest(o_command, o_account, o_expires, o_pool, o_credit_line, o_priority) WITH ORDINALITY
-            AS u (command, account_id, expires_at, pool_id, credit_line, priority, ord)
-        WHERE opening_count > 0
-            AND NOT EXISTS (SELECT FROM named WHERE named.account_id = u.account_id)
-        ORDER BY u.account_id, u.ord
-    ), wanted AS (
-        SELECT account_id, tenant_id, lane, posted, held, open, opened_at, expires_at, pool_id, credit_line, priority,
-            pool_floor, 0 AS opening
-        FROM named
-        UNION ALL
-        SELECT account_id, tenant_id, lane, posted, held, open, opened_at, expires_at, s.pool_id, credit_line, priority,
-            pool_floor, 0
-        FROM ledger.account AS s
-        WHERE s.pool_id = ANY (pool_of) AND NOT s.spent AND s.tenant_id = ANY (lane_tenant) AND s.lane = ANY (lane_id)
-            AND NOT EXISTS (SELECT FROM named WHERE named.account_id = s.account_id)
-        UNION ALL
-        SELECT account_id, tenant_id, lane, 0, 0, true, v_now, expires_at, nullif(opened.pool_id, no_pool), credit_line,
-            priority, 0, ord::integer
-        FROM opened
-    ), ordered AS (
-        SELECT wanted.*, (row_number() OVER (
-            ORDER BY wanted.pool_id, credit_line, priority, expires_at, opened_at, account_id
-        ))::integer AS ix
-        FROM wanted
-    )
-    SELECT array_agg(account_id ORDER BY ix), array_agg(tenant_id ORDER BY ix), array_agg(lane ORDER BY ix),
-        array_agg(posted ORDER BY ix), array_agg(held ORDER BY ix), array_agg(open ORDER BY ix),
-        array_agg(expires_at ORDER BY ix), array_agg(pool_floor ORDER BY ix), array_agg(credit_line ORDER BY ix),
-        array_agg(opening = 0 ORDER BY ix), array_agg(opening ORDER BY ix), count(*),
-        (SELECT array_agg(coalesce(r.lo, 1) ORDER BY c.ord) FROM unnest(pool_of) WITH ORDINALITY AS c (pool_id, ord)
-            LEFT JOIN (SELECT g.pool_id, min(g.ix) AS lo FROM ordered AS g GROUP BY 1) AS r USING (pool_id)),
-        (SELECT array_agg(coalesce(r.hi, 0) ORDER BY c.ord) FROM unnest(pool_of) WITH ORDINALITY AS c (pool_id, ord)
-            LEFT JOIN (SELECT g.pool_id, max(g.ix) AS hi FROM ordered AS g GROUP BY 1) AS r USING (pool_id))
-    INTO acc_id, acc_tenant, acc_lane, acc_posted, acc_held, acc_open, acc_expires, acc_floor, acc_credit_line,
-        acc_exists, acc_opening, acc_count, pool_from, pool_to
-    FROM ordered;
-    IF acc_count = 0 THEN
-        acc_id := '{}';
+    -- Open holds. A hold is ended in its own lane only.
+    pool_of := c_pool;
+    IF kind_end = ANY (c_kind) OR kind_expire = ANY (c_kind) THEN
+        WITH h AS MATERIALIZED (
+            SELECT s.* FROM ledger.hold AS s
+            WHERE s.hold_id = ANY (c_hold) AND s.tenant_id = ANY (lane_tenant)
+        ), t AS MATERIALIZED (
+            SELECT c.*, h.deadline, h.pool_id, h.accounts, h.units, h.pooled, h.amounts
+            FROM unnest(c_hold, c_tenant, c_lane, c_kind, c_pool, c_money, c_requests, c_tokens, c_allowance)
+                WITH ORDINALITY
+                AS c (hold_id, tenant_id, lane, kind, named_pool, money, requests, tokens, allowance, ord)
+            LEFT JOIN h ON h.hold_id = c.hold_id AND h.tenant_id = c.tenant_id AND h.lane = c.lane AND c.kind IN (2, 3)
+        )
+        SELECT c.open, c.deadline, c.pool, c.legs, coalesce(x.account, '{}'), coalesce(x.command, '{}'),
+            coalesce(x.pooled, '{}'), coalesce(x.amount, '{}'), coalesce(x.taken, '{}')
+        INTO hold_open, hold_deadline, pool_of, hold_legs, hl_account, hl_command, hl_pooled, hl_amount, hl_taken
+        FROM (
+            SELECT array_agg(q.open) AS open, array_agg(q.deadline) AS deadline, array_agg(q.pool) AS pool,
+                array_agg(q.legs) AS legs
+            FROM (
+                SELECT t.deadline IS NOT NULL AS open, coalesce(t.deadline, v_now) AS deadline,
+                    coalesce(t.pool_id, t.named_pool) AS pool, coalesce(cardinality(t.accounts), 0) AS legs
+                FROM t
+                ORDER BY t.ord
+            ) AS q
+        ) AS c,
+        (
+            SELECT array_agg(q.account) AS account, array_agg(q.command) AS command, array_agg(q.pooled) AS pooled,
+                array_agg(q.amount) AS amount, array_agg(q.taken) AS taken
+            FROM (
+                -- A leg of its own takes the amount of its unit (class Unit) whole; pooled ones share the money.
+                SELECT u.account, t.ord::integer AS command, u.pooled, u.amount,
+                    CASE WHEN u.pooled THEN 0 WHEN u.unit = 0 THEN t.money WHEN u.unit = 1 THEN t.requests
+                        WHEN u.unit = 2 THEN t.tokens WHEN u.unit = 3 THEN t.allowance ELSE 0 END AS taken
+                FROM t, unnest(t.accounts, t.units, t.pooled, t.amounts) WITH ORDINALITY
+                    AS u (account, unit, pooled, amount, ord)
+                ORDER BY t.ord, u.ord
+            ) AS q
+        ) AS x;
     ELSE
-        acc_changed := array_fill(false, ARRAY[acc_count]);
+        hold_open := array_fill(false, ARRAY[n]);
+        hold_deadline := recorded_at;
+        hold_legs := leg;
+    END IF;
+
+    -- The accounts: those that commands name (also those to be opened), those of ended holds, the members of wallets.
+    WITH stored AS MATERIALIZED (
+        SELECT DISTINCT ON (s.account_id, s.tenant_id, s.lane) s.*
+        FROM (
+            SELECT s.* FROM ledger.account AS s
+            WHERE s.account_id = ANY (a_account || hl_account)
+                AND s.tenant_id = ANY (lane_tenant) AND s.lane = ANY (lane_id)
+            UNION ALL
+            SELECT s.* FROM ledger.account AS s
+            WHERE s.pool_id = ANY (pool_of) AND NOT s.spent AND s.tenant_id = ANY (lane_tenant) AND s.lane = ANY (lane_id)
+        ) AS s
+    ), released AS MATERIALIZED (
+        SELECT u.account_id, c_tenant[u.command] AS tenant_id, c_lane[u.command] AS lane, u.ord
+        FROM unnest(hl_account, hl_command) WITH ORDINALITY AS u (account_id, command, ord)
+    ), numbered AS MATERIALIZED (
+        SELECT q.*, (row_number() OVER (ORDER BY q.ord NULLS LAST))::integer AS ix
+        FROM (
+            SELECT w.account_id, w.tenant_id, w.lane, min(w.ord) AS ord
+            FROM (
+                SELECT u.account_id, u.tenant_id, u.lane, u.ord
+                FROM unnest(a_account, a_tenant, a_lane) WITH ORDINALITY AS u (account_id, tenant_id, lane, ord)
+                UNION ALL
+                SELECT r.account_id, r.tenant_id, r.lane, NULL FROM released AS r
+                UNION ALL
+                SELECT s.account_id, s.tenant_id, s.lane, NULL FROM stored AS s
+            ) AS w
+            GROUP BY 1, 2, 3
+        ) AS q
+    ), laid_out AS MATERIALIZED (
+        SELECT m.ix, m.account_id, m.tenant_id, m.lane, s.account_id IS NOT NULL AS there,
+            coalesce(s.posted, 0) AS posted, coalesce(s.held, 0) AS held, coalesce(s.open, true) AS open,
+            coalesce(s.expires_at, f.expires_at, 'infinity') AS expires_at, coalesce(s.pool_floor, 0) AS pool_floor,
+            coalesce(s.credit_line, f.credit_line, false) AS credit_line, coalesce(f.ord, 0)::integer AS opening,
+            CASE WHEN s.account_id IS NULL THEN nullif(f.pool_id, no_pool) ELSE s.pool_id END AS pool_id,
+            coalesce(s.priority, f.priority) AS priority, coalesce(s.opened_at, 'infinity') AS opened_at,
+            coalesce(f.command, 0) AS command
+        FROM numbered AS m
+        LEFT JOIN stored AS s USING (account_id, tenant_id, lane)
+        LEFT JOIN (
+            SELECT DISTINCT ON (u.account) u.*
+            FROM unnest(o_account, o_command, o_expires, o_pool, o_credit_line, o_priority) WITH ORDINALITY
+                AS u (account, command, expires_at, pool_id, credit_line, priority, ord)
+            ORDER BY u.account, u.ord
+        ) AS f ON f.account = m.ord AND s.account_id IS NULL
+    ), membership AS MATERIALIZED (
+        SELECT m.ix, m.pool_id, m.tenant_id, m.lane, (row_number() OVER (
+            ORDER BY m.tenant_id, m.lane, m.pool_id, m.credit_line, m.priority, m.expires_at, m.opened_at, m.command,
+                m.account_id
+        ))::integer AS place
+        FROM laid_out AS m
+        WHERE m.pool_id IS NOT NULL
+    )
+    SELECT x.named, x.id, x.tenant, x.lane, x.posted, x.held, x.posted, x.held, x.open, x.expires, x.floor, x.credit_line,
+        x.there, x.opening, x.count, y.member, z.lo, z.hi, r.ix
+    INTO named_count, acc_id, acc_tenant, acc_lane, acc_was_posted, acc_was_held, acc_posted, acc_held, acc_open, acc_expires,
+        acc_floor, acc_credit_line, acc_exists, acc_opening, acc_count, member, pool_from, pool_to, hl_ix
+    FROM (
+        SELECT array_agg(q.account_id) AS id, array_agg(q.tenant_id) AS tenant, array_agg(q.lane) AS lane,
+            array_agg(q.posted) AS posted, array_agg(q.held) AS held, array_agg(q.open) AS open,
+            array_agg(q.expires_at) AS expires, array_agg(q.pool_floor) AS floor,
+            array_agg(q.credit_line) AS credit_line, array_agg(q.there) AS there, array_agg(q.opening) AS opening,
+            count(*) AS count, (SELECT count(ord) FROM numbered) AS named
+        FROM (SELECT * FROM laid_out ORDER BY ix) AS q
+    ) AS x,
+    (SELECT array_agg(q.ix ORDER BY q.place) AS member FROM membership AS q) AS y,
+    (
+        SELECT array_agg(q.lo) AS lo, array_agg(q.hi) AS hi
+        FROM (
+            SELECT coalesce(g.lo, 1) AS lo, coalesce(g.hi, 0) AS hi
+            FROM unnest(pool_of, c_tenant, c_lane) WITH ORDINALITY AS c (pool_id, tenant_id, lane, ord)
+            LEFT JOIN (
+                SELECT m.pool_id, m.tenant_id, m.lane, min(m.place) AS lo, max(m.place) AS hi
+                FROM membership AS m
+                GROUP BY 1, 2, 3
+            ) AS g USING (pool_id, tenant_id, lane)
+            ORDER BY c.ord
+        ) AS q
+    ) AS z,
+    (
+        SELECT array_agg(q.ix) AS ix
+        FROM (
+            SELECT m.ix FROM released AS r JOIN numbered AS m USING (account_id, tenant_id, lane) ORDER BY r.ord
+        ) AS q
+    ) AS r;
+    IF named_count <> account_count THEN
+        RAISE EXCEPTION 'an account is named twice' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF acc_count > 0 THEN
         acc_made_at := array_fill(v_now, ARRAY[acc_count]);
-    END IF;
-    SELECT array_agg(coalesce(m.ix, 0)::integer ORDER BY u.ord) INTO l_ix
-    FROM unnest(l_account) WITH ORDINALITY AS u (account_id, ord)
-    LEFT JOIN unnest(acc_id) WITH ORDINALITY AS m (account_id, ix) USING (account_id);
-    IF hold_count > 0 THEN
-        SELECT array_agg(coalesce(m.ix, 0)::integer ORDER BY u.ord) INTO hl_ix
-        FROM unnest(hl_account) WITH ORDINALITY AS u (account_id, ord)
-        LEFT JOIN unnest(acc_id) WITH ORDINALITY AS m (account_id, ix) USING (account_id);
-    END IF;
-    IF opening_count > 0 THEN
-        SELECT array_agg(coalesce(m.ix, 0)::integer ORDER BY u.ord) INTO o_ix
-        FROM unnest(o_account) WITH ORDINALITY AS u (account_id, ord)
-        LEFT JOIN unnest(acc_id) WITH ORDINALITY AS m (account_id, ix) USING (account_id);
     END IF;
 
     FOR i IN 1..n LOOP
-        v_code := ok;
-        v_leg := 0;
         v_kind := c_kind[i];
+        v_lane := c_lane[i];
         legs_from := legs_to + 1;
         legs_to := legs_to + c_legs[i];
-        o := o_next;
+        hold_from := hold_to + 1;
+        hold_to := hold_to + hold_legs[i];
+        o_from := o_next;
         WHILE o_next <= opening_count AND o_command[o_next] = i LOOP
             o_next := o_next + 1;
         END LOOP;
-        WHILE k <= lane_count AND lane_id[k] < c_lane[i] LOOP
+        WHILE k <= lane_count AND (lane_id[k] < v_lane OR lane_id[k] = v_lane AND lane_tenant[k] < c_tenant[i]) LOOP
             k := k + 1;
         END LOOP;
-
-        -- Seen before? Then nothing happens, and the answer says whether it was the same.
-        IF k > lane_count OR lane_id[k] <> c_lane[i] OR lane_tenant[k] <> c_tenant[i] THEN
+        IF k > lane_count OR lane_id[k] <> v_lane OR lane_tenant[k] <> c_tenant[i] THEN
             code[i] := unknown_lane;
             CONTINUE;
         END IF;
-        j := first_seen[i];
-        IF seen_position[i] > 0 OR (j < i AND code[j] = ok) THEN
-            IF seen_position[i] > 0 THEN
-                v_total := seen_digest[i];
-                "position"[i] := seen_position[i];
-                recorded_at[i] := seen_at[i];
-            ELSE
-                v_total := c_digest[j];
-                "position"[i] := "position"[j];
-                recorded_at[i] := recorded_at[j];
-            END IF;
-            IF v_total = c_digest[i] THEN
-                code[i] := already_exists;
-            ELSIF v_kind IN (kind_end, kind_expire) THEN
-                code[i] := hold_ended;
-            ELSE
-                code[i] := id_conflict;
-            END IF;
-            CONTINUE;
-        END IF;
+        -- The lane's time, by which everything is decided, never goes back.
+        v_at := greatest(v_now, lane_at[k] + interval '1 microsecond');
+        recorded_at[i] := v_at;
+        v_code := ok;
+        v_leg := 0;
+        v_left := 0;
+        v_eff := eff;
 
-        -- Check everything; change nothing yet.
-        IF v_kind IN (kind_end, kind_expire) THEN
-            IF NOT hold_open[i] THEN
-                j := first_hold[i];
-                IF j < i AND c_kind[j] = kind_hold AND code[j] IN (ok, already_exists) THEN
-                    v_code := resend;
-                ELSE
-                    v_code := unknown_hold;
-                END IF;
-            ELSIF v_kind = kind_expire AND hold_deadline[i] > v_now THEN
+        -- Seen before? Then nothing happens, and the answer says whether it was the same.
+        IF seen_any AND seen_position[i] > 0 THEN
+            "position"[i] := seen_position[i];
+            recorded_at[i] := seen_at[i];
+            IF seen_digest[i] = c_digest[i] AND seen_lane[i] = v_lane THEN
+                v_code := already_exists;
+            ELSE
+                v_code := CASE WHEN v_kind IN (kind_end, kind_expire) THEN hold_ended ELSE id_conflict END;
+            END IF;
+        ELSIF repeats AND accepted_as[first_event[i]] > 0 THEN
+            j := accepted_as[first_event[i]];
+            "position"[i] := "position"[j];
+            recorded_at[i] := recorded_at[j];
+            IF c_digest[j] = c_digest[i] AND c_lane[j] = v_lane THEN
+                v_code := already_exists;
+            ELSE
+                v_code := CASE WHEN v_kind IN (kind_end, kind_expire) THEN hold_ended ELSE id_conflict END;
+            END IF;
+
+        ELSIF v_kind IN (kind_end, kind_expire) THEN
+            legs_done := hold_from - 1;
+            IF repeats AND hold_made[first_hold[i]] THEN
+                v_code := resend;
+            ELSIF NOT hold_open[i] OR (repeats AND hold_gone[first_hold[i]]) THEN
+                v_code := unknown_hold;
+            ELSIF v_kind = kind_expire AND hold_deadline[i] > v_at THEN
                 v_code := not_due;
             ELSIF c_money[i] < 0 OR c_requests[i] < 0 OR c_tokens[i] < 0 OR c_allowance[i] < 0
                 OR c_money[i] > amount_max OR c_requests[i] > amount_max
                 OR c_tokens[i] > amount_max OR c_allowance[i] > amount_max THEN
                 v_code := out_of_range;
-            END IF;
-        ELSE
-            IF c_day[i] < v_today - 7 OR c_day[i] > v_today + 1 THEN
-                v_code := bad_day;
-            ELSIF c_money[i] < 0 OR c_money[i] > amount_max THEN
-                v_code := out_of_range;
-            END IF;
-            IF v_code = ok THEN
-                FOR j IN legs_from..legs_to LOOP
-                    a := l_ix[j];
-                    v_op := l_op[j];
-                    v_amount := l_amount[j];
-                    v_leg := j - legs_from + 1;
-                    IF a = 0 OR acc_lane[a] <> c_lane[i] OR acc_tenant[a] <> c_tenant[i] THEN
-                        v_code := unknown_account;
+            ELSE
+                -- Release every leg, and take what was used.
+                v_left := c_money[i];
+                FOR j IN hold_from..hold_to LOOP
+                    a := hl_ix[j];
+                    IF hl_pooled[j] THEN
+                        v_take := least(hl_amount[j], v_left);
+                        v_left := v_left - v_take;
+                        hl_taken[j] := v_take;
+                    ELSE
+                        v_take := hl_taken[j];
+                    END IF;
+                    -- The account of a window that was purged is only a number here: no row is written for it.
+                    acc_posted[a] := acc_posted[a] - v_take;
+                    acc_held[a] := acc_held[a] - hl_amount[j];
+                    legs_done := j;
+                    IF acc_posted[a] < -account_max THEN
+                        v_code := out_of_range;
                         EXIT;
                     END IF;
-                    IF NOT acc_exists[a] THEN
-                        v_code := unknown_account;
-                        FOR p IN o..o_next - 1 LOOP
-                            IF o_ix[p] = a THEN
-                                v_code := ok;
-                            END IF;
-                        END LOOP;
-                        EXIT WHEN v_code <> ok;
-                    END IF;
-                    IF v_amount > amount_max OR v_amount < -amount_max THEN
-                        v_code := out_of_range;
-                    ELSIF v_kind = kind_hold THEN
-                        IF v_amount < 0 THEN
-                            v_code := out_of_range;
-                        ELSIF NOT acc_open[a] THEN
-                            v_code := account_closed;
-                        ELSIF acc_expires[a] <= v_now THEN
-                            v_code := account_expired;
-                        ELSIF l_floor[j] <> no_floor AND acc_posted[a] - acc_held[a] - v_amount < l_floor[j] THEN
-                            v_code := limit_exceeded;
-                        ELSIF acc_held[a] + v_amount > 4 * amount_max THEN
-                            v_code := out_of_range;
-                        END IF;
-                    ELSIF v_op = op_post THEN
-                        IF abs(acc_posted[a] + v_amount) > 4 * amount_max THEN
-                            v_code := out_of_range;
-                        ELSIF v_amount < 0 AND l_floor[j] <> no_floor
-                            AND acc_posted[a] - acc_held[a] + v_amount < l_floor[j] THEN
-                            v_code := limit_exceeded;
-                        END IF;
-                    ELSIF v_op = op_expect THEN
-                        IF acc_posted[a] <> l_floor[j] THEN
-                            v_code := version_mismatch;
-                        END IF;
-                    ELSIF v_op = op_drain THEN
-                        IF acc_expires[a] > v_now OR acc_posted[a] <= acc_held[a] THEN
-                            v_code := not_due;
-                        END IF;
-                    END IF;
-                    EXIT WHEN v_code <> ok;
                 END LOOP;
             END IF;
-            IF v_code = ok THEN
-                v_leg := 0;
-                IF c_money[i] > 0 AND c_strict[i] THEN
-                    v_total := 0;
-                    FOR p IN pool_from[i]..pool_to[i] LOOP
-                        IF acc_exists[p] AND acc_open[p] AND acc_expires[p] > v_now AND acc_lane[p] = c_lane[i] THEN
-                            v_amount := acc_posted[p] - acc_held[p] - acc_floor[p];
-                            IF v_amount > 0 OR acc_credit_line[p] THEN
-                                v_total := least(v_total + v_amount, 4 * amount_max);
-                            END IF;
+
+        ELSE
+            v_left := c_money[i];
+            v_line := 0;
+            legs_done := legs_from - 1;
+            IF v_kind = kind_hold AND c_hold[i] <> c_event[i] THEN
+                v_code := id_conflict;
+            ELSIF c_day[i] < v_today - 7 OR c_day[i] > v_today + 1 THEN
+                v_code := bad_day;
+            ELSIF v_left < 0 OR v_left > amount_max THEN
+                v_code := out_of_range;
+            END IF;
+
+            -- Accounts were laid out by the batch's first opening of each. Had an earlier command been accepted that
+            -- opened it otherwise, or at another age, this one would have to be decided over again.
+            IF o_next > o_from AND v_code = ok THEN
+                FOR p IN o_from..o_next - 1 LOOP
+                    a := o_account[p];
+                    j := acc_opening[a];
+                    IF NOT acc_exists[a] AND o_command[j] < i AND (
+                        o_pool[p] <> no_pool OR o_pool[j] <> no_pool OR o_expires[p] <> o_expires[j]
+                        OR o_credit_line[p] <> o_credit_line[j] OR o_priority[p] <> o_priority[j]
+                    ) THEN
+                        v_code := resend;
+                        EXIT;
+                    END IF;
+                END LOOP;
+                IF v_code = ok THEN
+                    FOR p IN o_from..o_next - 1 LOOP
+                        a := o_account[p];
+                        IF NOT acc_exists[a] THEN
+                            acc_exists[a] := true;
+                            acc_posted[a] := 0;
+                            acc_held[a] := 0;
+                            acc_opening[a] := p;
+                            acc_made_at[a] := v_at;
                         END IF;
                     END LOOP;
-                    IF v_total < c_money[i] THEN
-                        v_code := insufficient;
-                    END IF;
-                ELSIF c_money[i] > 0 AND pool_to[i] < pool_from[i] THEN
+                END IF;
+            END IF;
+
+            -- A command that names a wallet, or takes money, needs one; every wallet ends in its credit line.
+            IF v_code = ok AND (v_left > 0 OR c_pool[i] <> no_pool) THEN
+                v_line_at := pool_to[i];
+                WHILE v_line_at > pool_from[i] AND NOT acc_exists[member[v_line_at]] LOOP
+                    v_line_at := v_line_at - 1;
+                END LOOP;
+                IF v_line_at >= pool_from[i] AND acc_exists[member[v_line_at]]
+                    AND acc_credit_line[member[v_line_at]] THEN
+                    v_line := member[v_line_at];
+                ELSE
                     v_code := unknown_account;
                 END IF;
             END IF;
-        END IF;
 
-        -- Nothing below refuses.
-        IF v_code <> ok THEN
-            code[i] := v_code;
-            leg[i] := v_leg;
-        ELSE
-            v_accepted := v_accepted + 1;
-            lane_head[k] := lane_head[k] + 1;
-            v_at := greatest(v_now, lane_at[k] + interval '1 microsecond');
-            lane_at[k] := v_at;
-            "position"[i] := lane_head[k];
-            recorded_at[i] := v_at;
-            eff_from[i] := eff + 1;
-            FOR p IN o..o_next - 1 LOOP
-                a := o_ix[p];
-                IF NOT acc_exists[a] THEN
-                    acc_exists[a] := true;
-                    acc_opening[a] := p;
-                    acc_made_at[a] := v_at;
-                    v_made := v_made + 1;
-                END IF;
-            END LOOP;
-            v_left := c_money[i];
-
-            IF v_kind = kind_hold THEN
-                nh_from[i] := nh + 1;
+            -- The legs, one after the other: each sees what those before it did.
+            IF v_code <> ok THEN
+                NULL;
+            ELSIF v_kind = kind_hold THEN
                 FOR j IN legs_from..legs_to LOOP
-                    a := l_ix[j];
+                    a := l_account[j];
                     v_amount := l_amount[j];
-                    acc_held[a] := acc_held[a] + v_amount;
-                    acc_changed[a] := true;
-                    eff := eff + 1;
-                    eff_account[eff] := acc_id[a];
-                    eff_posted[eff] := 0;
-                    eff_held[eff] := v_amount;
-                    nh := nh + 1;
-                    nh_account[nh] := acc_id[a];
-                    nh_unit[nh] := l_op[j];
-                    nh_pooled[nh] := false;
-                    nh_amount[nh] := v_amount;
-                END LOOP;
-                FOR p IN pool_from[i]..pool_to[i] LOOP
-                    EXIT WHEN v_left = 0;
-                    IF acc_exists[p] AND acc_open[p] AND acc_expires[p] > v_now AND acc_lane[p] = c_lane[i] THEN
-                        v_take := least(acc_posted[p] - acc_held[p] - acc_floor[p], v_left);
-                        IF v_take > 0 THEN
-                            v_left := v_left - v_take;
-                            acc_held[p] := acc_held[p] + v_take;
-                            acc_changed[p] := true;
-                            eff := eff + 1;
-                            eff_account[eff] := acc_id[p];
-                            eff_posted[eff] := 0;
-                            eff_held[eff] := v_take;
-                            nh := nh + 1;
-                            nh_account[nh] := acc_id[p];
-                            nh_unit[nh] := unit_money;
-                            nh_pooled[nh] := true;
-                            nh_amount[nh] := v_take;
-                        END IF;
+                    IF acc_exists[a] AND acc_lane[a] = v_lane AND v_amount >= 0 AND v_amount <= amount_max
+                        AND acc_open[a] AND acc_expires[a] > v_at
+                        AND acc_posted[a] - acc_held[a] - v_amount >= l_floor[j]
+                        AND acc_held[a] + v_amount <= account_max THEN
+                        acc_held[a] := acc_held[a] + v_amount;
+                        legs_done := j;
+                    ELSE
+                        v_leg := j - legs_from + 1;
+                        v_code := CASE
+                            WHEN NOT acc_exists[a] OR acc_lane[a] <> v_lane THEN unknown_account
+                            WHEN v_amount < 0 OR v_amount > amount_max THEN out_of_range
+                            WHEN NOT acc_open[a] THEN account_closed
+                            WHEN acc_expires[a] <= v_at THEN account_expired
+                            WHEN acc_posted[a] - acc_held[a] - v_amount < l_floor[j] THEN limit_exceeded
+                            ELSE out_of_range
+                        END;
+                        EXIT;
                     END IF;
                 END LOOP;
-                nh_to[i] := nh;
-                deadline[i] := v_at + make_interval(secs => c_timeout[i]);
             ELSE
-                IF v_kind IN (kind_end, kind_expire) THEN
-                    ended := ended || c_hold[i];
-                    FOR j IN hold_from[i]..hold_to[i] LOOP
-                        a := hl_ix[j];
-                        IF hl_pooled[j] THEN
-                            v_take := least(hl_amount[j], v_left);
-                            v_left := v_left - v_take;
+                FOR j IN legs_from..legs_to LOOP
+                    a := l_account[j];
+                    v_op := l_op[j];
+                    v_amount := l_amount[j];
+                    v_leg := j - legs_from + 1;
+                    IF NOT acc_exists[a] OR acc_lane[a] <> v_lane THEN
+                        v_code := unknown_account;
+                    ELSIF v_amount > amount_max OR v_amount < -amount_max THEN
+                        v_code := out_of_range;
+                    ELSIF v_op IN (op_post, op_expect) THEN
+                        IF v_op = op_expect AND acc_posted[a] <> l_floor[j] THEN
+                            v_code := version_mismatch;
+                        ELSIF abs(acc_posted[a] + v_amount) > account_max THEN
+                            v_code := out_of_range;
+                        ELSIF v_op = op_post AND v_amount < 0
+                            AND acc_posted[a] - acc_held[a] + v_amount < l_floor[j] THEN
+                            v_code := limit_exceeded;
+                        END IF;
+                    ELSIF v_op = op_drain THEN
+                        IF acc_expires[a] > v_at OR acc_posted[a] <= acc_held[a] THEN
+                            v_code := not_due;
+                        END IF;
+                        v_amount := acc_held[a] - acc_posted[a];
+                    ELSIF v_op = op_repay THEN
+                        -- New credit first pays what an overrun left owing on the wallet's credit line.
+                        IF v_line = 0 THEN
+                            v_code := unknown_account;
+                            v_leg := 0;
                         ELSE
-                            v_op := hl_unit[j];
-                            v_take := CASE v_op
-                                WHEN unit_money THEN c_money[i]
-                                WHEN unit_requests THEN c_requests[i]
-                                WHEN unit_tokens THEN c_tokens[i]
-                                WHEN unit_allowance THEN c_allowance[i]
-                                ELSE 0
-                            END;
-                        END IF;
-                        -- A purged window has no row left; its hold ended long after everything it could limit.
-                        IF a > 0 THEN
-                            acc_posted[a] := acc_posted[a] - v_take;
-                            acc_held[a] := acc_held[a] - hl_amount[j];
-                            acc_changed[a] := true;
-                        END IF;
-                        eff := eff + 1;
-                        eff_account[eff] := hl_account[j];
-                        eff_posted[eff] := -v_take;
-                        eff_held[eff] := -hl_amount[j];
-                    END LOOP;
-                ELSE
-                    FOR j IN legs_from..legs_to LOOP
-                        a := l_ix[j];
-                        v_op := l_op[j];
-                        v_amount := 0;
-                        acc_changed[a] := true;
-                        IF v_op IN (op_post, op_expect) THEN
-                            v_amount := l_amount[j];
-                        ELSIF v_op = op_close THEN
-                            acc_open[a] := false;
-                        ELSIF v_op = op_open THEN
-                            acc_open[a] := true;
-                        ELSIF v_op = op_floor THEN
-                            acc_floor[a] := l_amount[j];
-                        ELSIF v_op = op_drain THEN
-                            v_amount := acc_held[a] - acc_posted[a];
-                        ELSIF v_op = op_repay THEN
-                            -- New credit first pays what an overrun left owing on the wallet's credit line.
-                            p := pool_to[i];
-                            IF p > 0 AND acc_credit_line[p] AND acc_posted[p] < 0 THEN
-                                v_take := least(-acc_posted[p], greatest(acc_posted[a] - acc_held[a], 0));
-                                v_amount := -v_take;
-                                acc_posted[p] := acc_posted[p] + v_take;
-                                acc_changed[p] := true;
+                            v_amount := -greatest(least(-acc_posted[v_line], acc_posted[a] - acc_held[a]), 0);
+                            IF v_amount < 0 THEN
+                                acc_posted[v_line] := acc_posted[v_line] - v_amount;
                                 eff := eff + 1;
-                                eff_account[eff] := acc_id[p];
-                                eff_posted[eff] := v_take;
+                                eff_ix[eff] := v_line;
+                                eff_posted[eff] := -v_amount;
                                 eff_held[eff] := 0;
                             END IF;
                         END IF;
-                        IF v_amount <> 0 THEN
-                            acc_posted[a] := acc_posted[a] + v_amount;
-                            eff := eff + 1;
-                            eff_account[eff] := acc_id[a];
-                            eff_posted[eff] := v_amount;
-                            eff_held[eff] := 0;
-                        END IF;
-                    END LOOP;
-                END IF;
+                    ELSE
+                        v_amount := 0;
+                    END IF;
+                    EXIT WHEN v_code <> ok;
+                    IF v_amount <> 0 THEN
+                        acc_posted[a] := acc_posted[a] + v_amount;
+                        eff := eff + 1;
+                        eff_ix[eff] := a;
+                        eff_posted[eff] := v_amount;
+                        eff_held[eff] := 0;
+                    END IF;
+                END LOOP;
+            END IF;
 
-                -- What the hold did not cover (or a one-phase charge) burns what is left, the credit line last and without
-                -- a floor: what a vendor metered is owed.
-                IF v_left > 0 AND pool_to[i] >= pool_from[i] THEN
-                    FOR p IN pool_from[i]..pool_to[i] LOOP
-                        EXIT WHEN v_left = 0;
-                        v_take := 0;
-                        IF acc_credit_line[p] AND p = pool_to[i] THEN
-                            v_take := v_left;
-                        ELSIF acc_exists[p] AND acc_open[p] AND acc_expires[p] > v_now THEN
-                            v_take := least(acc_posted[p] - acc_held[p], v_left);
+            -- The wallet. What its credit line owes beyond the floor counts against what the grants could pay.
+            IF v_code = ok THEN
+                v_leg := 0;
+                IF v_left > 0 AND (v_kind = kind_hold OR c_strict[i]) THEN
+                    v_total := 0;
+                    IF acc_open[v_line] AND acc_expires[v_line] > v_at THEN
+                        v_total := acc_posted[v_line] - acc_held[v_line] - acc_floor[v_line];
+                    END IF;
+                    IF v_total < v_left THEN
+                        FOR p IN pool_from[i]..v_line_at - 1 LOOP
+                            a := member[p];
+                            IF acc_posted[a] - acc_held[a] > acc_floor[a]
+                                AND acc_exists[a] AND acc_open[a] AND acc_expires[a] > v_at THEN
+                                v_total := v_total + acc_posted[a] - acc_held[a] - acc_floor[a];
+                                EXIT WHEN v_total >= v_left;
+                            END IF;
+                        END LOOP;
+                        IF v_total < v_left THEN
+                            v_code := insufficient;
                         END IF;
-                        IF v_take > 0 THEN
+                    END IF;
+                END IF;
+                IF v_left > 0 AND v_kind = kind_hold AND v_code = ok THEN
+                    FOR p IN pool_from[i]..v_line_at LOOP
+                        a := member[p];
+                        v_take := least(acc_posted[a] - acc_held[a] - acc_floor[a], v_left);
+                        IF v_take > 0 AND acc_exists[a] AND acc_open[a] AND acc_expires[a] > v_at THEN
                             v_left := v_left - v_take;
-                            acc_posted[p] := acc_posted[p] - v_take;
-                            acc_changed[p] := true;
+                            acc_held[a] := acc_held[a] + v_take;
                             eff := eff + 1;
-                            eff_account[eff] := acc_id[p];
-                            eff_posted[eff] := -v_take;
-                            eff_held[eff] := 0;
+                            eff_ix[eff] := a;
+                            eff_posted[eff] := 0;
+                            eff_held[eff] := v_take;
+                            EXIT WHEN v_left = 0;
                         END IF;
                     END LOOP;
                 END IF;
             END IF;
-            eff_to[i] := eff;
         END IF;
 
-        v_total := 0;
-        FOR p IN pool_from[i]..pool_to[i] LOOP
-            IF acc_exists[p] AND acc_expires[p] > v_now THEN
-                v_total := greatest(least(v_total + acc_posted[p] - acc_held[p], 4 * amount_max), -4 * amount_max);
+        -- What the hold did not cover (or a one-phase charge) burns what is left, the credit line last and without a
+        -- floor: what a vendor metered is owed.
+        IF v_code = ok AND v_left > 0 AND pool_of[i] <> no_pool THEN
+            v_line_at := pool_to[i];
+            WHILE v_line_at > pool_from[i] AND NOT acc_exists[member[v_line_at]] LOOP
+                v_line_at := v_line_at - 1;
+            END LOOP;
+            IF v_line_at < pool_from[i] OR NOT acc_exists[member[v_line_at]]
+                OR NOT acc_credit_line[member[v_line_at]] THEN
+                v_code := unknown_account;
+            ELSE
+                FOR p IN pool_from[i]..v_line_at LOOP
+                    a := member[p];
+                    IF p = v_line_at THEN
+                        v_take := v_left;
+                    ELSIF acc_exists[a] AND acc_open[a] AND acc_expires[a] > v_at THEN
+                        v_take := least(acc_posted[a] - acc_held[a], v_left);
+                    ELSE
+                        v_take := 0;
+                    END IF;
+                    IF v_take > 0 THEN
+                        v_left := v_left - v_take;
+                        acc_posted[a] := acc_posted[a] - v_take;
+                        eff := eff + 1;
+                        eff_ix[eff] := a;
+                        eff_posted[eff] := -v_take;
+                        eff_held[eff] := 0;
+                        EXIT WHEN v_left = 0;
+                    END IF;
+                END LOOP;
+                IF acc_posted[a] < -account_max THEN
+                    v_code := out_of_range;
+                END IF;
             END IF;
-        END LOOP;
-        balance[i] := v_total;
-    END LOOP;
+        END IF;
 
+        IF v_code = ok THEN
+            v_accepted := v_accepted + 1;
+            lane_head[k] := lane_head[k] + 1;
+            lane_at[k] := v_at;
+            "position"[i] := lane_head[k];
+            eff_from[i] := v_eff + 1;
+            eff_to[i] := eff;
+            IF repeats THEN
+                accepted_as[first_event[i]] := i;
+            END IF;
+            IF v_kind = kind_hold THEN
+                v_holds := v_holds + 1;
+                base_from[i] := legs_from;
+                base_to[i] := legs_to;
+                IF repeats THEN
+                    hold_made[first_hold[i]] := true;
+                END IF;
+            ELSIF v_kind IN (kind_end, kind_expire) THEN
+                v_ended := v_ended + 1;
+                base_from[i] := leg_count + hold_from;
+                base_to[i] := leg_count + hold_to;
+                IF repeats THEN
+                    hold_gone[first_hold[i]] := true;
+                END IF;
+            ELSE
+                -- Closing, opening and floors are for commands after this one.
+                FOR j IN legs_from..legs_to LOOP
+                    v_op := l_op[j];
+                    IF v_op IN (op_close, op_open, op_floor) THEN
+                        acc_flagged := true;
+                        IF v_op = op_floor THEN
+                            acc_floor[l_account[j]] := l_amount[j];
+                        ELSE
+                            acc_open[l_account[j]] := v_op = op_open;
+                        END IF;
+                    END IF;
+                END LOOP;
+            END IF;
+            IF o_next > o_from THEN
+                v_made := v_made + 1;
+            END IF;
+        ELSE
+            code[i] := v_code;
+            leg[i] := v_leg;
+            -- Undo what was tried. (What was seen before has tried nothing.)
+            IF v_code NOT IN (already_exists, id_conflict, hold_ended) THEN
+                FOR p IN v_eff + 1..eff LOOP
+                    a := eff_ix[p];
+                    acc_posted[a] := acc_posted[a] - eff_posted[p];
+                    acc_held[a] := acc_held[a] - eff_held[p];
+                END LOOP;
+                eff := v_eff;
+                IF v_kind = kind_hold THEN
+                    FOR j IN legs_from..legs_done LOOP
+                        a := l_account[j];
+                        acc_held[a] := acc_held[a] - l_amount[j];
+                    END LOOP;
+                ELSIF v_kind IN (kind_end, kind_expire) AND v_code IN (out_of_range, unknown_account) THEN
+                    FOR j IN hold_from..legs_done LOOP
+                        a := hl_ix[j];
+                        acc_posted[a] := acc_posted[a] + hl_taken[j];
+                        acc_held[a] := acc_held[a] + hl_amount[j];
+                    END LOOP;
+                END IF;
+                FOR p IN o_from..o_next - 1 LOOP
+                    a := o_account[p];
+                    IF acc_opening[a] = p THEN
+                        acc_exists[a] := false;
+                    END IF;
+                END LOOP;
+            END IF;
+        END IF;
+
+        IF pool_to[i] >= pool_from[i] THEN
+            v_total := 0;
+            FOR p IN pool_from[i]..pool_to[i] LOOP
+                a := member[p];
+                IF acc_exists[a] AND acc_expires[a] > v_at THEN
+                    v_total := v_total + acc_posted[a] - acc_held[a];
+                    IF abs(v_total) > balance_max THEN
+                        v_total := sign(v_total)::bigint * balance_max;
+                    END IF;
+                END IF;
+            END LOOP;
+            balance[i] := v_total;
+        END IF;
+    END LOOP;
     IF v_accepted = 0 THEN
         RETURN;
     END IF;
 
     UPDATE ledger.account AS s
     SET posted = u.posted, held = u.held, open = u.open, pool_floor = u.pool_floor,
-        spent = s.pool_id IS NOT NULL AND NOT s.credit_line AND u.posted = 0 AND u.held = 0
-    FROM unnest(acc_id, acc_tenant, acc_lane, acc_posted, acc_held, acc_open, acc_floor, acc_changed, acc_opening)
-        AS u (account_id, tenant_id, lane, posted, held, open, pool_floor, changed, opening)
+        -- A spent member has nothing to give, and is not read with its wallet any more until something names it.
+        spent = s.pool_id IS NOT NULL AND NOT s.credit_line AND u.posted = 0 AND u.held = 0 AND u.pool_floor >= 0
+    FROM unnest(acc_id, acc_tenant, acc_lane, acc_was_posted, acc_was_held, acc_posted, acc_held, acc_open, acc_floor,
+        acc_exists, acc_opening) AS u (account_id, tenant_id, lane, was_posted, was_held, posted, held, open, pool_floor,
+            there, opening)
     WHERE s.account_id = u.account_id AND s.tenant_id = u.tenant_id AND s.lane = u.lane
         AND s.account_id = ANY (acc_id) AND s.tenant_id = ANY (lane_tenant)
-        AND u.changed AND u.opening = 0;
+        AND u.there AND u.opening = 0
+        AND (u.posted <> u.was_posted OR u.held <> u.was_held
+            OR acc_flagged AND (u.open <> s.open OR u.pool_floor <> s.pool_floor));
 
     IF v_made > 0 THEN
         INSERT INTO ledger.account (account_id, tenant_id, lane, name, unit, posted, held, open, opened_at, expires_at,
             purge_at, pool_id, credit_line, priority, pool_floor, spent)
         SELECT u.account_id, u.tenant_id, u.lane, w.name, w.unit, u.posted, u.held, u.open, u.made_at, w.expires_at,
             w.purge_at, nullif(w.pool_id, no_pool), w.credit_line, w.priority, u.pool_floor,
-            w.pool_id <> no_pool AND NOT w.credit_line AND u.posted = 0 AND u.held = 0
+            w.pool_id <> no_pool AND NOT w.credit_line AND u.posted = 0 AND u.held = 0 AND u.pool_floor >= 0
         FROM unnest(acc_id, acc_tenant, acc_lane, acc_posted, acc_held, acc_open, acc_made_at, acc_floor, acc_exists,
-            acc_opening) AS u (account_id, tenant_id, lane, posted, held, open, made_at, pool_floor, made, opening)
+            acc_opening) AS u (account_id, tenant_id, lane, posted, held, open, made_at, pool_floor, there, opening)
         JOIN unnest(o_name, o_unit, o_expires, o_purge, o_pool, o_credit_line, o_priority) WITH ORDINALITY
             AS w (name, unit, expires_at, purge_at, pool_id, credit_line, priority, ord) ON w.ord = u.opening
-        WHERE u.made;
+        WHERE u.there;
     END IF;
 
-    IF nh > 0 THEN
-        WITH f AS MATERIALIZED (SELECT nh_account AS a, nh_unit AS u, nh_pooled AS p, nh_amount AS m)
+    -- The slices below are cut from flat copies: an array variable would be flattened for each of them.
+    IF v_holds > 0 THEN
+        WITH f AS MATERIALIZED (
+            SELECT (SELECT array_agg(acc_id[u.ix] ORDER BY u.ord) FROM unnest(l_account) WITH ORDINALITY AS u (ix, ord))
+                AS leg_account, l_op AS leg_unit, l_amount AS leg_amount,
+                (SELECT array_agg(acc_id[u.ix] ORDER BY u.ord) FROM unnest(eff_ix) WITH ORDINALITY AS u (ix, ord))
+                AS pool_account, eff_held AS pool_amount
+        )
         INSERT INTO ledger.hold (hold_id, tenant_id, lane, day, deadline, pool_id, accounts, units, pooled, amounts)
-        SELECT c.hold_id, c.tenant_id, c.lane, c.day, c.deadline, c.pool_id,
-            f.a[c.lo:c.hi], f.u[c.lo:c.hi], f.p[c.lo:c.hi], f.m[c.lo:c.hi]
-        FROM unnest(c_hold, c_tenant, c_lane, c_day, deadline, c_pool, nh_from, nh_to, c_kind, code)
-            AS c (hold_id, tenant_id, lane, day, deadline, pool_id, lo, hi, kind, code), f
+        SELECT c.hold_id, c.tenant_id, c.lane, c.day, c.recorded_at + c.timeout * interval '1 second', c.pool_id,
+            coalesce(f.leg_account[c.lo:c.hi], '{}') || coalesce(f.pool_account[c.pool_lo:c.pool_hi], '{}'),
+            f.leg_unit[c.lo:c.hi] || array_fill(0::smallint, ARRAY[c.pool_hi - c.pool_lo + 1]),
+            array_fill(false, ARRAY[c.hi - c.lo + 1]) || array_fill(true, ARRAY[c.pool_hi - c.pool_lo + 1]),
+            f.leg_amount[c.lo:c.hi] || f.pool_amount[c.pool_lo:c.pool_hi]
+        FROM unnest(c_hold, c_tenant, c_lane, c_day, recorded_at, c_timeout, c_pool, base_from, base_to, eff_from, eff_to,
+            c_kind, code) AS c (hold_id, tenant_id, lane, day, recorded_at, timeout, pool_id, lo, hi, pool_lo, pool_hi,
+                kind, code), f
         WHERE c.kind = 1 AND c.code = 0;
     END IF;
 
-    IF ended <> '{}' THEN
-        DELETE FROM ledger.hold AS h WHERE h.hold_id = ANY (ended) AND h.tenant_id = ANY (lane_tenant);
+    IF v_ended > 0 THEN
+        DELETE FROM ledger.hold AS h
+        USING unnest(c_hold, c_tenant, c_kind, code) AS c (hold_id, tenant_id, kind, code)
+        WHERE h.hold_id = c.hold_id AND h.tenant_id = c.tenant_id AND c.kind IN (2, 3) AND c.code = 0
+            AND h.hold_id = ANY (c_hold) AND h.tenant_id = ANY (lane_tenant);
     END IF;
 
-    WITH f AS MATERIALIZED (SELECT eff_account AS a, eff_posted AS p, eff_held AS h)
+    -- An event's effects are the legs of the hold that it made or ended, and whatever else moved.
+    WITH f AS MATERIALIZED (
+        SELECT b.account AS base_account, b.posted AS base_posted, b.held AS base_held,
+            (SELECT array_agg(acc_id[u.ix] ORDER BY u.ord) FROM unnest(eff_ix) WITH ORDINALITY AS u (ix, ord)) AS account,
+            eff_posted AS posted, eff_held AS held
+        FROM (
+            SELECT array_agg(q.account ORDER BY q.ord) AS account, array_agg(q.posted ORDER BY q.ord) AS posted,
+                array_agg(q.held ORDER BY q.ord) AS held
+            FROM (
+                SELECT acc_id[u.ix] AS account, 0::bigint AS posted, u.amount AS held, u.ord
+                FROM unnest(l_account, l_amount) WITH ORDINALITY AS u (ix, amount, ord)
+                UNION ALL
+                SELECT u.account, -u.taken, -u.amount, leg_count + u.ord
+                FROM unnest(hl_account, hl_taken, hl_amount) WITH ORDINALITY AS u (account, taken, amount, ord)
+            ) AS q
+        ) AS b
+    )
     INSERT INTO ledger.event (event_id, tenant_id, day, lane, position, recorded_at, correlation_id, causation_id, digest,
         type, actor, data, account_ids, posted, held)
     SELECT c.event_id, c.tenant_id, c.day, c.lane, c.position, c.recorded_at, c.correlation_id, c.causation_id, c.digest,
-        c.type, c.actor, c.data, f.a[c.lo:c.hi], f.p[c.lo:c.hi], f.h[c.lo:c.hi]
+        c.type, c.actor, c.data,
+        coalesce(f.base_account[c.base_lo:c.base_hi], '{}') || coalesce(f.account[c.lo:c.hi], '{}'),
+        coalesce(f.base_posted[c.base_lo:c.base_hi], '{}') || f.posted[c.lo:c.hi],
+        coalesce(f.base_held[c.base_lo:c.base_hi], '{}') || f.held[c.lo:c.hi]
     FROM unnest(c_event, c_tenant, c_day, c_lane, "position", recorded_at, c_correlation, c_causation, c_digest, c_type,
-        c_actor, c_data, eff_from, eff_to, code)
+        c_actor, c_data, base_from, base_to, eff_from, eff_to, code)
         AS c (event_id, tenant_id, day, lane, position, recorded_at, correlation_id, causation_id, digest, type, actor,
-            data, lo, hi, code), f
+            data, base_lo, base_hi, lo, hi, code), f
     WHERE c.code = 0;
 
     UPDATE ledger.lane AS l SET head = u.head, last_at = u.last_at

@@ -1,7 +1,7 @@
 """The call of `ledger.apply`: commands in, answers out, one round trip and one commit."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.ids import day_of
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 APPLY: Final = (
     "SELECT code, leg, position, recorded_at, balance FROM ledger.apply("  # noqa: S608  # parameters only
-    + ", ".join(f"${number}" for number in range(1, 34))
+    + ", ".join(f"${number}" for number in range(1, 37))
     + ")"
 )
 
@@ -37,19 +37,29 @@ def arguments(commands: Sequence[Command]) -> list[list[Any]]:
         )
         for c in commands
     ]  # fmt: skip
-    legs = [(leg.account_id, int(leg.op), leg.amount, leg.floor) for c in commands for leg in c.legs]
+    # Each account is sent once; legs and openings point at it by number.
+    numbers: dict[tuple[str, int, int], int] = {}
+    legs = [
+        (
+            numbers.setdefault((leg.account_id, c.tenant_id, c.lane), len(numbers) + 1), int(leg.op), leg.amount,
+            leg.floor,
+        )
+        for c in commands
+        for leg in c.legs
+    ]  # fmt: skip
     openings = [
         (
-            number, o.account_id, o.name, int(o.unit), _time(o.expires_at), _time(o.purge_at), o.pool_id, o.credit_line,
-            o.priority,
+            place, numbers.setdefault((o.account_id, c.tenant_id, c.lane), len(numbers) + 1), o.name, int(o.unit),
+            _time(o.expires_at), _time(o.purge_at), o.pool_id, o.credit_line, o.priority,
         )
-        for number, c in enumerate(commands, 1)
+        for place, c in enumerate(commands, 1)
         for o in c.openings
     ]  # fmt: skip
-    columns = [list(column) for column in zip(*heads, strict=True)]
-    columns += [list(column) for column in zip(*legs, strict=True)] or [[], [], [], []]
-    columns += [list(column) for column in zip(*openings, strict=True)] or [[] for _ in range(9)]
-    return columns
+    return [*_columns(heads, 20), *_columns(numbers, 3), *_columns(legs, 4), *_columns(openings, 9)]
+
+
+def _columns(rows: Iterable[tuple[Any, ...]], count: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
 
 
 async def apply(connection: "asyncpg.Connection[asyncpg.Record]", commands: Sequence[Command]) -> list[Answer]:
@@ -60,8 +70,13 @@ async def apply(connection: "asyncpg.Connection[asyncpg.Record]", commands: Sequ
     order = sorted(range(len(commands)), key=lambda index: commands[index].lane)
     row = await connection.fetchrow(APPLY, *arguments([commands[index] for index in order]))
     assert row is not None
-    answers: list[Answer] = [None] * len(commands)  # type: ignore[list-item]  # each is set below
-    for index, code, leg, position, recorded_at, balance in zip(order, *row, strict=True):
-        micros = (recorded_at - _EPOCH) // _MICROSECOND
-        answers[index] = Answer(_CODES[code], leg, position, micros, balance)
-    return answers
+    answers = dict(zip(order, answers_of(row), strict=True))
+    return [answers[index] for index in range(len(commands))]
+
+
+def answers_of(row: "asyncpg.Record") -> list[Answer]:
+    """Give the answers that the function's row of parallel arrays stands for."""
+    return [
+        Answer(_CODES[code], leg, position, (recorded_at - _EPOCH) // _MICROSECOND, balance)
+        for code, leg, position, recorded_at, balance in zip(*row, strict=True)
+    ]
