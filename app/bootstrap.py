@@ -46,19 +46,53 @@ _LOCK: Final = 7_102
 _log = structlog.get_logger(__name__)
 
 
+class Welcome:
+    """What the operator is told once. It has secrets in it that exist nowhere else: print it, never log it."""
+
+    def __init__(self, token: str, password: str | None) -> None:
+        """Take the first token, and root's password unless the operator has chosen it."""
+        self.token = token
+        self.password = password
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return "Welcome(...)"
+
+    def text(self, host: str, port: int) -> str:
+        """Give what to print, with a first call that works when pasted."""
+        base_url = _base_url(host, port)
+        body = json.dumps({"model": DEMO_MODELS[0], "messages": [{"role": "user", "content": "Hello!"}]})
+        password = self.password if self.password is not None else "the one in TALLYGATE_ROOT_PASSWORD"
+        return f"""
+Tallygate serves at {base_url}. What follows is shown once, so keep it:
+
+  Login     {ROOT}
+  Password  {password}  (to be changed at the first login)
+  API key   {self.token}  (of the tenant "Demo", which has 5.00 USD of credit)
+
+The first call goes to the built-in demo vendor, with no key and no network:
+
+  curl {base_url}/v1/chat/completions \\
+    -H 'Authorization: Bearer {self.token}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{body}'
+
+Next: add a channel with a vendor's key, under {base_url}/api.
+"""
+
+
 async def bootstrap(
     administration: Administration,
     ledger: "Ledger",
     pool: "Pool",
     *,
     root_password: str | None,
-    base_url: str,
-    announce: Callable[[str], None] | None = None,
-) -> str | None:
+    announce: Callable[["Welcome"], None] | None = None,
+) -> "Welcome | None":
     """Make what a new installation needs, and give what to tell the operator; None if that was done before.
 
-    The text has secrets in it, which exist nowhere else: print it, never log it. `announce` gets it before the start
-    counts as complete: if the process is killed in between, the next start makes new secrets and announces those.
+    `announce` gets the same before the start counts as complete: if the process is killed in between, the next start
+    makes new secrets and announces those.
     """
     await ledger.open_lane(PLATFORM, first_lane(PLATFORM))
     await ensure(pool, [Entities()])
@@ -79,12 +113,12 @@ async def bootstrap(
         await steps.tenant(root_id)
         secret = await steps.token(root_id)
         await steps.credit()
-        message = _message(base_url, secret, None if root_password else password)
+        welcome = Welcome(secret, None if root_password else password)
         if announce is not None:
-            announce(message)
+            announce(welcome)
         await steps.complete()
     _log.info("first_start_completed")
-    return message
+    return welcome
 
 
 class _FirstStart:
@@ -181,22 +215,7 @@ async def _is_complete(administration: Administration) -> bool:
     return any(setting.entity.name == "setup_completed" and setting.entity.value for setting in settings.items)
 
 
-def _message(base_url: str, secret: str, password: str | None) -> str:
-    body = json.dumps({"model": DEMO_MODELS[0], "messages": [{"role": "user", "content": "Hello!"}]})
-    shown = password if password is not None else "the one in TALLYGATE_ROOT_PASSWORD"
-    return f"""
-Tallygate is ready at {base_url}. This is shown once, so keep it:
-
-  Login     {ROOT}
-  Password  {shown}  (to be changed at the first login)
-  API key   {secret}  (of the tenant "Demo", with 5.00 USD of credit)
-
-The first call goes to the built-in demo vendor, with no key and no network:
-
-  curl {base_url}/v1/chat/completions \\
-    -H 'Authorization: Bearer {secret}' \\
-    -H 'Content-Type: application/json' \\
-    -d '{body}'
-
-Next: add a channel with a vendor's key, under {base_url}/api.
-"""
+def _base_url(host: str, port: int) -> str:
+    """Give an address that this machine reaches the server by: one that listens everywhere is here, too."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- read, not listened on
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

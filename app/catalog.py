@@ -140,7 +140,7 @@ class Catalog:
     # Freshness.
 
     async def refresh(self, _tenant_id: TenantId | None = None) -> None:
-        """Follow what has changed at once: the `on_change` of `Administration`. Never fails, for the change was made."""
+        """Follow at once what has changed: the `on_change` of `Administration`. Never fails, for the change is made."""
         try:
             await self._read()
         except _AWAY as error:
