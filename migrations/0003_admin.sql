@@ -98,7 +98,7 @@ CREATE TABLE admin.session (
     address text NOT NULL DEFAULT ''
 );
 
-CREATE INDEX session_user ON admin.session (user_id);
+CREATE INDEX session_of_user ON admin.session (user_id);
 
 CREATE INDEX session_expiry ON admin.session (expires_at);
 
