@@ -13,7 +13,7 @@ import fcntl
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -25,20 +25,20 @@ from domain.ledger.commands import Command
 
 _HEAD: Final = struct.Struct("<II")
 _SEGMENT_BYTES: Final = 8 * 2**20
+_PROBE_BYTES: Final = 16 * 1024
 _log = structlog.get_logger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Command).decode
 
 
-class JournalFullError(Exception):
-    """More is waiting to be settled than the journal may hold."""
-
-
 class _Segment:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        # Locked before it has its name: whoever recovers must never find a file that is only about to be ours.
+        fresh = path.with_suffix(".new")
+        self.file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fresh.rename(path)
         self.size = 0
         self.open_holds: set[HoldId] = set()
 
@@ -72,7 +72,10 @@ class Journal:
         return len(self._at)
 
     def write(self, command: Command) -> None:
-        """Keep a hold's terminal, in place of what was kept for it before; survives the death of this process."""
+        """Keep a hold's terminal, in place of what was kept for it before; survives the death of this process.
+
+        Raises OSError if the disk does not take it; what was kept before is kept still.
+        """
         assert command.hold_id is not None
         body = _encode(command)
         record = _HEAD.pack(len(body), zlib.crc32(body)) + body
@@ -94,10 +97,24 @@ class Journal:
             segment.open_holds.add(command.hold_id)
             self._at[command.hold_id] = segment
 
-    def sync(self) -> None:
-        """Wait until everything written is on the disk; survives the death of the machine."""
-        for segment in self._segments:
-            os.fdatasync(segment.file)
+    def has_room(self) -> bool:
+        """Try whether the disk takes a record, and leave nothing behind."""
+        segment = self._segments[-1]
+        try:
+            return os.write(segment.file, bytes(_PROBE_BYTES)) == _PROBE_BYTES
+        except OSError:
+            return False
+        finally:
+            os.ftruncate(segment.file, segment.size)
+
+    def syncing(self) -> Callable[[], None]:
+        """Give what waits until everything written by now is on the disk: it survives the death of the machine.
+
+        What is given may run in any thread, while this one goes on writing, settling and closing files.
+        """
+        files = [os.dup(segment.file) for segment in self._segments]
+        files.append(os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        return lambda: _sync(files)
 
     def settled(self, hold_id: HoldId) -> None:
         """Forget a hold: the log has its terminal."""
@@ -114,6 +131,7 @@ class Journal:
             else:
                 segment.close()
         self._segments = []
+        self._at.clear()
 
     def recover(self) -> list[Command]:
         """Give the last record of each hold in files that no living process holds, and lock those files."""
@@ -123,7 +141,7 @@ class Journal:
             if file is None:
                 continue
             self._recovered.append((path, file))
-            for command in _records(path):
+            for command in _records(path.name, file):
                 assert command.hold_id is not None
                 last[command.hold_id] = command
         return list(last.values())
@@ -163,14 +181,24 @@ def _lock_abandoned(path: Path) -> int | None:
     return file
 
 
-def _records(path: Path) -> Iterator[Command]:
-    data = path.read_bytes()
+def _sync(files: list[int]) -> None:
+    try:
+        for file in files:
+            os.fsync(file)
+    finally:
+        for file in files:
+            os.close(file)
+
+
+def _records(name: str, file: int) -> Iterator[Command]:
+    # Read from what is locked: between opening and locking its last holder may have removed the name.
+    data = os.pread(file, os.fstat(file).st_size, 0)
     at = 0
     while at + _HEAD.size <= len(data):
         length, checksum = _HEAD.unpack_from(data, at)
         body = data[at + _HEAD.size : at + _HEAD.size + length]
         if len(body) != length or zlib.crc32(body) != checksum:
-            _log.warning("journal_torn", file=path.name, at=at)
+            _log.warning("journal_torn", file=name, at=at)
             return
         yield _decode(body)
         at += _HEAD.size + length

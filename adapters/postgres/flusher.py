@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 
 from adapters.postgres.ledger import apply
-from domain.ids import day_of
+from domain.ids import EventId, day_of
 from domain.ledger.commands import Answer, Code, Command
 from domain.ports import LedgerUnavailableError
 
@@ -32,6 +32,7 @@ _PASSING: Final = (
     asyncpg.SerializationError,
     asyncpg.OperatorInterventionError,  # shutting down, or starting up
     asyncpg.InsufficientResourcesError,  # disk full, too many connections
+    asyncpg.LockNotAvailableError,  # making a day's partition, while somebody else changes the table
     asyncpg.ReadOnlySQLTransactionError,  # a standby that is about to become the primary
 )
 """The database says that nothing was applied, and that it may well be next time."""
@@ -105,6 +106,7 @@ class _Shard:
         self._idle.set()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._under_way: dict[EventId, _Item] = {}
         self.available = True
 
     async def start(self) -> None:
@@ -114,7 +116,7 @@ class _Shard:
     async def stop(self, timeout_seconds: float) -> int:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), timeout_seconds)
-        left = len(self._queue)
+        left = [item for item in (*self._under_way.values(), *self._queue) if not item.dropped]
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -122,7 +124,9 @@ class _Shard:
         if self._connection is not None:
             # After a clean drain nothing is under way; otherwise the journal has what is left.
             self._connection.terminate()
-        return left
+        for item in left:
+            _give_up(item)
+        return len(left)
 
     def enqueue(self, command: Command) -> _Item:
         item = _Item(command, asyncio.get_running_loop().create_future())
@@ -149,14 +153,17 @@ class _Shard:
             await connection.close()
 
     async def _connect(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-        self._connection = None
+        self._disconnect()
         self._connection = await asyncpg.connect(
             self._dsn,
             timeout=_CONNECT_TIMEOUT_SECONDS,
             server_settings={"application_name": "tallygate-ledger", "statement_timeout": "0", "lock_timeout": "0"},
         )
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        self._connection = None
 
     async def _run(self) -> None:
         while True:
@@ -165,6 +172,7 @@ class _Shard:
                 self._wake.clear()
                 await self._wake.wait()
             batch = self._take()
+            self._under_way = {item.command.event_id: item for item in batch}
             if batch:
                 await self._flush(batch)
 
@@ -188,20 +196,16 @@ class _Shard:
 
     async def _flush(self, batch: list[_Item]) -> None:
         for attempt in itertools.count():
+            if self._connection is None:
+                await self._wait(attempt)
+                await self._reconnect()
+                continue
             try:
-                if self._connection is None:
-                    await self._connect()
-                assert self._connection is not None
-                results = await apply(self._connection, [item.command for item in batch])
+                results = await self._apply(batch)
             except (*_LOST, *_PASSING, TimeoutError) as error:
                 self._note_outage(error, attempt)
-                await asyncio.sleep(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
-                await self._reconnect()
-            except asyncpg.CheckViolationError as error:
-                if not await self._make_days(batch, error):
-                    await self._isolate(batch, error)
-                    return
-            except asyncpg.PostgresError as error:
+                self._disconnect()
+            except Exception as error:  # noqa: BLE001 # one command that cannot be sent must not end the shard
                 await self._isolate(batch, error)
                 return
             else:
@@ -211,12 +215,23 @@ class _Shard:
                 self._answer(batch, results)
                 return
 
+    async def _apply(self, batch: list[_Item]) -> list[Answer]:
+        assert self._connection is not None
+        commands = [item.command for item in batch]
+        try:
+            return await apply(self._connection, commands)
+        except asyncpg.CheckViolationError as error:
+            if not await self._make_days(batch, error):
+                raise
+        return await apply(self._connection, commands)
+
     def _answer(self, batch: list[_Item], results: Sequence[Answer]) -> None:
         moved: set[tuple[int, int]] = set()
         for item, result in zip(batch, results, strict=True):
             if result.code is Code.RESEND:
                 self._queue.appendleft(item)
                 continue
+            self._under_way.pop(item.command.event_id, None)
             if result.code is Code.OK:
                 moved.add((item.command.tenant_id, item.command.lane))
             if not item.answer.done():
@@ -224,7 +239,11 @@ class _Shard:
         if moved and self._on_lanes is not None:
             self._on_lanes(moved)
 
+    async def _wait(self, attempt: int) -> None:
+        await asyncio.sleep(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
+
     async def _reconnect(self) -> None:
+        # Whatever keeps us from connecting, even a wrong password after a change, is an outage: no command's fault.
         try:
             await self._connect()
         except (*_LOST, *_PASSING, asyncpg.PostgresError, TimeoutError) as error:
@@ -237,13 +256,15 @@ class _Shard:
         if attempt > 0 or isinstance(error, OSError | TimeoutError):
             self.available = False
 
-    async def _make_days(self, batch: list[_Item], error: Exception) -> bool:
+    async def _make_days(self, batch: list[_Item], error: asyncpg.CheckViolationError) -> bool:
         """Make the partitions of the batch's days, where the database lacks one: the housekeeper should have."""
-        if "no partition of relation" not in str(error) or self._connection is None:
+        if error.constraint_name is not None or self._connection is None:
             return False
         _log.warning("event_partition_missing")
         for day in {day_of(item.command.hold_id or item.command.event_id) for item in batch}:
-            await self._connection.execute("SELECT ledger.create_days($1, 1)", day)
+            # Another process may be making the same day.
+            with contextlib.suppress(asyncpg.DuplicateTableError, asyncpg.UniqueViolationError):
+                await self._connection.execute("SELECT ledger.create_days($1, 1)", day)
         return True
 
     async def _isolate(self, batch: list[_Item], error: Exception) -> None:
@@ -254,6 +275,7 @@ class _Shard:
             await self._flush(batch[middle:])
             return
         item = batch[0]
+        self._under_way.pop(item.command.event_id, None)
         _log.error("ledger_command_refused", type=item.command.type, error=str(error))
         if not item.answer.done():
             item.answer.set_exception(error)

@@ -36,6 +36,7 @@ class Settlements:
         self._pool = pool
         self._wait_seconds = wait_seconds
         self._late: set[asyncio.Task[None]] = set()
+        self._disk_failed = False
 
     @property
     def open_holds(self) -> int:
@@ -45,21 +46,26 @@ class Settlements:
     @property
     def is_full(self) -> bool:
         """Whether no request may be admitted, since what it will owe might find no room in the journal."""
-        return self._journal.is_full
+        if self._disk_failed:
+            self._disk_failed = not self._journal.has_room()
+        return self._disk_failed or self._journal.is_full
 
     def checkpoint(self, command: Command) -> None:
         """Keep the terminal that a running request would have if this process died now."""
-        self._journal.write(command)
+        self._keep(command)
 
     async def settle(self, command: Command) -> Answer | None:
-        """End a hold; None if PostgreSQL is away and the journal has it, on disk: it will be there in the end."""
-        self._journal.write(command)
+        """End a hold; None if PostgreSQL is away and the journal has it, on disk: it will be there in the end.
+
+        What the journal could not take waits for PostgreSQL as long as it takes.
+        """
+        is_kept = self._keep(command)
         answer = self._ledger.enqueue(command)
         answer.add_done_callback(lambda done: self._settled(command, done))
-        done, _ = await asyncio.wait((answer,), timeout=self._wait_seconds)
+        done, _ = await asyncio.wait((answer,), timeout=self._wait_seconds if is_kept else None)
         if done:
             return answer.result()
-        await asyncio.to_thread(self._journal.sync)
+        await asyncio.to_thread(self._journal.syncing())
         return None
 
     async def recover(self) -> int:
@@ -78,6 +84,16 @@ class Settlements:
         while self._late:
             await asyncio.wait(set(self._late))
 
+    def _keep(self, command: Command) -> bool:
+        """Write to the journal; a disk that is full or broken stops admission, not what is running."""
+        try:
+            self._journal.write(command)
+        except OSError as error:
+            self._disk_failed = True
+            _log.error("journal_failed", hold_id=command.hold_id, error=repr(error))
+            return False
+        return True
+
     def _settled(self, command: Command, done: asyncio.Future[Answer]) -> None:
         if done.cancelled():
             return
@@ -87,11 +103,22 @@ class Settlements:
             _log.error("settlement_failed", hold_id=command.hold_id, error=repr(error))
             return
         assert command.hold_id is not None
+        if done.result().accepted:
+            self._journal.settled(command.hold_id)
+            return
+        task = asyncio.get_running_loop().create_task(self._settle_late(command, done.result()))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def _settle_late(self, command: Command, answer: Answer) -> None:
+        """Leave the hold in the journal until its adjustment is in the log, or the next start has to make it."""
+        try:
+            await self._adjust_if_expired(command, answer)
+        except Exception:  # noqa: BLE001 # the journal keeps what this could not do
+            _log.exception("adjustment_failed", hold_id=command.hold_id)
+            return
+        assert command.hold_id is not None
         self._journal.settled(command.hold_id)
-        if not done.result().accepted:
-            task = asyncio.get_running_loop().create_task(self._adjust_if_expired(command, done.result()))
-            self._late.add(task)
-            task.add_done_callback(self._late.discard)
 
     async def _adjust_if_expired(self, command: Command, answer: Answer) -> None:
         """Charge what was used although the hold is over: its deadline had passed before we could say so."""
