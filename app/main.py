@@ -5,18 +5,21 @@ from typing import Any
 
 from litestar import Litestar, get
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.response import Response
 from litestar.types import ControllerRouterHandler
 
 from app.relay.catalog_routes import CatalogRoutes
 from app.relay.routes import model_routes
 from app.relay.service import Relay
-from app.version import VERSION
 
 
 def create_app(
-    *, relay: Relay, catalog_routes: CatalogRoutes, api: Sequence[ControllerRouterHandler], is_ready: Any
+    *,
+    relay: Relay,
+    catalog_routes: CatalogRoutes,
+    api: Sequence[ControllerRouterHandler],
+    openapi: OpenAPIConfig,
+    is_ready: Any,
 ) -> Litestar:
     """Give the whole application; nothing in it is global."""
 
@@ -33,9 +36,7 @@ def create_app(
 
     return Litestar(
         route_handlers=[*model_routes(relay, catalog_routes), live, ready, *api],
-        openapi_config=OpenAPIConfig(
-            title="Tallygate", version=VERSION, path="/api", render_plugins=[JsonRenderPlugin(path="/openapi.json")]
-        ),
+        openapi_config=openapi,
         logging_config=None,
         debug=False,
     )

@@ -21,7 +21,7 @@ from adapters.postgres.flusher import Flusher
 from adapters.tokenizer import Tokenizer
 from adapters.vault import Vault
 from app.administration import Administration
-from app.api.router import api_router
+from app.api.router import api_router, openapi_config
 from app.bootstrap import bootstrap
 from app.catalog import Catalog
 from app.housekeeper import Housekeeper
@@ -36,6 +36,7 @@ from app.relay.service import Relay
 from app.relay.settlement import Settlements
 from app.relay.vendors import Vendors
 from app.settings import Settings
+from app.wallets import Wallets
 from domain.relay.ports import Timeouts
 from projections.runner import Runner
 
@@ -57,7 +58,7 @@ class _Server(uvicorn.Server):
 
 async def run(settings: Settings, dsn: str, *, listener: socket.socket) -> None:
     """Serve on a listening socket until cancelled; then drain, settle and close everything."""
-    async with _worker(settings, dsn) as (app, relay):
+    async with _worker(settings, dsn, listener.getsockname()[1]) as (app, relay):
         server = _Server(
             uvicorn.Config(
                 app,
@@ -89,7 +90,7 @@ def _node_name() -> str:
 
 
 @contextlib.asynccontextmanager
-async def _worker(settings: Settings, dsn: str) -> AsyncIterator[tuple[Litestar, Relay]]:
+async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tuple[Litestar, Relay]]:
     """Make everything that a worker needs, in order; whatever was made is closed in the opposite one."""
     node = _node_name()
     async with contextlib.AsyncExitStack() as stack:
@@ -101,6 +102,9 @@ async def _worker(settings: Settings, dsn: str) -> AsyncIterator[tuple[Litestar,
         ledger = Flusher(dsn, on_lanes=runner.notice)
         await ledger.start()
         stack.push_async_callback(ledger.stop, 10.0)
+
+        await runner.start()
+        stack.push_async_callback(runner.stop)
 
         journal = Journal(settings.data / "journal", node, settings.journal_max_bytes)
         stack.callback(journal.close)
@@ -114,12 +118,16 @@ async def _worker(settings: Settings, dsn: str) -> AsyncIterator[tuple[Litestar,
         administration = Administration(ledger, pool, vault, on_change=catalog.refresh)
         tokenizer = Tokenizer()
         await tokenizer.load_off_loop()
-        welcome = await bootstrap(administration, ledger, pool, root_password=settings.root_password)
+        await bootstrap(
+            administration,
+            ledger,
+            pool,
+            root_password=settings.root_password,
+            announce=lambda welcome: click.echo(welcome.text(settings.host, port)),
+        )
         await catalog.start()
         stack.push_async_callback(catalog.stop)
-        await runner.start()
-        stack.push_async_callback(runner.stop)
-        housekeeper = Housekeeper(pool, ledger)
+        housekeeper = Housekeeper(ledger, pool, hold_timeout_seconds=settings.hold_timeout_seconds)
         await housekeeper.start()
         stack.push_async_callback(housekeeper.stop)
 
@@ -165,9 +173,16 @@ async def _worker(settings: Settings, dsn: str) -> AsyncIterator[tuple[Litestar,
         app = create_app(
             relay=relay,
             catalog_routes=CatalogRoutes(catalog, authenticator, pool, clock.now),
-            api=[api_router(administration=administration, ledger=ledger, pool=pool, settings=settings)],
+            api=[
+                api_router(
+                    administration=administration,
+                    wallets=Wallets(ledger, pool),
+                    pool=pool,
+                    secure_cookies=(settings.public_url or "").startswith("https:"),
+                    trusted_proxies=settings.trusted_proxies,
+                )
+            ],
+            openapi=openapi_config(),
             is_ready=not_ready_because,
         )
-        if welcome is not None:
-            click.echo(welcome.text(settings.host, settings.port))
         yield app, relay

@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: Path
     host: str
     port: int
+    public_url: str | None
     database_url: str | None
     root_password: str | None
     workers: int
@@ -88,10 +89,7 @@ class SettingDescription(msgspec.Struct, frozen=True):
 
 def describe_settings() -> list[SettingDescription]:
     """Give every setting's name, default and meaning, in the order of the reference."""
-    return [
-        SettingDescription(s.variable, s.default_shown or s.default or "(not set)", s.meaning)
-        for s in SETTINGS
-    ]
+    return [SettingDescription(s.variable, s.default_shown or s.default or "(not set)", s.meaning) for s in SETTINGS]
 
 
 def _text(text: str) -> str:
@@ -143,6 +141,13 @@ def _database_url(text: str) -> str:
     return text
 
 
+def _public_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+        raise ValueError("an address such as https://llm.example.com")
+    return text.rstrip("/")
+
+
 PASSWORD_LENGTH_MIN = 8
 
 
@@ -163,6 +168,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("data", "data", "Directory of the embedded PostgreSQL, the journal and the secret key.", _path),
     Setting("host", "127.0.0.1", "Address to listen on.", _text),
     Setting("port", "3000", "Port to listen on; 0 takes any free one.", _whole_number(0, 65535)),
+    Setting(
+        "public_url",
+        None,
+        "Address that browsers and SDKs reach this server by, when it is not the one listened on.",
+        _public_url,
+    ),
     Setting(
         "database_url",
         None,

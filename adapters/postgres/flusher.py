@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 
 from adapters.postgres.ledger import apply
-from domain.ids import EventId, day_of
+from domain.ids import EventId, Lane, TenantId, day_of
 from domain.ledger.commands import Answer, Code, Command
 from domain.ports import LedgerUnavailableError
 
@@ -58,7 +58,7 @@ class Flusher:
         *,
         shards: int = 1,
         batch_max: int = BATCH_MAX,
-        on_lanes: Callable[[set[tuple[int, int]]], None] | None = None,
+        on_lanes: Callable[[set[tuple[TenantId, Lane]]], None] | None = None,
     ) -> None:
         """Take where the log is; `on_lanes` hears after each commit which (tenant, lane) have moved."""
         self._shards = [_Shard(dsn, batch_max, on_lanes) for _ in range(shards)]
@@ -96,7 +96,7 @@ class Flusher:
 
 
 class _Shard:
-    def __init__(self, dsn: str, batch_max: int, on_lanes: Callable[[set[tuple[int, int]]], None] | None) -> None:
+    def __init__(self, dsn: str, batch_max: int, on_lanes: Callable[[set[tuple[TenantId, Lane]]], None] | None) -> None:
         self._dsn = dsn
         self._batch_max = batch_max
         self._on_lanes = on_lanes
@@ -226,7 +226,7 @@ class _Shard:
         return await apply(self._connection, commands)
 
     def _answer(self, batch: list[_Item], results: Sequence[Answer]) -> None:
-        moved: set[tuple[int, int]] = set()
+        moved: set[tuple[TenantId, Lane]] = set()
         for item, result in zip(batch, results, strict=True):
             if result.code is Code.RESEND:
                 self._queue.appendleft(item)
