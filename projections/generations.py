@@ -14,7 +14,7 @@ import structlog
 
 from domain.ids import Lane, TenantId
 from projections.base import Projection
-from projections.folder import Folder, LaneKey, exclude_folds
+from projections.folder import TRANSIENT, Folder, LaneKey, exclude_folds
 
 if TYPE_CHECKING:
     from projections.folder import Connection, Pool
@@ -69,13 +69,13 @@ async def rebuild(
         projection.name,
         generation,
     )
+    filling, behind = await _behind(pool, projection, generation)
     while True:
-        filling, behind = await _behind(pool, projection, generation)
         report(filling)
-        if filling.total - filling.done <= _TAIL_EVENTS:
-            await _flip(pool, projection, generation, folder)
-            break
         await _Fill(pool, folder, filling, report).run(behind, transaction_lanes)
+        filling, behind = await _behind(pool, projection, generation)
+        if filling.total - filling.done <= _TAIL_EVENTS and await _flip(pool, projection, generation, folder):
+            break
     report(msgspec.structs.replace(filling, done=filling.total))
     await clear_retired(pool, projection)
     return generation
@@ -226,17 +226,26 @@ async def _behind(
     return Filling(projection.name, generation, done, total), keys
 
 
-async def _flip(pool: "Pool", projection: Projection, generation: int, folder: Folder) -> None:
-    """Fold the rest and make the generation the live one, in one transaction, unless another process has."""
+async def _flip(pool: "Pool", projection: Projection, generation: int, folder: Folder) -> bool:
+    """Fold the rest and make the generation the live one, in one transaction; False if an event is in the way.
+
+    True also when another process has done it.
+    """
     async with pool.acquire() as connection, connection.transaction():
         await exclude_folds(connection, projection.name)
         state = await connection.fetchval(
             "SELECT state FROM projection.generation WHERE name = $1 AND generation = $2", projection.name, generation
         )
         if state != "filling":
-            return
+            return True
         _, behind = await _behind(connection, projection, generation)
-        await folder.tail(connection, generation, behind)
+        try:
+            async with connection.transaction():
+                await folder.tail(connection, generation, behind)
+        except TRANSIENT:
+            raise
+        except Exception:  # noqa: BLE001 -- the next pass finds the event again, parks its lane and says which
+            return False
         await connection.execute(
             "UPDATE projection.generation SET state = 'retired' WHERE name = $1 AND state = 'live'", projection.name
         )
@@ -246,3 +255,4 @@ async def _flip(pool: "Pool", projection: Projection, generation: int, folder: F
             generation,
         )
     _log.info("projection_flipped", projection=projection.name, generation=generation, version=projection.version)
+    return True
