@@ -1,0 +1,237 @@
+"""What every route of a resource does alike: find, check whose it is, do it, answer with its version."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, Generic, TypeVar
+
+import msgspec
+from litestar import Request, Response
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+
+from adapters.postgres.admin_store import Stored
+from app.api.guards import ACCESS, Access, Api
+from app.api.permissions import Permission, Principal
+from app.api.problems import MEDIA_TYPE, ApiError, Problem
+from app.api.schemas import History, HistoryItem, Listing, Versioned, given, history_item, meta
+from domain.ids import EntityId, TenantId
+from domain.metering.usage import COUNT_MAX
+
+S = TypeVar("S")
+V = TypeVar("V", bound=Versioned)
+
+IfMatch = Annotated[
+    str | None,
+    Parameter(header="If-Match", description="The ETag of the version that the change was made from."),
+]
+After = Annotated[str | None, Parameter(query="after", max_length=200, description="`next` of the part before.")]
+Limit = Annotated[int, Parameter(query="limit", ge=1, le=500, description="How many to give.")]
+Search = Annotated[str, Parameter(query="search", max_length=200, description="Part of the name.")]
+IncludeArchived = Annotated[
+    bool, Parameter(query="include_archived", description="Also give what is out of use for good.")
+]
+Why = Annotated[str, Parameter(query="reason", max_length=1000, description="Kept in the history.")]
+TenantNumber = Annotated[int | None, Parameter(query="tenant_id", ge=1, le=2**53 - 1)]
+
+NO_STORE: Final = {"cache-control": "no-store"}
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One request that has passed the door."""
+
+    api: Api
+    principal: Principal
+    correlation_id: str
+
+    def require(self, permission: Permission, tenant_id: TenantId) -> None:
+        """Raise `not_found` for a tenant that is not this person's, `forbidden` for what they may not do there."""
+        if not self.principal.sees(tenant_id):
+            raise ApiError("not_found")
+        if not self.principal.may(permission, tenant_id):
+            raise ApiError("forbidden")
+
+
+def route(
+    permission: Permission | None,
+    operation_id: str,
+    summary: str,
+    *statuses: int,
+    within: str = "platform",
+    session_only: bool = False,
+    before_password_change: bool = False,
+) -> dict[str, Any]:
+    """Give what every route declares: who may pass, its name, and the errors that it answers with."""
+    access = Access(
+        permission=permission,
+        within=within,
+        session_only=session_only,
+        before_password_change=before_password_change,
+    )
+    expected = {400, 413, 415, 429, 500, 503, *statuses} | ({401, 403} if permission is not None else set())
+    return {
+        "operation_id": operation_id,
+        "summary": summary,
+        "opt": {ACCESS: access},
+        "responses": {
+            status: ResponseSpec(Problem, media_type=MEDIA_TYPE, generate_examples=False, description="A problem.")
+            for status in sorted(expected)
+        },
+    }
+
+
+def provide_call(api: Api) -> Callable[[Request[Any, Any, Any]], Call]:
+    """Give the dependency `call` of the routes that only known persons reach."""
+
+    def call(request: Request[Any, Any, Any]) -> Call:
+        return Call(api=api, principal=request.scope["user"], correlation_id=api.ids())
+
+    return call
+
+
+def version_of(if_match: str | None) -> int:
+    """Give the version that an If-Match names; raises `version_required`, or `version_conflict` for no version."""
+    if if_match is None:
+        raise ApiError("version_required")
+    text = if_match.strip().removeprefix("W/").strip('"')
+    if not text.isascii() or not text.isdigit() or int(text) > COUNT_MAX:
+        raise ApiError("version_conflict", 'If-Match names no version: send the ETag as it was given, such as "3".')
+    return int(text)
+
+
+def versioned(view: V, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[V]:
+    """Give an answer with its ETag."""
+    return Response(view, status_code=status, headers={"etag": f'"{view.version}"', **NO_STORE, **(headers or {})})
+
+
+class Resource(Generic[S, V]):
+    """The life of one kind of thing, over `app.administration`."""
+
+    def __init__(
+        self, kind: str, *, state: Callable[[Any], S], view: type[V], read: Permission, write: Permission
+    ) -> None:
+        """Take how it is shown, and who may read and write it."""
+        self._kind = kind
+        self._state = state
+        self._view = view
+        self._read = read
+        self._write = write
+
+    def view(self, stored: Stored) -> V:
+        """Give a thing as the API shows it."""
+        return _join(self._view, self._state(stored.entity), meta(stored))
+
+    async def find(self, call: Call, entity_id: str, permission: Permission | None = None) -> Stored:
+        """Give a thing that this person may touch so; to others it does not exist."""
+        stored = await call.api.administration.get(self._kind, entity_id)
+        call.require(permission or self._read, stored.tenant_id)
+        return stored
+
+    async def list(
+        self,
+        call: Call,
+        *,
+        after: str | None,
+        limit: int,
+        search: str = "",
+        include_archived: bool = False,
+        **narrowed: Any,
+    ) -> Listing[V]:
+        """Give a part of the list."""
+        page = await call.api.administration.list(
+            self._kind,
+            after=after,
+            limit=limit,
+            search=search,
+            archived=None if include_archived else False,
+            **narrowed,
+        )
+        return Listing(items=tuple(self.view(stored) for stored in page.items), next=page.next)
+
+    async def read(self, call: Call, entity_id: str) -> Response[V]:
+        """Give a thing with its ETag."""
+        return versioned(self.view(await self.find(call, entity_id)))
+
+    async def create(self, call: Call, entity: Any, reason: str, **options: Any) -> Stored:
+        """Make a thing."""
+        return await call.api.administration.create(
+            self._kind,
+            entity,
+            actor=call.principal.actor,
+            reason=reason,
+            correlation_id=call.correlation_id,
+            **options,
+        )
+
+    async def created(self, call: Call, entity: Any, reason: str, **options: Any) -> Response[V]:
+        """Make a thing, and answer with it."""
+        return versioned(self.view(await self.create(call, entity, reason, **options)), 201)
+
+    async def change(
+        self,
+        call: Call,
+        entity_id: str,
+        if_match: str | None,
+        body: Any,
+        *,
+        transform: Callable[[Any], Any] | None = None,
+        permission: Permission | None = None,
+        **options: Any,
+    ) -> Response[V]:
+        """Change what the body names, or as `transform` says, from the version that the client has seen."""
+        version = version_of(if_match)
+        found = await self.find(call, entity_id, permission or self._write)
+        values = {} if transform is not None else given(body)
+        stored = await call.api.administration.change(
+            self._kind,
+            entity_id,
+            version,
+            transform or (lambda entity: msgspec.structs.replace(entity, **values)),
+            actor=call.principal.actor,
+            reason=body.reason,
+            correlation_id=call.correlation_id,
+            tenant_id=found.tenant_id,
+            **options,
+        )
+        return versioned(self.view(stored))
+
+    async def archive(
+        self,
+        call: Call,
+        entity_id: str,
+        if_match: str | None,
+        reason: str,
+        *,
+        permission: Permission | None = None,
+    ) -> Response[V]:
+        """Take a thing out of use for good."""
+        version = version_of(if_match)
+        found = await self.find(call, entity_id, permission or self._write)
+        stored = await call.api.administration.archive(
+            self._kind,
+            entity_id,
+            version,
+            actor=call.principal.actor,
+            reason=reason,
+            correlation_id=call.correlation_id,
+            tenant_id=found.tenant_id,
+        )
+        return versioned(self.view(stored))
+
+    async def history(self, call: Call, entity_id: str, limit: int, permission: Permission | None = None) -> History[S]:
+        """Give the changes of a thing, the latest first."""
+        found = await self.find(call, entity_id, permission)
+        entries = await call.api.administration.history(self._kind, entity_id, tenant_id=found.tenant_id, limit=limit)
+        items: tuple[HistoryItem[S], ...] = tuple(history_item(entry, self._state) for entry in entries)
+        return History(items=items)
+
+
+def _join(type_: type[V], state: Any, more: Mapping[str, Any]) -> V:
+    fields = {name: getattr(state, name) for name in state.__struct_fields__}
+    return type_(**fields, **more)
+
+
+def join(type_: type[V], view: Any, **more: Any) -> V:
+    """Give a view with more fields, such as a secret that is shown once."""
+    return _join(type_, view, more)
+
+
+__all__ = ["After", "Call", "EntityId", "IfMatch", "IncludeArchived", "Limit", "Resource", "Search", "Why", "route"]

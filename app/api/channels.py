@@ -1,0 +1,133 @@
+"""/api/channels: vendors to call. A channel's key goes in, and never comes out."""
+
+from collections.abc import Sequence
+
+from litestar import Response, delete, get, patch, post
+from litestar.handlers import BaseRouteHandler
+
+from app.api.call import (
+    After,
+    Call,
+    IfMatch,
+    IncludeArchived,
+    Limit,
+    Resource,
+    Search,
+    Why,
+    route,
+    version_of,
+    versioned,
+)
+from app.api.permissions import Permission
+from app.api.schemas import (
+    ChannelChange,
+    ChannelState,
+    ChannelView,
+    History,
+    Listing,
+    NewChannel,
+    NewChannelKey,
+    channel_state,
+)
+from domain.admin.entities import Channel
+from domain.ids import EntityId
+
+CHANNELS = Resource(
+    "channel", state=channel_state, view=ChannelView, read=Permission.CHANNEL_READ, write=Permission.CHANNEL_WRITE
+)
+
+
+@post("/channels", **route(Permission.CHANNEL_WRITE, "createChannel", "Make a channel", 409, 422))
+async def create_channel(call: Call, data: NewChannel) -> Response[ChannelView]:
+    channel = Channel(
+        channel_id=EntityId(""),
+        name=data.name,
+        type=data.type,
+        base_url=data.base_url,
+        models=data.models,
+        model_map=data.model_map,
+        channel_groups=data.channel_groups,
+        weight=data.weight,
+        priority=data.priority,
+        enabled=data.enabled,
+        cost_card_id=data.cost_card_id,
+    )
+    return await CHANNELS.created(call, channel, data.reason, secret=data.key)
+
+
+@get("/channels", **route(Permission.CHANNEL_READ, "listChannels", "List channels", 422))
+async def list_channels(
+    call: Call,
+    *,
+    after: After = None,
+    limit: Limit = 50,
+    search: Search = "",
+    include_archived: IncludeArchived = False,
+) -> Listing[ChannelView]:
+    return await CHANNELS.list(call, after=after, limit=limit, search=search, include_archived=include_archived)
+
+
+@get("/channels/{channel_id:str}", **route(Permission.CHANNEL_READ, "getChannel", "Read a channel", 404))
+async def read_channel(call: Call, channel_id: str) -> Response[ChannelView]:
+    return await CHANNELS.read(call, channel_id)
+
+
+@patch(
+    "/channels/{channel_id:str}",
+    **route(Permission.CHANNEL_WRITE, "changeChannel", "Change a channel", 404, 409, 412, 422, 428),
+)
+async def change_channel(
+    call: Call, channel_id: str, data: ChannelChange, if_match: IfMatch = None
+) -> Response[ChannelView]:
+    return await CHANNELS.change(call, channel_id, if_match, data)
+
+
+@delete(
+    "/channels/{channel_id:str}",
+    status_code=200,
+    **route(Permission.CHANNEL_WRITE, "archiveChannel", "Take a channel out of use for good", 404, 409, 412, 428),
+)
+async def archive_channel(
+    call: Call, channel_id: str, if_match: IfMatch = None, reason: Why = ""
+) -> Response[ChannelView]:
+    return await CHANNELS.archive(call, channel_id, if_match, reason)
+
+
+@get(
+    "/channels/{channel_id:str}/history",
+    **route(Permission.CHANNEL_READ, "getChannelHistory", "Who changed a channel, and how", 404),
+)
+async def channel_history(call: Call, channel_id: str, limit: Limit = 50) -> History[ChannelState]:
+    return await CHANNELS.history(call, channel_id, limit)
+
+
+@post(
+    "/channels/{channel_id:str}/key",
+    status_code=200,
+    **route(Permission.CHANNEL_WRITE, "setChannelKey", "Give a channel a new vendor key", 404, 409, 412, 422, 428),
+)
+async def set_channel_key(
+    call: Call, channel_id: str, data: NewChannelKey, if_match: IfMatch = None
+) -> Response[ChannelView]:
+    version = version_of(if_match)
+    await CHANNELS.find(call, channel_id)
+    stored = await call.api.administration.set_channel_key(
+        channel_id,
+        version,
+        data.key,
+        actor=call.principal.actor,
+        reason=data.reason,
+        correlation_id=call.correlation_id,
+    )
+    return versioned(CHANNELS.view(stored))
+
+
+ROUTES: Sequence[BaseRouteHandler] = (
+    create_channel,
+    list_channels,
+    read_channel,
+    change_channel,
+    archive_channel,
+    channel_history,
+    set_channel_key,
+)

@@ -1,0 +1,197 @@
+"""/api/code-batches: redemption codes. The codes are in the answer to their making, and nowhere else."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from litestar import Request, Response, delete, get, patch, post
+from litestar.datastructures import State
+from litestar.handlers import BaseRouteHandler
+from litestar.params import Parameter
+
+from app.api.call import (
+    After,
+    Call,
+    IfMatch,
+    IncludeArchived,
+    Limit,
+    Resource,
+    Search,
+    Why,
+    join,
+    route,
+    versioned,
+)
+from app.api.idempotency import IdempotencyKey, once
+from app.api.money import movement
+from app.api.permissions import Permission
+from app.api.problems import ApiError
+from app.api.schemas import (
+    BatchChange,
+    BatchState,
+    BatchView,
+    CreatedBatch,
+    History,
+    Listing,
+    MovementView,
+    NewBatch,
+    Redemption,
+    batch_state,
+)
+from app.wallets import BatchChangedError, UnknownCodeError, code_hash, new_code
+from domain.admin.entities import CodeBatch
+from domain.ids import EntityId, EventId, TenantId
+from domain.money import parse_amount
+
+BATCHES = Resource(
+    "code_batch", state=batch_state, view=BatchView, read=Permission.CODE_READ, write=Permission.CODE_WRITE
+)
+
+_REDEEM_ATTEMPTS = 3
+
+
+@post(
+    "/code-batches",
+    **route(Permission.CODE_WRITE, "createCodes", "Make redemption codes; they are shown once, or as CSV", 409, 422),
+)
+async def create_codes(call: Call, data: NewBatch, request: Request[object, object, State]) -> Response[CreatedBatch]:
+    codes = tuple(new_code() for _ in range(data.count))
+    batch = CodeBatch(
+        batch_id=EntityId(""),
+        name=data.name,
+        amount_nanos=_positive(data.amount),
+        kind=data.kind,
+        priority=data.priority,
+        uses_per_code=data.uses_per_code,
+        uses_per_tenant=data.uses_per_tenant,
+        expires_at=data.expires_at.isoformat() if data.expires_at is not None else None,
+        grant_days=data.grant_days,
+        hashes=tuple(code_hash(code) for code in codes),
+    )
+    stored = await BATCHES.create(call, batch, data.reason)
+    view = join(CreatedBatch, BATCHES.view(stored), codes=codes)
+    if request.headers.get("accept", "").startswith("text/csv"):
+        return _csv(view)
+    return versioned(view, 201)
+
+
+def _positive(amount: str) -> int:
+    nanos = parse_amount(amount)
+    if nanos <= 0:
+        raise ApiError("amount_not_positive")
+    return nanos
+
+
+def _csv(view: CreatedBatch) -> Response[CreatedBatch]:
+    # Neither codes nor amounts have a character that would have to be quoted.
+    lines = ["code,amount,expires_at", *(f"{code},{view.amount},{view.expires_at or ''}" for code in view.codes)]
+    response: Response[str] = Response(
+        "\r\n".join(lines) + "\r\n",
+        status_code=201,
+        media_type="text/csv; charset=utf-8",
+        headers={
+            "cache-control": "no-store",
+            "etag": f'"{view.version}"',
+            "content-disposition": f'attachment; filename="codes-{view.id}.csv"',
+        },
+    )
+    return response  # type: ignore[return-value]  # the other form of the same answer
+
+
+@get("/code-batches", **route(Permission.CODE_READ, "listCodeBatches", "List batches of codes", 422))
+async def list_batches(
+    call: Call,
+    *,
+    after: After = None,
+    limit: Limit = 50,
+    search: Search = "",
+    include_archived: IncludeArchived = False,
+) -> Listing[BatchView]:
+    return await BATCHES.list(call, after=after, limit=limit, search=search, include_archived=include_archived)
+
+
+@get("/code-batches/{batch_id:str}", **route(Permission.CODE_READ, "getCodeBatch", "Read a batch of codes", 404))
+async def read_batch(call: Call, batch_id: str) -> Response[BatchView]:
+    return await BATCHES.read(call, batch_id)
+
+
+@patch(
+    "/code-batches/{batch_id:str}",
+    **route(Permission.CODE_WRITE, "changeCodeBatch", "Rename or revoke a batch", 404, 409, 412, 422, 428),
+)
+async def change_batch(call: Call, batch_id: str, data: BatchChange, if_match: IfMatch = None) -> Response[BatchView]:
+    return await BATCHES.change(call, batch_id, if_match, data)
+
+
+@delete(
+    "/code-batches/{batch_id:str}",
+    status_code=200,
+    **route(Permission.CODE_WRITE, "archiveCodeBatch", "Take a batch out of use for good", 404, 409, 412, 428),
+)
+async def archive_batch(call: Call, batch_id: str, if_match: IfMatch = None, reason: Why = "") -> Response[BatchView]:
+    return await BATCHES.archive(call, batch_id, if_match, reason)
+
+
+@get(
+    "/code-batches/{batch_id:str}/history",
+    **route(Permission.CODE_READ, "getCodeBatchHistory", "Who changed a batch, and how", 404),
+)
+async def batch_history(call: Call, batch_id: str, limit: Limit = 50) -> History[BatchState]:
+    return await BATCHES.history(call, batch_id, limit)
+
+
+@post(
+    "/tenants/{tenant_id:int}/redeem",
+    status_code=200,
+    **route(Permission.CODE_REDEEM, "redeemCode", "Turn a redemption code into credit", 404, 409, 422, within="tenant"),
+)
+async def redeem(
+    call: Call,
+    tenant_id: Annotated[int, Parameter(ge=1, le=2**53 - 1)],
+    data: Redemption,
+    idempotency_key: IdempotencyKey = None,
+) -> MovementView:
+    user_id = call.principal.user.user_id
+    call.api.codes.check(user_id)
+
+    async def run(claim_id: EventId) -> MovementView:
+        for attempt in range(1, _REDEEM_ATTEMPTS + 1):
+            found = await call.api.administration.find("code_batch", code_hash(data.code))
+            if found is None:
+                raise UnknownCodeError("There is no such redemption code: check it for a typing error.")
+            try:
+                moved = await call.api.wallets.redeem(
+                    tenant_id=TenantId(tenant_id),
+                    claim_id=claim_id,
+                    code=data.code,
+                    batch=found.entity,
+                    batch_version=found.version,
+                    archived=found.archived,
+                    user_id=user_id,
+                    now=call.api.clock(),
+                )
+            except BatchChangedError:
+                if attempt == _REDEEM_ATTEMPTS:
+                    raise
+            else:
+                return movement(moved)
+        raise AssertionError("the last attempt returns or raises")
+
+    try:
+        answer = await once(call, idempotency_key, ("redeem", TenantId(tenant_id)), data, answers=MovementView, run=run)
+    except UnknownCodeError:
+        # Guessing must not pay, though 100 random bits hardly can be guessed.
+        call.api.codes.fail(user_id)
+        raise
+    call.api.codes.succeed(user_id)
+    return answer
+
+
+ROUTES: Sequence[BaseRouteHandler] = (
+    create_codes,
+    list_batches,
+    read_batch,
+    change_batch,
+    archive_batch,
+    batch_history,
+    redeem,
+)

@@ -1,0 +1,86 @@
+"""/api/groups: labels on tenants and on channels, which the multiplier matrix speaks of."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from litestar import Response, delete, get, patch, post
+from litestar.handlers import BaseRouteHandler
+
+from app.api.call import After, Call, IfMatch, IncludeArchived, Limit, Resource, Search, Why, route
+from app.api.permissions import Permission
+from app.api.schemas import GroupChange, GroupState, GroupView, History, Listing, NewGroup, group_state
+from domain.admin.entities import Group
+from domain.ids import EntityId
+from domain.money import parse_amount
+
+GROUPS = Resource(
+    "group", state=group_state, view=GroupView, read=Permission.PRICING_READ, write=Permission.PRICING_WRITE
+)
+
+
+@post("/groups", **route(Permission.PRICING_WRITE, "createGroup", "Make a group", 409, 422))
+async def create_group(call: Call, data: NewGroup) -> Response[GroupView]:
+    group = Group(
+        group_id=EntityId(""),
+        side=data.side,
+        label=data.label,
+        name=data.name,
+        allowance_nanos=parse_amount(data.allowance),
+        allowance_period=data.allowance_period,
+    )
+    return await GROUPS.created(call, group, data.reason)
+
+
+@get("/groups", **route(Permission.PRICING_READ, "listGroups", "List groups", 422))
+async def list_groups(
+    call: Call,
+    *,
+    after: After = None,
+    limit: Limit = 50,
+    search: Search = "",
+    include_archived: IncludeArchived = False,
+    side: Literal["user", "channel"] | None = None,
+) -> Listing[GroupView]:
+    return await GROUPS.list(
+        call, after=after, limit=limit, search=search, include_archived=include_archived, owner=side
+    )
+
+
+@get("/groups/{group_id:str}", **route(Permission.PRICING_READ, "getGroup", "Read a group", 404))
+async def read_group(call: Call, group_id: str) -> Response[GroupView]:
+    return await GROUPS.read(call, group_id)
+
+
+@patch(
+    "/groups/{group_id:str}",
+    **route(Permission.PRICING_WRITE, "changeGroup", "Change a group", 404, 409, 412, 422, 428),
+)
+async def change_group(call: Call, group_id: str, data: GroupChange, if_match: IfMatch = None) -> Response[GroupView]:
+    return await GROUPS.change(call, group_id, if_match, data)
+
+
+@delete(
+    "/groups/{group_id:str}",
+    status_code=200,
+    **route(Permission.PRICING_WRITE, "archiveGroup", "Take a group out of use for good", 404, 409, 412, 428),
+)
+async def archive_group(call: Call, group_id: str, if_match: IfMatch = None, reason: Why = "") -> Response[GroupView]:
+    return await GROUPS.archive(call, group_id, if_match, reason)
+
+
+@get(
+    "/groups/{group_id:str}/history",
+    **route(Permission.PRICING_READ, "getGroupHistory", "Who changed a group, and how", 404),
+)
+async def group_history(call: Call, group_id: str, limit: Limit = 50) -> History[GroupState]:
+    return await GROUPS.history(call, group_id, limit)
+
+
+ROUTES: Sequence[BaseRouteHandler] = (
+    create_group,
+    list_groups,
+    read_group,
+    change_group,
+    archive_group,
+    group_history,
+)

@@ -1,0 +1,187 @@
+"""The one door of the REST API: who is asking, may they, and with what. Closed unless a route says who may pass."""
+
+import datetime as dt
+import ipaddress
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from app.administration import Administration
+from app.api.permissions import Permission, Principal
+from app.api.problems import ApiError
+from app.api.sessions import PERSONAL_TOKEN_PREFIX, Sessions
+from app.api.throttle import FailureThrottle, RateLimiter
+from app.receipts import Receipts
+from app.settings import Network
+from app.wallets import Wallets
+from domain.ids import PLATFORM, TenantId
+
+if TYPE_CHECKING:
+    import asyncpg
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_CONTENT_TYPE: Final = "application/json"
+
+
+class Api(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the routes work with; made by `app.api.router.api_router`."""
+
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    administration: Administration
+    wallets: Wallets
+    receipts: Receipts
+    sessions: Sessions
+    ids: Callable[[], str]
+    clock: Callable[[], dt.datetime]
+    secure_cookies: bool
+    trusted_proxies: tuple[Network, ...]
+    logins: FailureThrottle
+    codes: FailureThrottle
+    requests: RateLimiter
+    strangers: RateLimiter
+
+    @property
+    def session_cookie(self) -> str:
+        """The session's cookie; a `__Host-` name is accepted by browsers over https only, so http has its own."""
+        return "__Host-tallygate" if self.secure_cookies else "tallygate_session"
+
+    @property
+    def csrf_cookie(self) -> str:
+        """The cookie from which the console's script reads the CSRF token after a reload."""
+        return "__Host-tallygate-csrf" if self.secure_cookies else "tallygate_csrf"
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may pass: declared on every route."""
+
+    permission: Permission | None = None
+    """None: anybody."""
+    within: str = "platform"
+    """`platform`; `tenant`: that of the path parameter tenant_id; `entity`: the handler asks again, once it has read
+    whose the thing is."""
+    session_only: bool = False
+    """Not with a personal access token."""
+    before_password_change: bool = False
+    """Also open to who has not changed their first password yet."""
+
+
+ACCESS: Final = "access"
+"""The key of a route's `opt`."""
+
+
+async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Let a request pass, or raise. Litestar calls this for every route of the API's router."""
+    access = handler.opt.get(ACCESS)
+    if not isinstance(access, Access):
+        # A route that forgot to say who may pass is open to nobody.
+        raise ApiError("forbidden")
+    api: Api = handler.opt["api"]
+    _require_json(connection)
+    address = client_address(connection, api.trusted_proxies)
+    if access.permission is None:
+        api.strangers.take(address)
+        return
+    principal = await _authenticate(connection, api, address)
+    api.requests.take(principal.user.user_id)
+    connection.scope["user"] = principal
+    if access.session_only and principal.session_hash is None:
+        raise ApiError("session_required")
+    if principal.user.must_change_password and not access.before_password_change:
+        raise ApiError("password_change_required")
+    _authorize(access, access.permission, principal, connection.path_params)
+
+
+def _require_json(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Refuse bodies that a foreign page's form could send: those cannot be JSON by content type."""
+    if connection.scope["method"] in _SAFE:  # type: ignore[typeddict-item]  # http only
+        return
+    has_body = connection.headers.get("content-length", "0") != "0" or "transfer-encoding" in connection.headers
+    content_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if has_body and content_type != _CONTENT_TYPE:
+        raise ApiError("unsupported_media_type")
+
+
+async def _authenticate(connection: ASGIConnection[Any, Any, Any, Any], api: Api, address: str) -> Principal:
+    scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        found = await _by_personal_token(api, bearer.strip())
+    else:
+        found = await _by_session(connection, api)
+    if found is None:
+        api.strangers.take(address)
+        raise ApiError("not_authenticated", headers={"www-authenticate": 'Bearer realm="tallygate"'})
+    return found
+
+
+async def _by_personal_token(api: Api, secret: str) -> Principal | None:
+    if not secret.startswith(PERSONAL_TOKEN_PREFIX):
+        return None
+    token = await api.sessions.find_token(secret, now=api.clock())
+    if token is None:
+        return None
+    return await _principal(api, token.user_id, frozenset(token.scopes), None)
+
+
+async def _by_session(connection: ASGIConnection[Any, Any, Any, Any], api: Api) -> Principal | None:
+    cookie = connection.cookies.get(api.session_cookie)
+    session = await api.sessions.find(cookie, now=api.clock()) if cookie else None
+    if session is None:
+        return None
+    method = connection.scope["method"]  # type: ignore[typeddict-item]  # http only
+    if method not in _SAFE and not session.csrf_matches(connection.headers.get("x-csrf-token", "")):
+        raise ApiError("csrf_token_required")
+    return await _principal(api, session.user_id, frozenset({"read", "write", "money"}), session.session_hash)
+
+
+async def _principal(api: Api, user_id: str, scopes: frozenset[Any], session_hash: str | None) -> Principal | None:
+    user = await api.administration.store.get("user", user_id, PLATFORM)
+    if user is None or user.archived or user.entity.disabled:
+        return None
+    return Principal(user=user.entity, scopes=scopes, session_hash=session_hash)
+
+
+def _authorize(access: Access, permission: Permission, principal: Principal, parameters: dict[str, Any]) -> None:
+    match access.within:
+        case "tenant":
+            require(principal, permission, TenantId(parameters["tenant_id"]))
+        case "entity":
+            if not may_somewhere(principal, permission):
+                raise ApiError("forbidden")
+        case _:
+            if not principal.may(permission):
+                raise ApiError("forbidden")
+
+
+def may_somewhere(principal: Principal, *permissions: Permission) -> bool:
+    """Say whether a person has one of the permissions on the platform or in any of their tenants."""
+    places: Sequence[TenantId | None] = [None, *principal.tenant_ids]
+    return any(principal.may(permission, place) for permission in permissions for place in places)
+
+
+def require(principal: Principal, permission: Permission, tenant_id: TenantId) -> None:
+    """Raise unless a person has a permission in a tenant: a tenant that is not theirs does not exist for them."""
+    if not principal.sees(tenant_id):
+        raise ApiError("not_found")
+    if not principal.may(permission, tenant_id):
+        raise ApiError("forbidden")
+
+
+def client_address(connection: ASGIConnection[Any, Any, Any, Any], trusted: tuple[Network, ...]) -> str:
+    """Give the client's address: the last one in X-Forwarded-For that no trusted proxy has, else the peer's."""
+    peer = connection.client.host if connection.client is not None else ""
+    forwarded = [part.strip() for part in connection.headers.get("x-forwarded-for", "").split(",") if part.strip()]
+    address = peer
+    while forwarded and _within(address, trusted):
+        address = forwarded.pop()
+    return address[:64]
+
+
+def _within(address: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)

@@ -1,0 +1,93 @@
+"""/api/mappings: other names of models, for everybody or for one tenant."""
+
+from collections.abc import Sequence
+
+from litestar import Response, delete, get, patch, post
+from litestar.handlers import BaseRouteHandler
+
+from app.api.call import After, Call, IfMatch, IncludeArchived, Limit, Resource, Search, TenantNumber, Why, route
+from app.api.permissions import Permission
+from app.api.schemas import History, Listing, MappingChange, MappingState, MappingView, NewMapping, mapping_state
+from domain.admin.entities import Mapping
+from domain.ids import EntityId, TenantId
+
+MAPPINGS = Resource(
+    "mapping", state=mapping_state, view=MappingView, read=Permission.PRICING_READ, write=Permission.PRICING_WRITE
+)
+
+
+@post("/mappings", **route(Permission.PRICING_WRITE, "createMapping", "Make a mapping", 409, 422))
+async def create_mapping(call: Call, data: NewMapping) -> Response[MappingView]:
+    mapping = Mapping(
+        mapping_id=EntityId(""),
+        model=data.model,
+        target=data.target,
+        tenant_id=data.tenant_id,
+        billed=data.billed,
+        enabled=data.enabled,
+    )
+    return await MAPPINGS.created(call, mapping, data.reason)
+
+
+@get("/mappings", **route(Permission.PRICING_READ, "listMappings", "List mappings", 422))
+async def list_mappings(
+    call: Call,
+    *,
+    after: After = None,
+    limit: Limit = 50,
+    search: Search = "",
+    include_archived: IncludeArchived = False,
+    tenant_id: TenantNumber = None,
+) -> Listing[MappingView]:
+    return await MAPPINGS.list(
+        call,
+        after=after,
+        limit=limit,
+        search=search,
+        include_archived=include_archived,
+        tenant_id=TenantId(tenant_id) if tenant_id is not None else None,
+    )
+
+
+@get("/mappings/{mapping_id:str}", **route(Permission.PRICING_READ, "getMapping", "Read a mapping", 404))
+async def read_mapping(call: Call, mapping_id: str) -> Response[MappingView]:
+    return await MAPPINGS.read(call, mapping_id)
+
+
+@patch(
+    "/mappings/{mapping_id:str}",
+    **route(Permission.PRICING_WRITE, "changeMapping", "Change a mapping", 404, 409, 412, 422, 428),
+)
+async def change_mapping(
+    call: Call, mapping_id: str, data: MappingChange, if_match: IfMatch = None
+) -> Response[MappingView]:
+    return await MAPPINGS.change(call, mapping_id, if_match, data)
+
+
+@delete(
+    "/mappings/{mapping_id:str}",
+    status_code=200,
+    **route(Permission.PRICING_WRITE, "archiveMapping", "Take a mapping out of use for good", 404, 409, 412, 428),
+)
+async def archive_mapping(
+    call: Call, mapping_id: str, if_match: IfMatch = None, reason: Why = ""
+) -> Response[MappingView]:
+    return await MAPPINGS.archive(call, mapping_id, if_match, reason)
+
+
+@get(
+    "/mappings/{mapping_id:str}/history",
+    **route(Permission.PRICING_READ, "getMappingHistory", "Who changed a mapping, and how", 404),
+)
+async def mapping_history(call: Call, mapping_id: str, limit: Limit = 50) -> History[MappingState]:
+    return await MAPPINGS.history(call, mapping_id, limit)
+
+
+ROUTES: Sequence[BaseRouteHandler] = (
+    create_mapping,
+    list_mappings,
+    read_mapping,
+    change_mapping,
+    archive_mapping,
+    mapping_history,
+)

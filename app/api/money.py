@@ -1,0 +1,189 @@
+"""Money in and out of a tenant's wallet, and what is in it."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from litestar import get, post
+from litestar.handlers import BaseRouteHandler
+from litestar.params import Parameter
+
+from app.api.call import Call, route
+from app.api.idempotency import IdempotencyKey, once
+from app.api.permissions import Permission
+from app.api.schemas import (
+    Adjustment,
+    BalanceView,
+    GrantView,
+    HoldView,
+    MovementView,
+    NewGrant,
+    SpendView,
+    TopUp,
+)
+from app.wallets import Balance, GrantTerms, Movement, Spend
+from domain.ids import PLATFORM, EventId, TenantId
+from domain.money import format_amount, parse_amount
+
+TenantPath = Annotated[int, Parameter(ge=1, le=2**53 - 1)]
+_SHOWN = 100
+
+
+@post(
+    "/tenants/{tenant_id:int}/top-ups",
+    **route(
+        Permission.CREDIT_GRANT, "createTopUp", "Put money that was paid in into a wallet", 404, 409, 422,
+        within="tenant",
+    ),
+)  # fmt: skip
+async def top_up(
+    call: Call, tenant_id: TenantPath, data: TopUp, idempotency_key: IdempotencyKey = None
+) -> MovementView:
+    terms = GrantTerms(amount_nanos=parse_amount(data.amount), reference=data.reference, reason=data.reason)
+    return await _grant(call, ("top_up", TenantId(tenant_id)), data, terms, idempotency_key)
+
+
+@post(
+    "/tenants/{tenant_id:int}/grants",
+    **route(Permission.CREDIT_GRANT, "createGrant", "Give credit on terms of its own", 404, 409, 422, within="tenant"),
+)
+async def grant(
+    call: Call, tenant_id: TenantPath, data: NewGrant, idempotency_key: IdempotencyKey = None
+) -> MovementView:
+    terms = GrantTerms(
+        amount_nanos=parse_amount(data.amount),
+        kind=data.kind,
+        source="allowance" if data.kind == "allowance" else "adjustment",
+        priority=data.priority,
+        expires_at=data.expires_at,
+        reference=data.reference,
+        reason=data.reason,
+    )
+    return await _grant(call, ("grant", TenantId(tenant_id)), data, terms, idempotency_key)
+
+
+async def _grant(
+    call: Call, place: tuple[str, TenantId], body: TopUp | NewGrant, terms: GrantTerms, key: str | None
+) -> MovementView:
+    async def run(event_id: EventId) -> MovementView:
+        return movement(
+            await call.api.wallets.grant(
+                tenant_id=place[1],
+                event_id=event_id,
+                terms=terms,
+                actor=call.principal.actor,
+                now=call.api.clock(),
+            )
+        )
+
+    return await once(call, key, place, body, answers=MovementView, run=run)
+
+
+@post(
+    "/tenants/{tenant_id:int}/adjustments",
+    **route(
+        Permission.CREDIT_ADJUST, "createAdjustment", "Take credit back, in burn order", 404, 409, 422,
+        within="tenant",
+    ),
+)  # fmt: skip
+async def adjust(
+    call: Call, tenant_id: TenantPath, data: Adjustment, idempotency_key: IdempotencyKey = None
+) -> MovementView:
+    async def run(event_id: EventId) -> MovementView:
+        return movement(
+            await call.api.wallets.adjust(
+                tenant_id=TenantId(tenant_id),
+                event_id=event_id,
+                amount_nanos=parse_amount(data.amount),
+                strict=data.strict,
+                actor=call.principal.actor,
+                reason=data.reason,
+                reference=data.reference,
+            )
+        )
+
+    return await once(call, idempotency_key, ("adjustment", TenantId(tenant_id)), data, answers=MovementView, run=run)
+
+
+@get(
+    "/tenants/{tenant_id:int}/balance",
+    **route(
+        Permission.BALANCE_READ, "getBalance", "What a wallet has, holds and owes, grant by grant", 404,
+        within="tenant",
+    ),
+)  # fmt: skip
+async def balance(call: Call, tenant_id: TenantPath) -> BalanceView:
+    tenant = TenantId(tenant_id)
+    found = await call.api.wallets.balance(tenant, call.api.clock())
+    administration = call.api.administration
+    tokens = await administration.list("token", tenant_id=tenant, archived=None, limit=_SHOWN)
+    users = await administration.list("user", tenant_id=PLATFORM, member_of=tenant, limit=_SHOWN)
+    names = {each.entity.token_id: each.entity.name for each in tokens.items}
+    people = {each.entity.user_id: each.entity.name for each in users.items}
+    by_token, by_user = await call.api.wallets.spend(tenant, tokens=list(names), users=list(people))
+    return _balance(tenant, found, _spends(by_token, names), _spends(by_user, people))
+
+
+def movement(moved: Movement) -> MovementView:
+    """Give a movement as the API shows it."""
+    return MovementView(
+        event_id=moved.event_id,
+        amount=format_amount(moved.amount_nanos),
+        balance=format_amount(moved.balance_nanos),
+        grant_id=moved.grant_id,
+        expires_at=moved.expires_at,
+    )
+
+
+def _spends(spends: Sequence[Spend], names: dict[str, str]) -> tuple[SpendView, ...]:
+    return tuple(
+        SpendView(
+            id=each.id,
+            name=names[each.id],
+            spent=format_amount(each.spent_nanos),
+            held=format_amount(each.held_nanos),
+        )
+        for each in spends
+    )
+
+
+def _balance(
+    tenant_id: TenantId, found: Balance, tokens: tuple[SpendView, ...], users: tuple[SpendView, ...]
+) -> BalanceView:
+    return BalanceView(
+        tenant_id=tenant_id,
+        currency="USD",
+        balance=format_amount(found.balance_nanos),
+        held=format_amount(found.held_nanos),
+        available=format_amount(found.available_nanos),
+        owed=format_amount(found.owed_nanos),
+        credit_limit=format_amount(found.credit_limit_nanos),
+        grants=tuple(
+            GrantView(
+                id=each.grant_id,
+                kind=each.kind,
+                remaining=format_amount(each.remaining_nanos),
+                held=format_amount(each.held_nanos),
+                priority=each.priority,
+                expires_at=each.expires_at,
+                granted_at=each.opened_at,
+            )
+            for each in found.grants
+        ),
+        holds=tuple(
+            HoldView(
+                request_id=each.request_id,
+                held=format_amount(each.held_nanos),
+                expires_at=each.expires_at,
+                token_id=each.token_id,
+                user_id=each.user_id,
+                model=each.model,
+            )
+            for each in found.holds
+        ),
+        holds_open=found.holds_open,
+        tokens=tokens,
+        users=users,
+    )
+
+
+ROUTES: Sequence[BaseRouteHandler] = (top_up, grant, adjust, balance)

@@ -1,0 +1,314 @@
+"""/api/tenants: billed customers, and the people of each."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from litestar import Response, delete, get, patch, post
+from litestar.handlers import BaseRouteHandler
+
+from adapters.postgres.admin_store import Stored
+from app.api.call import (
+    After,
+    Call,
+    IfMatch,
+    IncludeArchived,
+    Limit,
+    Resource,
+    Search,
+    Why,
+    route,
+    version_of,
+)
+from app.api.permissions import Permission, may_assign
+from app.api.problems import ApiError
+from app.api.schemas import (
+    TENANTS_OWN,
+    BudgetBody,
+    History,
+    Listing,
+    MemberChange,
+    MemberView,
+    NewMember,
+    NewTenant,
+    TenantChange,
+    TenantState,
+    TenantView,
+    budgets_in,
+    budgets_out,
+    given,
+    limits_in,
+    tenant_state,
+)
+from domain.admin.entities import Membership, Tenant, TenantRole, User
+from domain.ids import PLATFORM, EntityId, TenantId
+from domain.money import parse_amount
+
+TENANTS = Resource(
+    "tenant",
+    state=tenant_state,
+    view=TenantView,
+    read=Permission.TENANT_READ,
+    write=Permission.TENANT_WRITE,
+)
+
+
+@post("/tenants", **route(Permission.TENANT_CREATE, "createTenant", "Make a tenant with an empty wallet", 409, 422))
+async def create_tenant(call: Call, data: NewTenant) -> Response[TenantView]:
+    tenant = Tenant(
+        tenant_id=TenantId(0),
+        name=data.name,
+        user_group=data.user_group,
+        time_zone=data.time_zone,
+        disconnect=data.disconnect,
+        lower_output_limit=data.lower_output_limit,
+        credit_limit_nanos=parse_amount(data.credit_limit),
+        limits=limits_in(data.limits),
+        budgets=budgets_in(data.budgets),
+    )
+    return await TENANTS.created(call, tenant, data.reason)
+
+
+@get(
+    "/tenants",
+    **route(Permission.TENANT_READ, "listTenants", "List the tenants that you may see", 422, within="entity"),
+)
+async def list_tenants(
+    call: Call,
+    *,
+    after: After = None,
+    limit: Limit = 50,
+    search: Search = "",
+    include_archived: IncludeArchived = False,
+    user_group: str | None = None,
+) -> Listing[TenantView]:
+    if call.principal.is_operator:
+        return await TENANTS.list(
+            call, after=after, limit=limit, search=search, include_archived=include_archived, owner=user_group
+        )
+    own = [
+        found
+        for tenant_id in sorted(call.principal.tenant_ids, reverse=True)
+        if (found := await call.api.administration.store.get("tenant", str(tenant_id), tenant_id)) is not None
+        and (include_archived or not found.archived)
+        and search.casefold() in found.entity.name.casefold()
+    ]
+    # A person has a handful of tenants: one part holds them all.
+    return Listing(items=tuple(TENANTS.view(stored) for stored in own), next=None)
+
+
+@get(
+    "/tenants/{tenant_id:int}",
+    **route(Permission.TENANT_READ, "getTenant", "Read a tenant", 404, within="tenant"),
+)
+async def read_tenant(call: Call, tenant_id: int) -> Response[TenantView]:
+    return await TENANTS.read(call, str(tenant_id))
+
+
+@patch(
+    "/tenants/{tenant_id:int}",
+    **route(Permission.TENANT_WRITE, "changeTenant", "Change a tenant", 404, 409, 412, 422, 428, within="tenant"),
+)
+async def change_tenant(
+    call: Call, tenant_id: int, data: TenantChange, if_match: IfMatch = None
+) -> Response[TenantView]:
+    # What limits a tenant is the operator's to say, not its own.
+    governed = set(_named(data)) - TENANTS_OWN
+    permission = Permission.TENANT_GOVERN if governed else Permission.TENANT_WRITE
+    return await TENANTS.change(call, str(tenant_id), if_match, data, permission=permission)
+
+
+def _named(data: TenantChange) -> list[str]:
+    return [name for name in data.__struct_fields__ if name != "reason" and getattr(data, name) is not msgspec.UNSET]
+
+
+@delete(
+    "/tenants/{tenant_id:int}",
+    status_code=200,
+    **route(
+        Permission.TENANT_CREATE, "archiveTenant", "Take a tenant out of use for good", 404, 409, 412, 428,
+    ),
+)  # fmt: skip
+async def archive_tenant(
+    call: Call, tenant_id: int, if_match: IfMatch = None, reason: Why = ""
+) -> Response[TenantView]:
+    return await TENANTS.archive(call, str(tenant_id), if_match, reason, permission=Permission.TENANT_CREATE)
+
+
+@get(
+    "/tenants/{tenant_id:int}/history",
+    **route(Permission.TENANT_READ, "getTenantHistory", "Who changed a tenant, and how", 404, within="tenant"),
+)
+async def tenant_history(call: Call, tenant_id: int, limit: Limit = 50) -> History[TenantState]:
+    return await TENANTS.history(call, str(tenant_id), limit)
+
+
+# Members: users as their tenant sees them.
+
+
+@get(
+    "/tenants/{tenant_id:int}/members",
+    **route(Permission.MEMBER_READ, "listMembers", "List the people of a tenant", 404, 422, within="tenant"),
+)
+async def list_members(
+    call: Call, tenant_id: int, after: After = None, limit: Limit = 50, search: Search = ""
+) -> Listing[MemberView]:
+    page = await call.api.administration.list(
+        "user", tenant_id=PLATFORM, member_of=TenantId(tenant_id), after=after, limit=limit, search=search
+    )
+    items = (_member(stored.entity, TenantId(tenant_id), stored.version) for stored in page.items)
+    return Listing(items=tuple(item for item in items if item is not None), next=page.next)
+
+
+@post(
+    "/tenants/{tenant_id:int}/members",
+    **route(Permission.MEMBER_WRITE, "createMember", "Make a new person in a tenant", 404, 409, 422, within="tenant"),
+)
+async def create_member(call: Call, tenant_id: int, data: NewMember) -> MemberView:
+    place = Membership(TenantId(tenant_id), data.role, budgets_in(data.budgets))
+    _may_assign(call, place.tenant_id, data.role)
+    stored = await create_user(
+        call,
+        User(user_id=EntityId(""), login=data.login, name=data.name, memberships=(place,)),
+        data.password,
+        data.reason,
+    )
+    view = _member(stored.entity, place.tenant_id, stored.version)
+    assert view is not None
+    return view
+
+
+@patch(
+    "/tenants/{tenant_id:int}/members/{user_id:str}",
+    **route(
+        Permission.MEMBER_WRITE, "changeMember", "Change a member's role or budgets", 404, 409, 412, 422, 428,
+        within="tenant",
+    ),
+)  # fmt: skip
+async def change_member(
+    call: Call, tenant_id: int, user_id: str, data: MemberChange, if_match: IfMatch = None
+) -> MemberView:
+    version = version_of(if_match)
+    user = await _member_user(call, TenantId(tenant_id), user_id)
+    values = given(data)
+    place = next(each for each in user.memberships if each.tenant_id == tenant_id)
+    _may_assign(call, place.tenant_id, place.role, values.get("role", place.role))
+    stored = await _change_places(
+        call, (user_id, place.tenant_id), version, lambda old: (msgspec.structs.replace(old, **values),), data.reason
+    )
+    return _view(stored.entity, next(p for p in stored.entity.memberships if p.tenant_id == tenant_id), stored.version)
+
+
+@delete(
+    "/tenants/{tenant_id:int}/members/{user_id:str}",
+    status_code=200,
+    **route(
+        Permission.MEMBER_WRITE, "removeMember", "Take a person out of a tenant", 404, 409, 412, 428, within="tenant"
+    ),
+)
+async def remove_member(
+    call: Call, tenant_id: int, user_id: str, if_match: IfMatch = None, reason: Why = ""
+) -> MemberView:
+    version = version_of(if_match)
+    user = await _member_user(call, TenantId(tenant_id), user_id)
+    place = next(each for each in user.memberships if each.tenant_id == tenant_id)
+    _may_assign(call, place.tenant_id, place.role)
+    stored = await _change_places(call, (user_id, place.tenant_id), version, lambda _old: (), reason)
+    return _view(user, place, stored.version)
+
+
+async def create_user(call: Call, user: User, password: str, reason: str) -> Stored:
+    """Make a user whose password must be changed at the first login."""
+    _fit(password)
+    user = msgspec.structs.replace(user, must_change_password=True)
+    administration = call.api.administration
+    stored = await administration.create(
+        "user", user, actor=call.principal.actor, reason=reason, correlation_id=call.correlation_id
+    )
+    await administration.set_password(
+        stored.entity_id,
+        password,
+        actor=call.principal.actor,
+        reason=reason,
+        must_change=True,
+        correlation_id=call.correlation_id,
+    )
+    return await administration.get("user", stored.entity_id, tenant_id=PLATFORM)
+
+
+def _fit(password: str) -> None:
+    # Before the user is made: a user without a password could not log in, and would keep the login.
+    if len(password) < 8:  # noqa: PLR2004 -- as adapters.passwords says
+        raise ApiError("password_refused")
+
+
+def _may_assign(call: Call, tenant_id: TenantId, *roles: TenantRole) -> None:
+    if not may_assign(call.principal, platform_role=None, tenant_roles=[(tenant_id, role) for role in roles]):
+        raise ApiError("forbidden", "You cannot give or take this role: nobody hands out more than they have.")
+
+
+async def _member_user(call: Call, tenant_id: TenantId, user_id: str) -> User:
+    stored = await call.api.administration.get("user", user_id, tenant_id=PLATFORM)
+    if stored.archived or _member(stored.entity, tenant_id, 0) is None:
+        raise ApiError("not_found")
+    user: User = stored.entity
+    return user
+
+
+async def _change_places(
+    call: Call,
+    place: tuple[str, TenantId],
+    version: int,
+    new: Callable[[Membership], Sequence[Membership]],
+    reason: str,
+) -> Stored:
+    """Change one user's place in one tenant to none or another; their places elsewhere stay as they are."""
+    user_id, tenant_id = place
+
+    def transform(user: User) -> User:
+        places: list[Membership] = []
+        for each in user.memberships:
+            places += new(each) if each.tenant_id == tenant_id else (each,)
+        return msgspec.structs.replace(user, memberships=tuple(places))
+
+    return await call.api.administration.change(
+        "user",
+        user_id,
+        version,
+        transform,
+        actor=call.principal.actor,
+        reason=reason,
+        correlation_id=call.correlation_id,
+        tenant_id=PLATFORM,
+    )
+
+
+def _member(user: User, tenant_id: TenantId, version: int) -> MemberView | None:
+    place = next((each for each in user.memberships if each.tenant_id == tenant_id), None)
+    return _view(user, place, version) if place is not None else None
+
+
+def _view(user: User, place: Membership, version: int) -> MemberView:
+    budgets: tuple[BudgetBody, ...] = budgets_out(place.budgets)
+    return MemberView(
+        user_id=user.user_id,
+        login=user.login,
+        name=user.name,
+        role=place.role,
+        budgets=budgets,
+        disabled=user.disabled,
+        version=version,
+    )
+
+
+ROUTES: Sequence[BaseRouteHandler] = (
+    create_tenant,
+    list_tenants,
+    read_tenant,
+    change_tenant,
+    archive_tenant,
+    tenant_history,
+    list_members,
+    create_member,
+    change_member,
+    remove_member,
+)

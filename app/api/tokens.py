@@ -1,0 +1,195 @@
+"""/api/tokens: API keys of tenants' members. The secret is in the answer to its creation, and nowhere else."""
+
+import hashlib
+from collections.abc import Sequence
+
+from litestar import Response, delete, get, patch, post
+from litestar.handlers import BaseRouteHandler
+
+from adapters.postgres.admin_store import Stored
+from app.administration import new_token_secret, secret_hint
+from app.api.call import (
+    After,
+    Call,
+    IfMatch,
+    IncludeArchived,
+    Limit,
+    Resource,
+    Search,
+    TenantNumber,
+    Why,
+    join,
+    route,
+    versioned,
+)
+from app.api.permissions import Permission
+from app.api.problems import ApiError
+from app.api.schemas import (
+    CreatedToken,
+    History,
+    Listing,
+    NewToken,
+    TokenChange,
+    TokenState,
+    TokenView,
+    budgets_in,
+    limits_in,
+    token_state,
+)
+from domain.admin.entities import Token
+from domain.ids import EntityId, TenantId
+
+TOKENS = Resource("token", state=token_state, view=TokenView, read=Permission.TOKEN_READ, write=Permission.TOKEN_WRITE)
+
+
+@post(
+    "/tokens",
+    **route(
+        Permission.SELF, "createToken", "Make an API key; its secret is shown once", 404, 409, 422, within="entity"
+    ),
+)
+async def create_token(call: Call, data: NewToken) -> Response[CreatedToken]:
+    user_id = data.user_id or call.principal.user.user_id
+    _allow(call, data.tenant_id, user_id, Permission.TOKEN_WRITE, Permission.OWN_TOKEN_WRITE)
+    secret = new_token_secret()
+    token = Token(
+        token_id=EntityId(""),
+        tenant_id=data.tenant_id,
+        user_id=user_id,
+        name=data.name,
+        sha256=hashlib.sha256(secret.encode()).hexdigest(),
+        hint=secret_hint(secret),
+        expires_at=data.expires_at.isoformat() if data.expires_at is not None else None,
+        models=data.models,
+        networks=data.networks,
+        limits=limits_in(data.limits),
+        budgets=budgets_in(data.budgets),
+        tags=data.tags,
+    )
+    stored = await TOKENS.create(call, token, data.reason)
+    return versioned(join(CreatedToken, TOKENS.view(stored), secret=secret), 201)
+
+
+@get(
+    "/tokens",
+    **route(Permission.SELF, "listTokens", "List API keys, all of a tenant's or one's own", 404, 422, within="entity"),
+)
+async def list_tokens(
+    call: Call,
+    *,
+    tenant_id: TenantNumber = None,
+    user_id: str | None = None,
+    after: After = None,
+    limit: Limit = 50,
+    search: Search = "",
+    include_archived: IncludeArchived = False,
+) -> Listing[TokenView]:
+    tenant = _tenant(call, tenant_id)
+    if tenant is None:
+        if not call.principal.may(Permission.TOKEN_READ):
+            raise ApiError("forbidden")
+    elif not call.principal.may(Permission.TOKEN_READ, tenant):
+        # Those who may not see every token of the tenant see their own.
+        own = call.principal.user.user_id
+        user_id = user_id or own
+        _allow(call, tenant, user_id, Permission.TOKEN_READ, Permission.OWN_TOKEN_READ)
+    return await TOKENS.list(
+        call,
+        after=after,
+        limit=limit,
+        search=search,
+        include_archived=include_archived,
+        tenant_id=tenant,
+        owner=user_id,
+    )
+
+
+@get(
+    "/tokens/{token_id:str}",
+    **route(Permission.SELF, "getToken", "Read an API key's terms", 404, within="entity"),
+)
+async def read_token(call: Call, token_id: str) -> Response[TokenView]:
+    return versioned(TOKENS.view(await _find(call, token_id, Permission.TOKEN_READ, Permission.OWN_TOKEN_READ)))
+
+
+@patch(
+    "/tokens/{token_id:str}",
+    **route(
+        Permission.SELF, "changeToken", "Change an API key's terms, or revoke it", 404, 409, 412, 422, 428,
+        within="entity",
+    ),
+)  # fmt: skip
+async def change_token(call: Call, token_id: str, data: TokenChange, if_match: IfMatch = None) -> Response[TokenView]:
+    permission = await _write_permission(call, token_id)
+    return await TOKENS.change(call, token_id, if_match, data, permission=permission)
+
+
+@delete(
+    "/tokens/{token_id:str}",
+    status_code=200,
+    **route(
+        Permission.SELF, "archiveToken", "Revoke an API key for good, on every node at once", 404, 409, 412, 428,
+        within="entity",
+    ),
+)  # fmt: skip
+async def archive_token(call: Call, token_id: str, if_match: IfMatch = None, reason: Why = "") -> Response[TokenView]:
+    permission = await _write_permission(call, token_id)
+    return await TOKENS.archive(call, token_id, if_match, reason, permission=permission)
+
+
+@get(
+    "/tokens/{token_id:str}/history",
+    **route(Permission.SELF, "getTokenHistory", "Who changed an API key, and how", 404, within="entity"),
+)
+async def token_history(call: Call, token_id: str, limit: Limit = 50) -> History[TokenState]:
+    found = await _find(call, token_id, Permission.TOKEN_READ, Permission.OWN_TOKEN_READ)
+    permission = (
+        Permission.TOKEN_READ
+        if call.principal.may(Permission.TOKEN_READ, found.tenant_id)
+        else Permission.OWN_TOKEN_READ
+    )
+    return await TOKENS.history(call, token_id, limit, permission)
+
+
+def _tenant(call: Call, tenant_id: int | None) -> TenantId | None:
+    """Give the tenant to list: a person of one tenant need not name it; None is all, for operators only."""
+    if tenant_id is not None:
+        if not call.principal.sees(TenantId(tenant_id)):
+            raise ApiError("not_found")
+        return TenantId(tenant_id)
+    if call.principal.is_operator:
+        return None
+    if len(call.principal.tenant_ids) != 1:
+        raise ApiError("invalid_request", "You are in several tenants, or in none: name one as `tenant_id`.")
+    return next(iter(call.principal.tenant_ids))
+
+
+def _allow(call: Call, tenant_id: TenantId, user_id: str, every: Permission, own: Permission) -> None:
+    """Raise unless this person may touch a tenant's tokens of a user."""
+    if not call.principal.sees(tenant_id):
+        raise ApiError("not_found")
+    mine = user_id == call.principal.user.user_id
+    if not (call.principal.may(every, tenant_id) or (mine and call.principal.may(own, tenant_id))):
+        raise ApiError("forbidden")
+
+
+async def _find(call: Call, token_id: str, every: Permission, own: Permission) -> Stored:
+    stored = await call.api.administration.get("token", token_id)
+    _allow(call, stored.tenant_id, stored.entity.user_id, every, own)
+    return stored
+
+
+async def _write_permission(call: Call, token_id: str) -> Permission:
+    found = await _find(call, token_id, Permission.TOKEN_WRITE, Permission.OWN_TOKEN_WRITE)
+    every = call.principal.may(Permission.TOKEN_WRITE, found.tenant_id)
+    return Permission.TOKEN_WRITE if every else Permission.OWN_TOKEN_WRITE
+
+
+ROUTES: Sequence[BaseRouteHandler] = (
+    create_token,
+    list_tokens,
+    read_token,
+    change_token,
+    archive_token,
+    token_history,
+)

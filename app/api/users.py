@@ -1,0 +1,151 @@
+"""/api/users: people, as the operator sees them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from litestar import Response, delete, get, patch, post
+from litestar.handlers import BaseRouteHandler
+
+from app.api.call import (
+    After,
+    Call,
+    IfMatch,
+    IncludeArchived,
+    Limit,
+    Resource,
+    Search,
+    Why,
+    route,
+    version_of,
+    versioned,
+)
+from app.api.permissions import Permission, may_assign
+from app.api.problems import ApiError
+from app.api.schemas import (
+    History,
+    Listing,
+    NewUser,
+    PasswordReset,
+    UserChange,
+    UserState,
+    UserView,
+    given,
+    memberships_in,
+    user_state,
+)
+from app.api.tenants import create_user
+from domain.admin.entities import User
+from domain.ids import PLATFORM, EntityId
+
+USERS = Resource("user", state=user_state, view=UserView, read=Permission.USER_READ, write=Permission.USER_WRITE)
+
+
+@post("/users", **route(Permission.USER_WRITE, "createUser", "Make a person who can log in", 409, 422))
+async def create_person(call: Call, data: NewUser) -> Response[UserView]:
+    user = User(
+        user_id=EntityId(""),
+        login=data.login,
+        name=data.name,
+        platform_role=data.platform_role,
+        memberships=memberships_in(data.memberships),
+    )
+    _may_assign(call, None, user)
+    stored = await create_user(call, user, data.password, data.reason)
+    return versioned(USERS.view(stored), 201)
+
+
+@get("/users", **route(Permission.USER_READ, "listUsers", "List people", 422))
+async def list_users(
+    call: Call,
+    *,
+    after: After = None,
+    limit: Limit = 50,
+    search: Search = "",
+    include_archived: IncludeArchived = False,
+) -> Listing[UserView]:
+    return await USERS.list(
+        call, after=after, limit=limit, search=search, include_archived=include_archived, tenant_id=PLATFORM
+    )
+
+
+@get("/users/{user_id:str}", **route(Permission.USER_READ, "getUser", "Read a person", 404))
+async def read_user(call: Call, user_id: str) -> Response[UserView]:
+    return await USERS.read(call, user_id)
+
+
+@patch(
+    "/users/{user_id:str}",
+    **route(Permission.USER_WRITE, "changeUser", "Change a person, their roles included", 404, 409, 412, 422, 428),
+)
+async def change_user(call: Call, user_id: str, data: UserChange, if_match: IfMatch = None) -> Response[UserView]:
+    values = given(data)
+
+    def transform(user: User) -> User:
+        changed = msgspec.structs.replace(user, **values)
+        _may_assign(call, user, changed)
+        return changed
+
+    return await USERS.change(call, user_id, if_match, data, transform=transform)
+
+
+@delete(
+    "/users/{user_id:str}",
+    status_code=200,
+    **route(Permission.USER_WRITE, "archiveUser", "Take a person out of use for good", 404, 409, 412, 428),
+)
+async def archive_user(call: Call, user_id: str, if_match: IfMatch = None, reason: Why = "") -> Response[UserView]:
+    version_of(if_match)
+    found = await USERS.find(call, user_id)
+    _may_assign(call, found.entity, None)
+    return await USERS.archive(call, user_id, if_match, reason)
+
+
+@post(
+    "/users/{user_id:str}/password",
+    status_code=200,
+    **route(
+        Permission.USER_WRITE, "resetPassword", "Give a person a new first password, and end their sessions", 404, 422
+    ),
+)
+async def reset_password(call: Call, user_id: str, data: PasswordReset) -> Response[UserView]:
+    found = await USERS.find(call, user_id)
+    _may_assign(call, found.entity, None)
+    await call.api.administration.set_password(
+        user_id,
+        data.password,
+        actor=call.principal.actor,
+        reason=data.reason,
+        must_change=True,
+        correlation_id=call.correlation_id,
+    )
+    return await USERS.read(call, user_id)
+
+
+@get(
+    "/users/{user_id:str}/history",
+    **route(Permission.USER_READ, "getUserHistory", "Who changed a person, and how", 404),
+)
+async def user_history(call: Call, user_id: str, limit: Limit = 50) -> History[UserState]:
+    return await USERS.history(call, user_id, limit)
+
+
+def _may_assign(call: Call, before: User | None, after: User | None) -> None:
+    """Refuse to touch a person of a higher role, and to hand out more than one has."""
+    for user in (before, after):
+        if user is None:
+            continue
+        roles: list[Any] = [(place.tenant_id, place.role) for place in user.memberships]
+        if not may_assign(call.principal, platform_role=user.platform_role, tenant_roles=roles):
+            raise ApiError("forbidden", "You cannot touch this role: nobody hands out, or takes, more than they have.")
+
+
+ROUTES: Sequence[BaseRouteHandler] = (
+    create_person,
+    list_users,
+    read_user,
+    change_user,
+    archive_user,
+    reset_password,
+    user_history,
+)
