@@ -11,6 +11,9 @@ from app.version import VERSION
 _COMMANDS = {
     "serve": "app.cli.serve",
     "migrate": "app.cli.migrate",
+    "verify": "app.cli.verify",
+    "rebuild": "app.cli.rebuild",
+    "events": "app.cli.events",
 }
 """A name and its module. Only the module of the command that runs is imported, so that each starts fast."""
 
