@@ -126,6 +126,9 @@ class _Shard:
             self._connection.terminate()
         for item in left:
             _give_up(item)
+        self._queue.clear()
+        self._under_way.clear()
+        self._idle.set()
         return len(left)
 
     def enqueue(self, command: Command) -> _Item:

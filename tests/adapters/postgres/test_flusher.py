@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from adapters.postgres.flusher import Flusher
-from domain.ids import Lane, TenantId
 from domain.ledger.commands import Answer, Code, Command, Leg, Opening, Unit
 from domain.ports import LedgerUnavailableError
 from tests.support.ledger import TOKEN, Connection, Sender, counter, make_days
@@ -254,8 +253,8 @@ async def test_a_day_without_a_partition_is_made_by_whoever_needs_it_first(datab
 
 
 async def test_listeners_hear_which_lanes_have_moved(proxy: PgProxy, flusher: Flusher) -> None:
-    heard: list[set[tuple[TenantId, Lane]]] = []
-    listening = Flusher(proxy.dsn, on_lanes=heard.append)
+    heard: list[set[tuple[int, int]]] = []
+    listening = Flusher(proxy.dsn, on_lanes=lambda lanes: heard.append({*lanes}))
     await listening.start()
     await listening.submit(spend("a"))
     await listening.submit(spend("a"))
