@@ -317,18 +317,20 @@ class Wallets:
         """Give the wallet as the ledger has it; raises UnknownWalletError."""
         async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
             members = await connection.fetch(
-                "SELECT name, posted, held, expires_at, opened_at, priority, credit_line, pool_floor, open"
+                "SELECT name, posted, held, expires_at, opened_at, priority, credit_line, pool_floor, open,"
+                " expires_at > $4 AS is_live"
                 " FROM ledger.account WHERE pool_id = $1 AND tenant_id = $2 AND lane = $3 AND NOT spent"
                 " ORDER BY credit_line, priority, expires_at, opened_at, account_id",
                 wallet(tenant_id),
                 tenant_id,
                 first_lane(tenant_id),
+                now,
             )
             holds = await connection.fetch(_HOLDS, tenant_id, wallet(tenant_id), OPEN_HOLDS_SHOWN)
         lines = [row for row in members if row["credit_line"]]
         if not lines:
             raise UnknownWalletError(f"There is no tenant {tenant_id}.")
-        live = [row for row in members if row["expires_at"] > now]
+        live = [row for row in members if row["is_live"]]
         owed = sum(max(0, -row["posted"]) for row in lines)
         limit = sum(-row["pool_floor"] for row in lines)
         balance = sum(row["posted"] for row in live)

@@ -43,6 +43,10 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     requests: RateLimiter
     strangers: RateLimiter
 
+    def __deepcopy__(self, _memo: object) -> "Api":
+        """Stay one: the framework copies routers whole when it takes them, and services cannot be copied."""
+        return self
+
     @property
     def session_cookie(self) -> str:
         """The session's cookie; a `__Host-` name is accepted by browsers over https only, so http has its own."""
