@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import socket
@@ -58,6 +59,8 @@ class _Server(uvicorn.Server):
 
 async def run(settings: Settings, dsn: str, *, listener: socket.socket) -> None:
     """Serve on a listening socket until cancelled; then drain, settle and close everything."""
+    # What uvicorn says at each start and stop is ours to say.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     async with _worker(settings, dsn, listener.getsockname()[1]) as (app, relay):
         server = _Server(
             uvicorn.Config(
@@ -74,6 +77,7 @@ async def run(settings: Settings, dsn: str, *, listener: socket.socket) -> None:
             )
         )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
+        _log.info("serving", address=f"{settings.host}:{listener.getsockname()[1]}")
         try:
             await asyncio.shield(serving)
         except asyncio.CancelledError:

@@ -30,7 +30,8 @@ class Exchange:
         self._send = send
         self.request_id = request_id
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.path: str = scope["path"]
+        self.path: str = scope.get("raw_path", scope["path"].encode()).partition(b"?")[0].decode("latin-1")
+        """As the client wrote it: a mounted route sees only its own part in the scope."""
         client = scope.get("client")
         self.peer: str = client[0] if client else ""
         self.started = False
