@@ -95,8 +95,7 @@ class EmbeddedPostgres:
         self._account: _Account | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._exited: asyncio.Future[int] | None = None
-        self._watcher: asyncio.Task[None] | None = None
-        self._failure: asyncio.Future[PostgresError] | None = None
+        self._watcher: asyncio.Task[PostgresError] | None = None
 
     @property
     def dsn(self) -> str:
@@ -136,24 +135,22 @@ class EmbeddedPostgres:
         except BaseException:
             await self.stop()
             raise
-        self._failure = asyncio.get_running_loop().create_future()
         self._watcher = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
         """Stop the server with a fast shutdown, then by force. Does nothing when it is not running."""
         if self._watcher is not None:
             self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
+            await asyncio.wait([self._watcher])
             self._watcher = None
         await self._end_process()
         self._lock.release()
 
     async def wait_failed(self) -> PostgresError:
         """Wait, for ever while all is well, for the error that keeps the server from being started again."""
-        if self._failure is None:
+        if self._watcher is None:
             raise RuntimeError("start it first")
-        return await asyncio.shield(self._failure)
+        return await asyncio.shield(self._watcher)
 
     def _prepare_directories(self) -> None:
         make_data_directory(self.data_dir)
@@ -273,16 +270,16 @@ class EmbeddedPostgres:
         return False
 
     async def _make_database(self) -> None:
-        connection = await _connect(self._socket_directory, "postgres")
         try:
+            connection = await _connect(self._socket_directory, "postgres")
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
                 await connection.execute(f"CREATE DATABASE {DATABASE}")
-        finally:
             await connection.close()
+        except _CONNECTION_ERRORS as error:
+            raise PostgresError(f"PostgreSQL died while it was being set up: {error}") from error
 
-    async def _watch(self) -> None:
-        """Start the server again when it dies; give up when it dies too often."""
-        assert self._failure is not None
+    async def _watch(self) -> PostgresError:
+        """Start the server again when it dies; when it dies too often, give up and say why."""
         loop = asyncio.get_running_loop()
         deaths: deque[float] = deque(maxlen=_RESTARTS_MAX)
         error = PostgresError(f"PostgreSQL keeps dying (see {self._log_file})")
@@ -291,8 +288,7 @@ class EmbeddedPostgres:
             status = await asyncio.shield(self._exited)
             _log.error("PostgreSQL died", status=status)
             if len(deaths) == _RESTARTS_MAX and loop.time() - deaths[0] < _RESTART_WINDOW_SECONDS:
-                self._failure.set_result(error)
-                return
+                return error
             deaths.append(loop.time())
             try:
                 await self._launch()
@@ -365,15 +361,26 @@ def has_cluster(data_dir: Path) -> bool:
 async def find_running(data_dir: Path) -> str | None:
     """Give the address of the server of this data directory, if one answers and says that it is."""
     socket_directory = _socket_directory(_absolute(data_dir))
-    if not await _answers(socket_directory, DATABASE):
-        return None
-    connection = await _connect(socket_directory, DATABASE)
     try:
+        connection = await _connect(socket_directory, DATABASE)
         serves = await connection.fetchval("SHOW data_directory")
-    finally:
         await connection.close()
+    except _CONNECTION_ERRORS:
+        return None
     return _dsn(socket_directory) if _is_same_directory(serves, _cluster(data_dir)) else None
 
+
+_CONNECTION_ERRORS = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+"""What a server that starts, stops or dies in the middle of things does to a connection."""
 
 _LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -519,18 +526,11 @@ async def _connect(socket_directory: Path, database: str) -> "asyncpg.Connection
     return await asyncpg.connect(host=str(socket_directory), port=PORT, user=SUPERUSER, database=database, timeout=10)
 
 
-async def _answers(socket_directory: Path, database: str = "postgres") -> bool:
+async def _answers(socket_directory: Path) -> bool:
     """Tell whether a server takes a real connection: the socket alone answers during recovery, too."""
     try:
-        connection = await _connect(socket_directory, database)
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.CannotConnectNowError,
-        asyncpg.ConnectionDoesNotExistError,
-        asyncpg.TooManyConnectionsError,
-        asyncpg.InvalidCatalogNameError,
-    ):
+        connection = await _connect(socket_directory, "postgres")
+        await connection.close()
+    except _CONNECTION_ERRORS:
         return False
-    await connection.close()
     return True

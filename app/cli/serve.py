@@ -169,9 +169,10 @@ async def _work(workers: "Workers", server: EmbeddedPostgres | None, stop: async
 
 
 async def _stop_when_failed(server: EmbeddedPostgres, stop: asyncio.Event) -> PostgresError:
-    error = await server.wait_failed()
-    stop.set()
-    return error
+    try:
+        return await server.wait_failed()
+    finally:
+        stop.set()
 
 
 class Workers:

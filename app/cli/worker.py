@@ -34,9 +34,9 @@ class WorkerOrder(msgspec.Struct, frozen=True):
 async def run_worker(settings: Settings, dsn: str, listener: socket.socket, stop: asyncio.Event) -> None:
     """Serve until `stop` is set, then drain; returns early only when the server ended by itself."""
     # Imported late: what only reads the command line's help, or refuses a setting, should not wait for it.
-    from app import server  # noqa: PLC0415
+    from app.server import run  # noqa: PLC0415
 
-    serving = asyncio.create_task(server.run(settings, dsn, listener=listener))
+    serving = asyncio.create_task(run(settings, dsn, listener=listener))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()

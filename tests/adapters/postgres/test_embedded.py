@@ -164,6 +164,20 @@ async def test_after_kill_9_of_postgres_it_runs_again_with_what_was_committed(se
     assert server.pid not in {None, before}
 
 
+async def test_kills_in_the_middle_of_recovery_are_recovered_from(server: EmbeddedPostgres) -> None:
+    killed: set[int | None] = {None}
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(killed) <= 4:
+            if (pid := server.pid) in killed:
+                await asyncio.sleep(0.005)
+                continue
+            assert pid is not None
+            killed.add(pid)
+            os.kill(pid, signal.SIGKILL)
+
+    assert await query_patiently(server.dsn, "SELECT 1") == 1
+
+
 async def test_a_server_that_keeps_dying_is_given_up_with_an_error(
     server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
