@@ -1,6 +1,6 @@
 -- The one write path of the log: apply a batch of commands to their lanes, in order, all accepted ones in one commit.
 --
--- Commands come as parallel arrays (c_*, sorted by lane). The accounts that they name come once each (a_*); legs and
+-- Commands come as parallel arrays (c_*, sorted by lane and tenant). The accounts that they name come once each (a_*); legs and
 -- openings (l_*, o_*), flattened in the commands' order, point at them by number. domain/ledger/commands.py names every
 -- code; domain/ledger/model.py is the same rules in Python, and a property test runs both against each other. The
 -- function knows nothing of prices, models or groups.

@@ -28,7 +28,7 @@ def _time(text: str) -> dt.datetime:
 
 
 def arguments(commands: Sequence[Command]) -> list[list[Any]]:
-    """Give the parallel arrays of `ledger.apply`; the commands must be sorted by lane."""
+    """Give the parallel arrays of `ledger.apply`; the commands must be sorted by lane and tenant."""
     heads = [
         (
             c.tenant_id, c.lane, int(c.kind), c.event_id, day_of(c.hold_id or c.event_id), c.digest(), c.type, c.actor,
@@ -67,7 +67,7 @@ async def apply(connection: "asyncpg.Connection[asyncpg.Record]", commands: Sequ
 
     Commands of one lane are applied in the order given. Must not be cancelled: see `adapters.postgres.flusher`.
     """
-    order = sorted(range(len(commands)), key=lambda index: commands[index].lane)
+    order = sorted(range(len(commands)), key=lambda index: (commands[index].lane, commands[index].tenant_id))
     row = await connection.fetchrow(APPLY, *arguments([commands[index] for index in order]))
     assert row is not None
     answers = dict(zip(order, answers_of(row), strict=True))

@@ -165,7 +165,7 @@ class Ledger:
 
     def apply(self, commands: Sequence[Command], now_micros: int) -> list[Answer]:
         """Apply the commands lane by lane, within a lane in the order given; answer in the order given."""
-        order = sorted(range(len(commands)), key=lambda index: commands[index].lane)
+        order = sorted(range(len(commands)), key=lambda index: (commands[index].lane, commands[index].tenant_id))
         batch = _Batch(self, [commands[index] for index in order], now_micros)
         answers = dict(zip(order, batch.apply(), strict=True))
         return [answers[index] for index in range(len(commands))]

@@ -95,7 +95,7 @@ async def make_days(connection: Connection) -> None:
 
 
 async def call(connection: Connection, commands: Sequence[Command], function: str = "ledger.apply") -> list[Answer]:
-    """Apply commands that are sorted by lane, with a copy of the function if one is named."""
+    """Apply commands that are sorted by lane and tenant, with a copy of the function if one is named."""
     row = await connection.fetchrow(APPLY.replace("ledger.apply", function), *arguments(commands))
     assert row is not None
     return answers_of(row)
