@@ -54,7 +54,7 @@ from domain.ids import PLATFORM, EntityId, EventId, TenantId, derive_id, first_l
 from domain.ledger.commands import Code, Command, Kind, Leg, Op
 from domain.pricing.lint import Finding, lint
 from projections.entities import Entities
-from projections.runner import advance
+from projections.folder import advance
 
 if TYPE_CHECKING:
     import asyncpg

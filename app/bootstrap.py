@@ -22,7 +22,7 @@ from domain.admin.entities import Channel, Group, Membership, PriceBook, Setting
 from domain.admin.errors import NotFoundError
 from domain.ids import PLATFORM, EntityId, EventId, TenantId, first_lane
 from projections.entities import Entities
-from projections.runner import advance, ensure
+from projections.folder import advance, ensure
 
 if TYPE_CHECKING:
     import asyncpg

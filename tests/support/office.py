@@ -16,7 +16,7 @@ from domain.admin.entities import Channel, Group, Membership, Tenant, Token, Use
 from domain.ids import PLATFORM, AccountId, EntityId, TenantId, first_lane
 from domain.ledger.commands import Answer, Code, Command, Kind, Leg, Unit
 from projections.entities import Entities
-from projections.runner import ensure
+from projections.folder import ensure
 
 KEY = b"k" * 32
 ACTOR = "user:tester"
