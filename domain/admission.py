@@ -6,6 +6,7 @@ card's version, the multiplier of each candidate channel. What happens to prices
 
 import datetime as dt
 from decimal import Decimal
+from functools import cached_property
 
 import msgspec
 
@@ -60,7 +61,7 @@ class Route(msgspec.Struct, frozen=True):
     """What the vendor charges the operator, where the channel has a cost card."""
 
 
-class Quote(msgspec.Struct, frozen=True, kw_only=True):
+class Quote(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What a request may cost at most, and by which rules."""
 
     hold_id: HoldId
@@ -98,10 +99,15 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the answer may be spoken."""
         return b'"audio"' in self.call.body
 
-    @property
+    @cached_property
     def highest(self) -> Route:
         """The candidate with the highest multiplier: what the wallet must cover."""
         return max(self.routes, key=lambda route: route.multiplier.multiplier)
+
+    @cached_property
+    def authorized_nanos(self) -> int:
+        """What is set aside in the wallet."""
+        return self.worst(self.highest.multiplier.multiplier)
 
 
 def lower(quote: Quote, available_nanos: int) -> Quote | None:
@@ -133,7 +139,7 @@ def hold_command(
     """Give the hold for a quote, and what each of its legs is: a refusal names the leg."""
     highest = quote.highest
     multiplier = highest.multiplier.multiplier
-    money = quote.worst(multiplier)
+    money = quote.authorized_nanos
     is_free = any(route.multiplier.multiplier == 0 for route in quote.routes)
     allowance = quote.worst(Decimal(1)) if is_free else 0
     payer = quote.payer
@@ -239,7 +245,7 @@ def capture_command(
         hold_id=quote.hold_id,
         captured_nanos=due.wallet_nanos,
         allowance_nanos=due.allowance_nanos,
-        overrun_nanos=max(0, due.wallet_nanos - quote.worst(quote.highest.multiplier.multiplier)),
+        overrun_nanos=max(0, due.wallet_nanos - quote.authorized_nanos),
         basis=basis,
         usage=usage,
         usage_adjusted=adjusted,
