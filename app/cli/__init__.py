@@ -14,6 +14,7 @@ _COMMANDS = {
     "verify": "app.cli.verify",
     "rebuild": "app.cli.rebuild",
     "events": "app.cli.events",
+    "user": "app.cli.reset_password",
 }
 """A name and its module. Only the module of the command that runs is imported, so that each starts fast."""
 

@@ -208,6 +208,9 @@ def _check_token(before: Token | None, after: Token, around: Surroundings) -> No
             raise InvalidEntityError("tenant_id", f"There is no tenant {after.tenant_id}.")
         if membership_of(around.owner, after.tenant_id) is None:
             raise InvalidEntityError("user_id", "A token's user must be a member of its tenant.")
+        if around.owner is not None and around.owner.disabled:
+            # The member's account may not be there yet, and would be opened along with the token's.
+            raise InvalidEntityError("user_id", "A disabled user gets no tokens.")
 
 
 def _check_channel(_before: Channel | None, after: Channel, around: Surroundings) -> None:

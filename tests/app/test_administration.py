@@ -302,7 +302,7 @@ async def test_a_start_closes_the_accounts_that_a_crash_left_open(
         raise ConnectionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(office.administration, "_set_member", crash)
+        patched.setattr(office.administration._members, "set", crash)
         with pytest.raises(ConnectionError):
             await office.administration.change(
                 "user", user.entity_id, None, lambda u: msgspec.structs.replace(u, disabled=True), actor=ACTOR
@@ -332,7 +332,7 @@ async def test_a_repeated_change_does_what_a_crash_left_out(office: Office, monk
         )
 
     with monkeypatch.context() as patched:
-        patched.setattr(office.administration, "_set_member", crash)
+        patched.setattr(office.administration._members, "set", crash)
         with pytest.raises(ConnectionError):
             await disable()
     assert (await disable()).version == 2
@@ -489,6 +489,8 @@ async def test_a_password_is_checked_and_replaced_and_ends_sessions(office: Offi
     assert await office.pool.fetchval("SELECT count(*) FROM admin.password") == 1
     with pytest.raises(PasswordRefusedError):
         await administration.set_password(user.entity_id, "short", actor=ACTOR)
+    with pytest.raises(NotFoundError):
+        await administration.set_password(new_id(), "battery staple", actor=ACTOR)
     assert (await office.events()).count("password.changed.v1") == 2
 
 

@@ -175,7 +175,8 @@ def test_tokens_may_be_narrowed(fields: dict[str, Any]) -> None:
 
 
 def test_a_token_is_for_a_member_who_is_there() -> None:
-    for owner in (None, msgspec.structs.replace(OWNER, memberships=())):
+    replace = msgspec.structs.replace
+    for owner in (None, replace(OWNER, memberships=()), replace(OWNER, disabled=True)):
         with pytest.raises(InvalidEntityError):
             check("token", None, GOOD["token"], msgspec.structs.replace(AROUND, owner=owner))
 

@@ -6,10 +6,8 @@ user can spend nothing from that commit on, on every node. Everything else is ch
 """
 
 import datetime as dt
-import hashlib
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -17,21 +15,19 @@ from adapters.clock import now
 from adapters.ids import new_id
 from adapters.passwords import LENGTH_MAX, LENGTH_MIN, Passwords
 from adapters.postgres.admin_store import AdminStore, HistoryEntry, Page, Stored
-from domain.accounts import user_account
-from domain.admin.changes import Change, decide, member_guard, member_opening, open_memberships
-from domain.admin.entities import KINDS, Token, User
+from app.administration.members import Members
+from app.administration.submission import Step, Submission
+from domain.admin.changes import Change, decide
+from domain.admin.entities import Token, User
 from domain.admin.errors import (
     AdminError,
     ArchivedError,
-    IdempotencyConflictError,
     InvalidEntityError,
     NotFoundError,
     PasswordRefusedError,
     VersionConflictError,
 )
 from domain.admin.events import (
-    AccountClosed,
-    AccountReopened,
     Archived,
     Changed,
     ChannelKeyChanged,
@@ -49,12 +45,9 @@ from domain.admin.rules import (
     previous_card,
     with_id,
 )
-from domain.events import Event, admin_type_name, encode, type_name
-from domain.ids import PLATFORM, EntityId, EventId, TenantId, derive_id, first_lane
-from domain.ledger.commands import Code, Command, Kind, Leg, Op
+from domain.events import admin_type_name, type_name
+from domain.ids import PLATFORM, EntityId, TenantId
 from domain.pricing.lint import Finding, lint
-from projections.entities import Entities
-from projections.folder import advance
 
 if TYPE_CHECKING:
     import asyncpg
@@ -71,21 +64,6 @@ _ATTEMPTS: Final = 8
 """How often a change that names no version is made again on top of somebody else's."""
 _KEY_MAX: Final = 4096
 _HISTORY_MAX: Final = 500
-
-
-def new_token_secret() -> str:
-    """Give a new API key: `sk-tg-` and 256 random bits."""
-    return f"sk-tg-{secrets.token_urlsafe(32)}"
-
-
-def secret_sha256(secret: str) -> str:
-    """Give what a token or code is stored and found by."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def secret_hint(secret: str) -> str:
-    """Give what people tell tokens apart by: the first 8 characters and the last 4."""
-    return f"{secret[:8]}...{secret[-4:]}"
 
 
 class Administration:
@@ -106,15 +84,14 @@ class Administration:
 
         `on_change` is awaited after each change, so that this process's caches follow at once.
         """
-        self._ledger = ledger
-        self._pool = pool
         self._vault = vault
         self._ids = ids
         self._clock = clock
         self._passwords = passwords or Passwords()
         self._on_change = on_change
-        self._projection = Entities()
         self.store = AdminStore(pool)
+        self._submission = Submission(ledger, pool)
+        self._members = Members(self._submission, self.store, ids)
 
     # Reading.
 
@@ -194,16 +171,16 @@ class Administration:
             )
         entity_id, tenant_id = id_of(kind, entity), home(kind, entity)
         event = Created(after=entity, reason=reason)
-        done = await self._recorded(tenant_id, event_id, admin_type_name(kind, event))
+        done = await self._submission.recorded(tenant_id, event_id, admin_type_name(kind, event))
         if done is not None:
-            return await self._settled(kind, done.after, _Step(None, done.after, event_id, actor))
+            return await self._settled(kind, done.after, Step(None, done.after, event_id, actor))
         check_shape(kind, entity)
         check(kind, None, entity, await self._surroundings(kind, entity), force=force)
         if kind == "tenant":
-            await self._ledger.open_lane(tenant_id, first_lane(tenant_id))
+            await self._submission.open_lane(tenant_id)
         if secret:
             await self._keep_key(entity_id, 1, event_id, secret)
-        await self._submit(
+        await self._submission.submit(
             tenant_id,
             admin_type_name(kind, event),
             event,
@@ -213,7 +190,7 @@ class Administration:
             correlation_id=correlation_id,
             dropped_key=entity_id if secret else None,
         )
-        return await self._settled(kind, entity, _Step(None, entity, event_id, actor))
+        return await self._settled(kind, entity, Step(None, entity, event_id, actor))
 
     async def change(
         self,
@@ -237,9 +214,9 @@ class Administration:
         for attempt in range(_ATTEMPTS):
             found = await self.get(kind, entity_id, tenant_id=tenant_id)
             if event_id is not None:
-                done = await self._recorded(found.tenant_id, event_id, f"{kind}.changed.v1")
+                done = await self._submission.recorded(found.tenant_id, event_id, f"{kind}.changed.v1")
                 if done is not None:
-                    return await self._settled(kind, found.entity, _Step(done.before, done.after, event_id, actor))
+                    return await self._settled(kind, found.entity, Step(done.before, done.after, event_id, actor))
             self._expect(found, version)
             after = change(found.entity) if callable(change) else change
             if after == found.entity:
@@ -248,7 +225,7 @@ class Administration:
             event = Changed(before=found.entity, after=after, reason=reason)
             used = event_id or self._ids()
             try:
-                await self._submit(
+                await self._submission.submit(
                     found.tenant_id,
                     admin_type_name(kind, event),
                     event,
@@ -258,11 +235,11 @@ class Administration:
                     correlation_id=correlation_id,
                 )
             except VersionConflictError:
-                await self._advance(found.tenant_id)
+                await self._submission.advance(found.tenant_id)
                 if version is not None or not callable(change) or attempt == _ATTEMPTS - 1:
                     raise
                 continue
-            return await self._settled(kind, after, _Step(found.entity, after, used, actor))
+            return await self._settled(kind, after, Step(found.entity, after, used, actor))
         raise AssertionError("the last attempt returns or raises")
 
     async def archive(
@@ -277,33 +254,37 @@ class Administration:
         event_id: str | None = None,
         tenant_id: TenantId | None = None,
     ) -> Stored:
-        """Take a thing out of use for good; its history stays, and its name is free again."""
-        found = await self.get(kind, entity_id, tenant_id=tenant_id)
-        if event_id is not None:
-            done = await self._recorded(found.tenant_id, event_id, f"{kind}.archived.v1")
-            if done is not None:
-                return await self._settled(kind, found.entity, _Step(done.before, None, event_id, actor))
-        self._expect(found, version)
-        around = await self._surroundings(kind, found.entity)
-        if kind == "group":
-            around = msgspec.structs.replace(around, users_of=await self._users_of(found.entity))
-        check_archive(kind, found.entity, around)
-        event: Archived[Any] = Archived(before=found.entity, reason=reason)
-        event_id = event_id or self._ids()
-        try:
-            await self._submit(
-                found.tenant_id,
-                admin_type_name(kind, event),
-                event,
-                decide(kind, found.entity, None, found.version),
-                event_id=event_id,
-                actor=actor,
-                correlation_id=correlation_id,
-            )
-        except VersionConflictError:
-            await self._advance(found.tenant_id)
-            raise
-        return await self._settled(kind, found.entity, _Step(found.entity, None, event_id, actor))
+        """Take a thing out of use for good; its history stays, and its name is free again.
+
+        Without a version it is archived as it is, whatever it was changed to in between.
+        """
+        for attempt in range(_ATTEMPTS):
+            found = await self.get(kind, entity_id, tenant_id=tenant_id)
+            if event_id is not None:
+                done = await self._submission.recorded(found.tenant_id, event_id, f"{kind}.archived.v1")
+                if done is not None:
+                    return await self._settled(kind, found.entity, Step(done.before, None, event_id, actor))
+            self._expect(found, version)
+            check_archive(kind, found.entity, await self._surroundings(kind, found.entity, archive=True))
+            event: Archived[Any] = Archived(before=found.entity, reason=reason)
+            used = event_id or self._ids()
+            try:
+                await self._submission.submit(
+                    found.tenant_id,
+                    admin_type_name(kind, event),
+                    event,
+                    decide(kind, found.entity, None, found.version),
+                    event_id=used,
+                    actor=actor,
+                    correlation_id=correlation_id,
+                )
+            except VersionConflictError:
+                await self._submission.advance(found.tenant_id)
+                if version is not None or attempt == _ATTEMPTS - 1:
+                    raise
+                continue
+            return await self._settled(kind, found.entity, Step(found.entity, None, used, actor))
+        raise AssertionError("the last attempt returns or raises")
 
     async def set_channel_key(
         self,
@@ -319,8 +300,8 @@ class Administration:
         """Give a channel a new vendor key. It is encrypted, and in no event; the channel shows its last characters."""
         found = await self.get("channel", channel_id, tenant_id=PLATFORM)
         event_id = event_id or self._ids()
-        step = _Step(None, found.entity, event_id, actor)
-        if await self._recorded(PLATFORM, event_id, "channel_key.changed.v1") is not None:
+        step = Step(None, found.entity, event_id, actor)
+        if await self._submission.recorded(PLATFORM, event_id, "channel_key.changed.v1") is not None:
             return await self._settled("channel", found.entity, step)
         self._expect(found, version)
         next_version = found.entity.key_version + 1
@@ -328,7 +309,7 @@ class Administration:
             channel_id=EntityId(channel_id), hint=_key_hint(key), version=next_version, reason=reason
         )
         await self._keep_key(channel_id, next_version, event_id, key)
-        await self._submit(
+        await self._submission.submit(
             PLATFORM,
             type_name(event),
             event,
@@ -361,10 +342,12 @@ class Administration:
     ) -> None:
         """Give a user a new password, and end the user's sessions but for the one of the hash `keep_session`.
 
-        `must_change` says that it has to be changed at the next login. PasswordRefusedError for one that is too short.
+        `must_change` says that it has to be changed at the next login. PasswordRefusedError for one that is too short,
+        NotFoundError and ArchivedError for a user who is not there.
         """
         if not LENGTH_MIN <= len(password) <= LENGTH_MAX:
             raise PasswordRefusedError(f"A password has {LENGTH_MIN} to {LENGTH_MAX} characters.")
+        self._expect(await self.get("user", user_id, tenant_id=PLATFORM), None)
         hashed = await self._passwords.hash(password)
         correlation_id = correlation_id or self._ids()
         if must_change:
@@ -372,7 +355,7 @@ class Administration:
         event_id = self._ids()
         await self.store.save_password(user_id, event_id, hashed)
         event = PasswordChanged(user_id=EntityId(user_id), reason=reason)
-        await self._submit(
+        await self._submission.submit(
             PLATFORM,
             type_name(event),
             event,
@@ -381,7 +364,7 @@ class Administration:
             actor=actor,
             correlation_id=correlation_id,
         )
-        await self._advance(PLATFORM)
+        await self._submission.advance(PLATFORM)
         await self.store.end_sessions(user_id, keep=keep_session)
         await self.store.drop_passwords(user_id, event_id)
         if not must_change:
@@ -403,7 +386,7 @@ class Administration:
     async def note_login(self, user_id: str, *, correlation_id: str | None = None) -> None:
         """Record that a person opened a session."""
         event = LoggedIn(user_id=EntityId(user_id))
-        await self._submit(
+        await self._submission.submit(
             PLATFORM,
             type_name(event),
             event,
@@ -414,31 +397,8 @@ class Administration:
         )
 
     async def settle_members(self) -> int:
-        """Close or reopen the members' accounts that a crash left behind their users' state; give how many.
-
-        A user is changed in the platform's lane and closed in the lanes of each tenant: a process that died in between
-        is made up for at the next start.
-        """
-        settled = 0
-        after = None
-        while True:
-            page = await self.store.page("user", archived=None, after=after, limit=500)
-            wanted = {
-                str(user_account(place.tenant_id, user.entity.user_id)): (place.tenant_id, user)
-                for user in page.items
-                for place in user.entity.memberships
-            }
-            states = await self.store.account_states([tenant_id for tenant_id, _ in wanted.values()], list(wanted))
-            for account_id, is_open in states.items():
-                tenant_id, user = wanted[account_id]
-                should = not user.archived and not user.entity.disabled
-                if is_open != should:
-                    step = _Step(None, None, self._ids(), "system:administration")
-                    await self._set_member(tenant_id, user.entity.user_id, user.version, step, is_open=should)
-                    settled += 1
-            if page.next is None:
-                return settled
-            after = page.next
+        """Do at a start what a crash left undone in the lanes of users' tenants; give how many accounts it was."""
+        return await self._members.settle()
 
     # Parts.
 
@@ -448,122 +408,16 @@ class Administration:
         if found.archived:
             raise ArchivedError(found.kind, found.entity_id)
 
-    async def _recorded(self, tenant_id: TenantId, event_id: str, type_: str) -> Any:
-        """Give the event of a change that was made before, or None; IdempotencyConflictError if it was another one."""
-        found = await self.store.recorded(tenant_id, event_id)
-        if found is None:
-            return None
-        if found[0] != type_:
-            raise IdempotencyConflictError
-        return found[1]
-
-    async def _submit(
-        self,
-        tenant_id: TenantId,
-        type_: str,
-        event: Event,
-        change: Change,
-        *,
-        event_id: str,
-        actor: str,
-        correlation_id: str | None,
-        causation_id: str | None = None,
-        dropped_key: str | None = None,
-    ) -> None:
-        """Send one command; raises what the ledger's refusal means. `dropped_key`: whose new key a refusal forgets."""
-        answer = await self._ledger.submit(
-            Command(
-                tenant_id=tenant_id,
-                lane=first_lane(tenant_id),
-                kind=Kind.POST,
-                event_id=EventId(event_id),
-                type=type_,
-                data=encode(event),
-                actor=actor,
-                correlation_id=correlation_id or event_id,
-                causation_id=causation_id or event_id,
-                legs=change.legs,
-                openings=change.openings,
-            )
-        )
-        if answer.accepted:
-            return
-        if dropped_key is not None and answer.code is not Code.CONFLICT:
-            await self.store.drop_channel_key(dropped_key, event_id)
-        refusal = change.refusal(answer)
-        if refusal is not None:
-            raise refusal
-        match answer.code:
-            case Code.CONFLICT:
-                raise IdempotencyConflictError
-            case Code.UNKNOWN_LANE:
-                raise NotFoundError("tenant", str(tenant_id))
-            case _:
-                raise AdminError(f"The ledger refused the change: {answer.code.name.lower()}.")
-
-    async def _settled(self, kind: str, entity: Any, step: "_Step") -> Stored:
+    async def _settled(self, kind: str, entity: Any, step: Step) -> Stored:
         """Do what follows from an accepted change, so that its caller reads it; doing it again does no harm."""
         tenant_id = home(kind, entity)
-        await self._advance(tenant_id)
+        await self._submission.advance(tenant_id)
         stored = await self.get(kind, id_of(kind, entity), tenant_id=tenant_id)
         if kind == "user":
-            await self._follow_user(stored, step)
+            await self._members.follow(stored, step)
         if self._on_change is not None:
             await self._on_change(tenant_id)
         return stored
-
-    async def _advance(self, tenant_id: TenantId) -> None:
-        await advance(self._pool, self._projection, tenant_id, first_lane(tenant_id))
-
-    async def _follow_user(self, user: Stored, step: "_Step") -> None:
-        """Close the accounts of a user who may no longer spend a tenant's money, and reopen those who may again."""
-        affected = open_memberships(step.before) ^ open_memberships(step.after)
-        # What the user is now goes with the version that it has now; this step may be overtaken already.
-        open_now = open_memberships(None if user.archived else user.entity)
-        if step.before is not None:
-            for tenant_id in sorted(affected):
-                is_open = tenant_id in open_now
-                await self._set_member(tenant_id, user.entity.user_id, user.version, step, is_open=is_open)
-        if step.after is None or step.after.disabled:
-            await self.store.end_sessions(user.entity_id)
-
-    async def _set_member(
-        self, tenant_id: TenantId, user_id: EntityId, version: int, step: "_Step", *, is_open: bool
-    ) -> None:
-        """Close or open a member's account, unless a later version of the user has done so already.
-
-        Two changes of a user are ordered in the platform's lane, but what follows from them may overtake in the
-        tenant's: the guard account has the version that came last, and never goes back.
-        """
-        member, guard = member_opening(tenant_id, user_id), member_guard(tenant_id, user_id)
-        event: Event = (AccountReopened if is_open else AccountClosed)(tenant_id=tenant_id, user_id=user_id)
-        while True:
-            seen = await self.store.account(tenant_id, guard.account_id) or 0
-            if seen >= version:
-                return
-            overtaken = VersionConflictError("user", user_id, version)
-            change = Change(
-                (
-                    Leg(guard.account_id, version - seen, seen, Op.EXPECT),
-                    Leg(member.account_id, op=Op.OPEN if is_open else Op.CLOSE),
-                ),
-                (member, guard),
-                (overtaken, NotFoundError("tenant", str(tenant_id))),
-            )
-            try:
-                await self._submit(
-                    tenant_id,
-                    type_name(event),
-                    event,
-                    change,
-                    event_id=derive_id(step.event_id, f"member:{tenant_id}"),
-                    actor=step.actor,
-                    correlation_id=step.event_id,
-                    causation_id=step.event_id,
-                )
-            except VersionConflictError:
-                continue
-            return
 
     async def _mark_password(self, user_id: str, *, must_change: bool, actor: str, correlation_id: str) -> None:
         def mark(user: User) -> User:
@@ -585,7 +439,7 @@ class Administration:
         channels = await self.store.all("channel", PLATFORM)
         return sum(group.label in channel.entity.channel_groups for channel in channels)
 
-    async def _surroundings(self, kind: str, entity: Any) -> Surroundings:
+    async def _surroundings(self, kind: str, entity: Any, *, archive: bool = False) -> Surroundings:
         """Read what the checks of a kind ask of other things."""
         labels: dict[str, set[str]] = {"user": set(), "channel": set()}
         if kind in {"tenant", "channel", "multiplier"}:
@@ -615,6 +469,7 @@ class Administration:
             mappings=tuple(mappings),
             tenants=await self.store.tenants(named) if named else frozenset(),
             owner=owner,
+            users_of=await self._users_of(entity) if archive and kind == "group" else 0,
         )
 
     async def _owner(self, token: Token) -> User | None:
@@ -622,27 +477,6 @@ class Administration:
         return found.entity if found is not None and not found.archived else None
 
 
-class _Step(NamedTuple):
-    """An accepted change, for what follows from it."""
-
-    before: Any
-    after: Any
-    event_id: str
-    actor: str
-
-
 def _key_hint(key: str) -> str:
     """Give the last characters of a vendor's key; none of a short one, which they would tell too much of."""
     return f"...{key[-4:]}" if len(key) >= 16 else "..."  # noqa: PLR2004 -- a quarter of the key at most
-
-
-__all__ = [
-    "KINDS",
-    "Administration",
-    "HistoryEntry",
-    "Page",
-    "Stored",
-    "new_token_secret",
-    "secret_hint",
-    "secret_sha256",
-]
