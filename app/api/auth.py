@@ -6,8 +6,9 @@ from typing import Any
 from litestar import Request, Response, delete, get, post
 from litestar.datastructures import Cookie
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath, JSONBody
 
-from app.api.call import NO_STORE, Call, route
+from app.api.call import NO_STORE, ThisApi, ThisCall, route
 from app.api.guards import Api, client_address
 from app.api.permissions import ALL_SCOPES, Permission
 from app.api.problems import ApiError
@@ -31,7 +32,7 @@ from domain.ids import EntityId
     status_code=200,
     **route(None, "login", "Open a session with login and password", 401),
 )
-async def login(request: Request[Any, Any, Any], api: Api, data: Credentials) -> Response[SessionView]:
+async def login(request: Request[Any, Any, Any], api: ThisApi, data: JSONBody[Credentials]) -> Response[SessionView]:
     address = client_address(request, api.trusted_proxies)
     name = data.login.strip().casefold()
     keys = (f"login:{name}", f"address:{address}")
@@ -78,7 +79,7 @@ def _cookie(api: Api, name: str, value: str, max_age_seconds: int, *, httponly: 
     status_code=204,
     **route(Permission.SELF, "logout", "End this session", session_only=True, before_password_change=True),
 )
-async def logout(call: Call) -> Response[None]:
+async def logout(call: ThisCall) -> Response[None]:
     if call.principal.session_hash is not None:
         await call.api.sessions.close(call.principal.session_hash)
     cookies = [
@@ -89,7 +90,7 @@ async def logout(call: Call) -> Response[None]:
 
 
 @get("/me", **route(Permission.SELF, "getMe", "Whom the API takes you for", before_password_change=True))
-async def me(call: Call) -> Me:
+async def me(call: ThisCall) -> Me:
     principal = call.principal
     return Me(
         user=user_state(principal.user),
@@ -114,7 +115,7 @@ async def me(call: Call) -> Me:
         before_password_change=True,
     ),
 )
-async def change_password(request: Request[Any, Any, Any], call: Call, data: NewPassword) -> None:
+async def change_password(request: Request[Any, Any, Any], call: ThisCall, data: JSONBody[NewPassword]) -> None:
     user = call.principal.user
     keys = (f"login:{user.login}", f"address:{client_address(request, call.api.trusted_proxies)}")
     call.api.logins.check(*keys)
@@ -142,7 +143,7 @@ async def change_password(request: Request[Any, Any, Any], call: Call, data: New
         Permission.SELF, "createPersonalToken", "Make a key for this API; it is shown once", 422, session_only=True
     ),
 )
-async def create_personal_token(call: Call, data: NewPersonalToken) -> Response[CreatedPersonalToken]:
+async def create_personal_token(call: ThisCall, data: JSONBody[NewPersonalToken]) -> Response[CreatedPersonalToken]:
     now = call.api.clock()
     if data.expires_at is not None and (data.expires_at.utcoffset() is None or data.expires_at <= now):
         raise ApiError("expiry_in_past", "The expiry must lie in the future, and have a time zone.")
@@ -159,7 +160,7 @@ async def create_personal_token(call: Call, data: NewPersonalToken) -> Response[
 
 
 @get("/personal-tokens", **route(Permission.SELF, "listPersonalTokens", "List one's keys for this API"))
-async def list_personal_tokens(call: Call) -> Listing[PersonalTokenView]:
+async def list_personal_tokens(call: ThisCall) -> Listing[PersonalTokenView]:
     tokens = await call.api.sessions.tokens(call.principal.user.user_id)
     return Listing(items=tuple(PersonalTokenView(**_fields(token)) for token in tokens), next=None)
 
@@ -169,7 +170,7 @@ async def list_personal_tokens(call: Call) -> Listing[PersonalTokenView]:
     status_code=204,
     **route(Permission.SELF, "deletePersonalToken", "End one of one's keys for this API", 404, session_only=True),
 )
-async def delete_personal_token(call: Call, personal_token_id: str) -> None:
+async def delete_personal_token(call: ThisCall, personal_token_id: FromPath[str]) -> None:
     if not await call.api.sessions.drop_token(call.principal.user.user_id, personal_token_id):
         raise ApiError("not_found")
 

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 from litestar import Request, Response
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter, SkipValidation
 
 from adapters.postgres.admin_store import Stored
 from app.api.guards import ACCESS, Access, Api
@@ -21,16 +22,16 @@ V = TypeVar("V", bound=Versioned)
 
 IfMatch = Annotated[
     str | None,
-    Parameter(header="If-Match", description="The ETag of the version that the change was made from."),
+    HeaderParameter(name="If-Match", description="The ETag of the version that the change was made from."),
 ]
-After = Annotated[str | None, Parameter(query="after", max_length=200, description="`next` of the part before.")]
-Limit = Annotated[int, Parameter(query="limit", ge=1, le=500, description="How many to give.")]
-Search = Annotated[str, Parameter(query="search", max_length=200, description="Part of the name.")]
+After = Annotated[str | None, QueryParameter(name="after", max_length=200, description="`next` of the part before.")]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=500, description="How many to give.")]
+Search = Annotated[str, QueryParameter(name="search", max_length=200, description="Part of the name.")]
 IncludeArchived = Annotated[
-    bool, Parameter(query="include_archived", description="Also give what is out of use for good.")
+    bool, QueryParameter(name="include_archived", description="Also give what is out of use for good.")
 ]
-Why = Annotated[str, Parameter(query="reason", max_length=1000, description="Kept in the history.")]
-TenantNumber = Annotated[int | None, Parameter(query="tenant_id", ge=1, le=2**53 - 1)]
+Why = Annotated[str, QueryParameter(name="reason", max_length=1000, description="Kept in the history.")]
+TenantNumber = Annotated[int | None, QueryParameter(name="tenant_id", ge=1, le=2**53 - 1)]
 
 NO_STORE: Final = {"cache-control": "no-store"}
 
@@ -48,6 +49,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
             raise ApiError("not_found")
         if not self.principal.may(permission, tenant_id):
             raise ApiError("forbidden")
+
+
+ThisCall = NamedDependency[SkipValidation[Call]]
+"""How a route asks for its call."""
+ThisApi = NamedDependency[SkipValidation[Api]]
 
 
 def route(

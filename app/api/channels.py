@@ -4,15 +4,16 @@ from collections.abc import Sequence
 
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath, JSONBody
 
 from app.api.call import (
     After,
-    Call,
     IfMatch,
     IncludeArchived,
     Limit,
     Resource,
     Search,
+    ThisCall,
     Why,
     route,
     version_of,
@@ -38,7 +39,7 @@ CHANNELS = Resource(
 
 
 @post("/channels", **route(Permission.CHANNEL_WRITE, "createChannel", "Make a channel", 409, 422))
-async def create_channel(call: Call, data: NewChannel) -> Response[ChannelView]:
+async def create_channel(call: ThisCall, data: JSONBody[NewChannel]) -> Response[ChannelView]:
     channel = Channel(
         channel_id=EntityId(""),
         name=data.name,
@@ -57,7 +58,7 @@ async def create_channel(call: Call, data: NewChannel) -> Response[ChannelView]:
 
 @get("/channels", **route(Permission.CHANNEL_READ, "listChannels", "List channels", 422))
 async def list_channels(
-    call: Call,
+    call: ThisCall,
     *,
     after: After = None,
     limit: Limit = 50,
@@ -68,7 +69,7 @@ async def list_channels(
 
 
 @get("/channels/{channel_id:str}", **route(Permission.CHANNEL_READ, "getChannel", "Read a channel", 404))
-async def read_channel(call: Call, channel_id: str) -> Response[ChannelView]:
+async def read_channel(call: ThisCall, channel_id: FromPath[str]) -> Response[ChannelView]:
     return await CHANNELS.read(call, channel_id)
 
 
@@ -77,7 +78,7 @@ async def read_channel(call: Call, channel_id: str) -> Response[ChannelView]:
     **route(Permission.CHANNEL_WRITE, "changeChannel", "Change a channel", 404, 409, 412, 422, 428),
 )
 async def change_channel(
-    call: Call, channel_id: str, data: ChannelChange, if_match: IfMatch = None
+    call: ThisCall, channel_id: FromPath[str], data: JSONBody[ChannelChange], if_match: IfMatch = None
 ) -> Response[ChannelView]:
     return await CHANNELS.change(call, channel_id, if_match, data)
 
@@ -88,7 +89,7 @@ async def change_channel(
     **route(Permission.CHANNEL_WRITE, "archiveChannel", "Take a channel out of use for good", 404, 409, 412, 428),
 )
 async def archive_channel(
-    call: Call, channel_id: str, if_match: IfMatch = None, reason: Why = ""
+    call: ThisCall, channel_id: FromPath[str], if_match: IfMatch = None, reason: Why = ""
 ) -> Response[ChannelView]:
     return await CHANNELS.archive(call, channel_id, if_match, reason)
 
@@ -97,7 +98,7 @@ async def archive_channel(
     "/channels/{channel_id:str}/history",
     **route(Permission.CHANNEL_READ, "getChannelHistory", "Who changed a channel, and how", 404),
 )
-async def channel_history(call: Call, channel_id: str, limit: Limit = 50) -> History[ChannelState]:
+async def channel_history(call: ThisCall, channel_id: FromPath[str], limit: Limit = 50) -> History[ChannelState]:
     return await CHANNELS.history(call, channel_id, limit)
 
 
@@ -107,7 +108,7 @@ async def channel_history(call: Call, channel_id: str, limit: Limit = 50) -> His
     **route(Permission.CHANNEL_WRITE, "setChannelKey", "Give a channel a new vendor key", 404, 409, 412, 422, 428),
 )
 async def set_channel_key(
-    call: Call, channel_id: str, data: NewChannelKey, if_match: IfMatch = None
+    call: ThisCall, channel_id: FromPath[str], data: JSONBody[NewChannelKey], if_match: IfMatch = None
 ) -> Response[ChannelView]:
     version = version_of(if_match)
     await CHANNELS.find(call, channel_id)

@@ -6,16 +6,16 @@ from typing import Annotated
 from litestar import Request, Response, delete, get, patch, post
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, PathParameter
 
 from app.api.call import (
     After,
-    Call,
     IfMatch,
     IncludeArchived,
     Limit,
     Resource,
     Search,
+    ThisCall,
     Why,
     join,
     route,
@@ -53,7 +53,9 @@ _REDEEM_ATTEMPTS = 3
     "/code-batches",
     **route(Permission.CODE_WRITE, "createCodes", "Make redemption codes; they are shown once, or as CSV", 409, 422),
 )
-async def create_codes(call: Call, data: NewBatch, request: Request[object, object, State]) -> Response[CreatedBatch]:
+async def create_codes(
+    call: ThisCall, data: JSONBody[NewBatch], request: Request[object, object, State]
+) -> Response[CreatedBatch]:
     codes = tuple(new_code() for _ in range(data.count))
     batch = CodeBatch(
         batch_id=EntityId(""),
@@ -99,7 +101,7 @@ def _csv(view: CreatedBatch) -> Response[CreatedBatch]:
 
 @get("/code-batches", **route(Permission.CODE_READ, "listCodeBatches", "List batches of codes", 422))
 async def list_batches(
-    call: Call,
+    call: ThisCall,
     *,
     after: After = None,
     limit: Limit = 50,
@@ -110,7 +112,7 @@ async def list_batches(
 
 
 @get("/code-batches/{batch_id:str}", **route(Permission.CODE_READ, "getCodeBatch", "Read a batch of codes", 404))
-async def read_batch(call: Call, batch_id: str) -> Response[BatchView]:
+async def read_batch(call: ThisCall, batch_id: FromPath[str]) -> Response[BatchView]:
     return await BATCHES.read(call, batch_id)
 
 
@@ -118,7 +120,9 @@ async def read_batch(call: Call, batch_id: str) -> Response[BatchView]:
     "/code-batches/{batch_id:str}",
     **route(Permission.CODE_WRITE, "changeCodeBatch", "Rename or revoke a batch", 404, 409, 412, 422, 428),
 )
-async def change_batch(call: Call, batch_id: str, data: BatchChange, if_match: IfMatch = None) -> Response[BatchView]:
+async def change_batch(
+    call: ThisCall, batch_id: FromPath[str], data: JSONBody[BatchChange], if_match: IfMatch = None
+) -> Response[BatchView]:
     return await BATCHES.change(call, batch_id, if_match, data)
 
 
@@ -127,7 +131,9 @@ async def change_batch(call: Call, batch_id: str, data: BatchChange, if_match: I
     status_code=200,
     **route(Permission.CODE_WRITE, "archiveCodeBatch", "Take a batch out of use for good", 404, 409, 412, 428),
 )
-async def archive_batch(call: Call, batch_id: str, if_match: IfMatch = None, reason: Why = "") -> Response[BatchView]:
+async def archive_batch(
+    call: ThisCall, batch_id: FromPath[str], if_match: IfMatch = None, reason: Why = ""
+) -> Response[BatchView]:
     return await BATCHES.archive(call, batch_id, if_match, reason)
 
 
@@ -135,7 +141,7 @@ async def archive_batch(call: Call, batch_id: str, if_match: IfMatch = None, rea
     "/code-batches/{batch_id:str}/history",
     **route(Permission.CODE_READ, "getCodeBatchHistory", "Who changed a batch, and how", 404),
 )
-async def batch_history(call: Call, batch_id: str, limit: Limit = 50) -> History[BatchState]:
+async def batch_history(call: ThisCall, batch_id: FromPath[str], limit: Limit = 50) -> History[BatchState]:
     return await BATCHES.history(call, batch_id, limit)
 
 
@@ -145,9 +151,9 @@ async def batch_history(call: Call, batch_id: str, limit: Limit = 50) -> History
     **route(Permission.CODE_REDEEM, "redeemCode", "Turn a redemption code into credit", 404, 409, 422, within="tenant"),
 )
 async def redeem(
-    call: Call,
-    tenant_id: Annotated[int, Parameter(ge=1, le=2**53 - 1)],
-    data: Redemption,
+    call: ThisCall,
+    tenant_id: Annotated[int, PathParameter(ge=1, le=2**53 - 1)],
+    data: JSONBody[Redemption],
     idempotency_key: IdempotencyKey = None,
 ) -> MovementView:
     user_id = call.principal.user.user_id

@@ -5,8 +5,9 @@ from typing import Literal
 
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath, FromQuery, JSONBody
 
-from app.api.call import After, Call, IfMatch, IncludeArchived, Limit, Resource, Search, Why, route
+from app.api.call import After, IfMatch, IncludeArchived, Limit, Resource, Search, ThisCall, Why, route
 from app.api.permissions import Permission
 from app.api.schemas import GroupChange, GroupState, GroupView, History, Listing, NewGroup, group_state
 from domain.admin.entities import Group
@@ -19,7 +20,7 @@ GROUPS = Resource(
 
 
 @post("/groups", **route(Permission.PRICING_WRITE, "createGroup", "Make a group", 409, 422))
-async def create_group(call: Call, data: NewGroup) -> Response[GroupView]:
+async def create_group(call: ThisCall, data: JSONBody[NewGroup]) -> Response[GroupView]:
     group = Group(
         group_id=EntityId(""),
         side=data.side,
@@ -33,13 +34,13 @@ async def create_group(call: Call, data: NewGroup) -> Response[GroupView]:
 
 @get("/groups", **route(Permission.PRICING_READ, "listGroups", "List groups", 422))
 async def list_groups(
-    call: Call,
+    call: ThisCall,
     *,
     after: After = None,
     limit: Limit = 50,
     search: Search = "",
     include_archived: IncludeArchived = False,
-    side: Literal["user", "channel"] | None = None,
+    side: FromQuery[Literal["user", "channel"] | None] = None,
 ) -> Listing[GroupView]:
     return await GROUPS.list(
         call, after=after, limit=limit, search=search, include_archived=include_archived, owner=side
@@ -47,7 +48,7 @@ async def list_groups(
 
 
 @get("/groups/{group_id:str}", **route(Permission.PRICING_READ, "getGroup", "Read a group", 404))
-async def read_group(call: Call, group_id: str) -> Response[GroupView]:
+async def read_group(call: ThisCall, group_id: FromPath[str]) -> Response[GroupView]:
     return await GROUPS.read(call, group_id)
 
 
@@ -55,7 +56,9 @@ async def read_group(call: Call, group_id: str) -> Response[GroupView]:
     "/groups/{group_id:str}",
     **route(Permission.PRICING_WRITE, "changeGroup", "Change a group", 404, 409, 412, 422, 428),
 )
-async def change_group(call: Call, group_id: str, data: GroupChange, if_match: IfMatch = None) -> Response[GroupView]:
+async def change_group(
+    call: ThisCall, group_id: FromPath[str], data: JSONBody[GroupChange], if_match: IfMatch = None
+) -> Response[GroupView]:
     return await GROUPS.change(call, group_id, if_match, data)
 
 
@@ -64,7 +67,9 @@ async def change_group(call: Call, group_id: str, data: GroupChange, if_match: I
     status_code=200,
     **route(Permission.PRICING_WRITE, "archiveGroup", "Take a group out of use for good", 404, 409, 412, 428),
 )
-async def archive_group(call: Call, group_id: str, if_match: IfMatch = None, reason: Why = "") -> Response[GroupView]:
+async def archive_group(
+    call: ThisCall, group_id: FromPath[str], if_match: IfMatch = None, reason: Why = ""
+) -> Response[GroupView]:
     return await GROUPS.archive(call, group_id, if_match, reason)
 
 
@@ -72,7 +77,7 @@ async def archive_group(call: Call, group_id: str, if_match: IfMatch = None, rea
     "/groups/{group_id:str}/history",
     **route(Permission.PRICING_READ, "getGroupHistory", "Who changed a group, and how", 404),
 )
-async def group_history(call: Call, group_id: str, limit: Limit = 50) -> History[GroupState]:
+async def group_history(call: ThisCall, group_id: FromPath[str], limit: Limit = 50) -> History[GroupState]:
     return await GROUPS.history(call, group_id, limit)
 
 

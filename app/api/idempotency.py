@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, TypeVar
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 
 from app.api.call import Call
 from app.api.problems import ApiError
@@ -19,7 +19,7 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(header="Idempotency-Key", description="1 to 255 characters, new for each intent."),
+    HeaderParameter(name="Idempotency-Key", description="1 to 255 characters, new for each intent."),
 ]
 
 _KEY_MAX: Final = 255

@@ -4,8 +4,20 @@ from collections.abc import Sequence
 
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath, JSONBody
 
-from app.api.call import After, Call, IfMatch, IncludeArchived, Limit, Resource, Search, TenantNumber, Why, route
+from app.api.call import (
+    After,
+    IfMatch,
+    IncludeArchived,
+    Limit,
+    Resource,
+    Search,
+    TenantNumber,
+    ThisCall,
+    Why,
+    route,
+)
 from app.api.permissions import Permission
 from app.api.schemas import History, Listing, MappingChange, MappingState, MappingView, NewMapping, mapping_state
 from domain.admin.entities import Mapping
@@ -17,7 +29,7 @@ MAPPINGS = Resource(
 
 
 @post("/mappings", **route(Permission.PRICING_WRITE, "createMapping", "Make a mapping", 409, 422))
-async def create_mapping(call: Call, data: NewMapping) -> Response[MappingView]:
+async def create_mapping(call: ThisCall, data: JSONBody[NewMapping]) -> Response[MappingView]:
     mapping = Mapping(
         mapping_id=EntityId(""),
         model=data.model,
@@ -31,7 +43,7 @@ async def create_mapping(call: Call, data: NewMapping) -> Response[MappingView]:
 
 @get("/mappings", **route(Permission.PRICING_READ, "listMappings", "List mappings", 422))
 async def list_mappings(
-    call: Call,
+    call: ThisCall,
     *,
     after: After = None,
     limit: Limit = 50,
@@ -50,7 +62,7 @@ async def list_mappings(
 
 
 @get("/mappings/{mapping_id:str}", **route(Permission.PRICING_READ, "getMapping", "Read a mapping", 404))
-async def read_mapping(call: Call, mapping_id: str) -> Response[MappingView]:
+async def read_mapping(call: ThisCall, mapping_id: FromPath[str]) -> Response[MappingView]:
     return await MAPPINGS.read(call, mapping_id)
 
 
@@ -59,7 +71,7 @@ async def read_mapping(call: Call, mapping_id: str) -> Response[MappingView]:
     **route(Permission.PRICING_WRITE, "changeMapping", "Change a mapping", 404, 409, 412, 422, 428),
 )
 async def change_mapping(
-    call: Call, mapping_id: str, data: MappingChange, if_match: IfMatch = None
+    call: ThisCall, mapping_id: FromPath[str], data: JSONBody[MappingChange], if_match: IfMatch = None
 ) -> Response[MappingView]:
     return await MAPPINGS.change(call, mapping_id, if_match, data)
 
@@ -70,7 +82,7 @@ async def change_mapping(
     **route(Permission.PRICING_WRITE, "archiveMapping", "Take a mapping out of use for good", 404, 409, 412, 428),
 )
 async def archive_mapping(
-    call: Call, mapping_id: str, if_match: IfMatch = None, reason: Why = ""
+    call: ThisCall, mapping_id: FromPath[str], if_match: IfMatch = None, reason: Why = ""
 ) -> Response[MappingView]:
     return await MAPPINGS.archive(call, mapping_id, if_match, reason)
 
@@ -79,7 +91,7 @@ async def archive_mapping(
     "/mappings/{mapping_id:str}/history",
     **route(Permission.PRICING_READ, "getMappingHistory", "Who changed a mapping, and how", 404),
 )
-async def mapping_history(call: Call, mapping_id: str, limit: Limit = 50) -> History[MappingState]:
+async def mapping_history(call: ThisCall, mapping_id: FromPath[str], limit: Limit = 50) -> History[MappingState]:
     return await MAPPINGS.history(call, mapping_id, limit)
 
 

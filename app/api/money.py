@@ -5,9 +5,9 @@ from typing import Annotated
 
 from litestar import get, post
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import JSONBody, PathParameter
 
-from app.api.call import Call, route
+from app.api.call import Call, ThisCall, route
 from app.api.idempotency import IdempotencyKey, once
 from app.api.permissions import Permission
 from app.api.schemas import (
@@ -24,7 +24,7 @@ from app.wallets import Balance, GrantTerms, Movement, Spend
 from domain.ids import PLATFORM, EventId, TenantId
 from domain.money import format_amount, parse_amount
 
-TenantPath = Annotated[int, Parameter(ge=1, le=2**53 - 1)]
+TenantPath = Annotated[int, PathParameter(ge=1, le=2**53 - 1)]
 _SHOWN = 100
 
 
@@ -36,7 +36,7 @@ _SHOWN = 100
     ),
 )  # fmt: skip
 async def top_up(
-    call: Call, tenant_id: TenantPath, data: TopUp, idempotency_key: IdempotencyKey = None
+    call: ThisCall, tenant_id: TenantPath, data: JSONBody[TopUp], idempotency_key: IdempotencyKey = None
 ) -> MovementView:
     terms = GrantTerms(amount_nanos=parse_amount(data.amount), reference=data.reference, reason=data.reason)
     return await _grant(call, ("top_up", TenantId(tenant_id)), data, terms, idempotency_key)
@@ -47,7 +47,7 @@ async def top_up(
     **route(Permission.CREDIT_GRANT, "createGrant", "Give credit on terms of its own", 404, 409, 422, within="tenant"),
 )
 async def grant(
-    call: Call, tenant_id: TenantPath, data: NewGrant, idempotency_key: IdempotencyKey = None
+    call: ThisCall, tenant_id: TenantPath, data: JSONBody[NewGrant], idempotency_key: IdempotencyKey = None
 ) -> MovementView:
     terms = GrantTerms(
         amount_nanos=parse_amount(data.amount),
@@ -86,7 +86,7 @@ async def _grant(
     ),
 )  # fmt: skip
 async def adjust(
-    call: Call, tenant_id: TenantPath, data: Adjustment, idempotency_key: IdempotencyKey = None
+    call: ThisCall, tenant_id: TenantPath, data: JSONBody[Adjustment], idempotency_key: IdempotencyKey = None
 ) -> MovementView:
     async def run(event_id: EventId) -> MovementView:
         return movement(
@@ -111,7 +111,7 @@ async def adjust(
         within="tenant",
     ),
 )  # fmt: skip
-async def balance(call: Call, tenant_id: TenantPath) -> BalanceView:
+async def balance(call: ThisCall, tenant_id: TenantPath) -> BalanceView:
     tenant = TenantId(tenant_id)
     found = await call.api.wallets.balance(tenant, call.api.clock())
     administration = call.api.administration

@@ -5,8 +5,9 @@ from decimal import Decimal
 
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath, JSONBody
 
-from app.api.call import After, Call, IfMatch, IncludeArchived, Limit, Resource, Search, Why, route
+from app.api.call import After, IfMatch, IncludeArchived, Limit, Resource, Search, ThisCall, Why, route
 from app.api.permissions import Permission
 from app.api.schemas import (
     History,
@@ -30,7 +31,7 @@ MULTIPLIERS = Resource(
 
 
 @post("/multipliers", **route(Permission.PRICING_WRITE, "createMultiplier", "Make a multiplier", 409, 422))
-async def create_multiplier(call: Call, data: NewMultiplier) -> Response[MultiplierView]:
+async def create_multiplier(call: ThisCall, data: JSONBody[NewMultiplier]) -> Response[MultiplierView]:
     cell = Multiplier(
         multiplier_id=EntityId(""),
         user_group=data.user_group,
@@ -42,7 +43,7 @@ async def create_multiplier(call: Call, data: NewMultiplier) -> Response[Multipl
 
 @get("/multipliers", **route(Permission.PRICING_READ, "listMultipliers", "List multipliers", 422))
 async def list_multipliers(
-    call: Call,
+    call: ThisCall,
     *,
     after: After = None,
     limit: Limit = 50,
@@ -53,7 +54,7 @@ async def list_multipliers(
 
 
 @get("/multipliers/{multiplier_id:str}", **route(Permission.PRICING_READ, "getMultiplier", "Read a multiplier", 404))
-async def read_multiplier(call: Call, multiplier_id: str) -> Response[MultiplierView]:
+async def read_multiplier(call: ThisCall, multiplier_id: FromPath[str]) -> Response[MultiplierView]:
     return await MULTIPLIERS.read(call, multiplier_id)
 
 
@@ -62,7 +63,7 @@ async def read_multiplier(call: Call, multiplier_id: str) -> Response[Multiplier
     **route(Permission.PRICING_WRITE, "changeMultiplier", "Change a multiplier", 404, 409, 412, 422, 428),
 )
 async def change_multiplier(
-    call: Call, multiplier_id: str, data: MultiplierChange, if_match: IfMatch = None
+    call: ThisCall, multiplier_id: FromPath[str], data: JSONBody[MultiplierChange], if_match: IfMatch = None
 ) -> Response[MultiplierView]:
     return await MULTIPLIERS.change(call, multiplier_id, if_match, data)
 
@@ -73,7 +74,7 @@ async def change_multiplier(
     **route(Permission.PRICING_WRITE, "archiveMultiplier", "Take a multiplier out of use for good", 404, 409, 412, 428),
 )
 async def archive_multiplier(
-    call: Call, multiplier_id: str, if_match: IfMatch = None, reason: Why = ""
+    call: ThisCall, multiplier_id: FromPath[str], if_match: IfMatch = None, reason: Why = ""
 ) -> Response[MultiplierView]:
     return await MULTIPLIERS.archive(call, multiplier_id, if_match, reason)
 
@@ -82,7 +83,9 @@ async def archive_multiplier(
     "/multipliers/{multiplier_id:str}/history",
     **route(Permission.PRICING_READ, "getMultiplierHistory", "Who changed a multiplier, and how", 404),
 )
-async def multiplier_history(call: Call, multiplier_id: str, limit: Limit = 50) -> History[MultiplierState]:
+async def multiplier_history(
+    call: ThisCall, multiplier_id: FromPath[str], limit: Limit = 50
+) -> History[MultiplierState]:
     return await MULTIPLIERS.history(call, multiplier_id, limit)
 
 

@@ -7,8 +7,9 @@ from typing import Literal
 import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath, FromQuery, JSONBody
 
-from app.api.call import After, Call, IfMatch, IncludeArchived, Limit, Resource, Search, Why, route
+from app.api.call import After, IfMatch, IncludeArchived, Limit, Resource, Search, ThisCall, Why, route
 from app.api.permissions import Permission
 from app.api.schemas import (
     CardChange,
@@ -41,7 +42,7 @@ SUMMARIES: Resource[CardSummary, CardSummaryView] = Resource(
 
 
 @post("/rate-cards", **route(Permission.PRICING_WRITE, "createRateCard", "Make a rate card", 409, 422))
-async def create_rate_card(call: Call, data: NewCard) -> Response[CardView]:
+async def create_rate_card(call: ThisCall, data: JSONBody[NewCard]) -> Response[CardView]:
     entity_id = call.api.ids()
     book = PriceBook(
         card_id=EntityId(entity_id),
@@ -61,13 +62,13 @@ async def create_rate_card(call: Call, data: NewCard) -> Response[CardView]:
 
 @get("/rate-cards", **route(Permission.PRICING_READ, "listRateCards", "List rate cards", 422))
 async def list_rate_cards(
-    call: Call,
+    call: ThisCall,
     *,
     after: After = None,
     limit: Limit = 50,
     search: Search = "",
     include_archived: IncludeArchived = False,
-    use: Literal["sale", "cost"] | None = None,
+    use: FromQuery[Literal["sale", "cost"] | None] = None,
 ) -> Listing[CardSummaryView]:
     return await SUMMARIES.list(
         call, after=after, limit=limit, search=search, include_archived=include_archived, owner=use
@@ -75,7 +76,7 @@ async def list_rate_cards(
 
 
 @get("/rate-cards/{card_id:str}", **route(Permission.PRICING_READ, "getRateCard", "Read a rate card", 404))
-async def read_rate_card(call: Call, card_id: str) -> Response[CardView]:
+async def read_rate_card(call: ThisCall, card_id: FromPath[str]) -> Response[CardView]:
     return await CARDS.read(call, card_id)
 
 
@@ -83,7 +84,9 @@ async def read_rate_card(call: Call, card_id: str) -> Response[CardView]:
     "/rate-cards/{card_id:str}",
     **route(Permission.PRICING_WRITE, "changeRateCard", "Change a rate card", 404, 409, 412, 422, 428),
 )
-async def change_rate_card(call: Call, card_id: str, data: CardChange, if_match: IfMatch = None) -> Response[CardView]:
+async def change_rate_card(
+    call: ThisCall, card_id: FromPath[str], data: JSONBody[CardChange], if_match: IfMatch = None
+) -> Response[CardView]:
     values = given(data)
     values |= {"version": values.pop("card_version")} if "card_version" in values else {}
     values |= {"effective_from": _utc(values["effective_from"])} if "effective_from" in values else {}
@@ -99,7 +102,9 @@ async def change_rate_card(call: Call, card_id: str, data: CardChange, if_match:
     status_code=200,
     **route(Permission.PRICING_WRITE, "archiveRateCard", "Take a rate card out of use for good", 404, 409, 412, 428),
 )
-async def archive_rate_card(call: Call, card_id: str, if_match: IfMatch = None, reason: Why = "") -> Response[CardView]:
+async def archive_rate_card(
+    call: ThisCall, card_id: FromPath[str], if_match: IfMatch = None, reason: Why = ""
+) -> Response[CardView]:
     return await CARDS.archive(call, card_id, if_match, reason)
 
 
@@ -107,7 +112,7 @@ async def archive_rate_card(call: Call, card_id: str, if_match: IfMatch = None, 
     "/rate-cards/{card_id:str}/history",
     **route(Permission.PRICING_READ, "getRateCardHistory", "Who changed a rate card, and how", 404),
 )
-async def rate_card_history(call: Call, card_id: str, limit: Limit = 50) -> History[CardState]:
+async def rate_card_history(call: ThisCall, card_id: FromPath[str], limit: Limit = 50) -> History[CardState]:
     return await CARDS.history(call, card_id, limit)
 
 
@@ -115,7 +120,7 @@ async def rate_card_history(call: Call, card_id: str, limit: Limit = 50) -> Hist
     "/rate-cards/{card_id:str}/lint",
     **route(Permission.PRICING_READ, "lintRateCard", "What looks wrong with a rate card's prices", 404),
 )
-async def lint_rate_card(call: Call, card_id: str) -> Findings:
+async def lint_rate_card(call: ThisCall, card_id: FromPath[str]) -> Findings:
     stored = await CARDS.find(call, card_id)
     found = await call.api.administration.lint_card(stored.entity)
     return Findings(
@@ -135,7 +140,7 @@ async def lint_rate_card(call: Call, card_id: str) -> Findings:
     ),
 )  # fmt: skip
 async def publish_rate_card(
-    call: Call, card_id: str, data: Publication, if_match: IfMatch = None
+    call: ThisCall, card_id: FromPath[str], data: JSONBody[Publication], if_match: IfMatch = None
 ) -> Response[CardView]:
     def transform(book: PriceBook) -> PriceBook:
         return msgspec.structs.replace(book, published=True)

@@ -5,8 +5,9 @@ from typing import Any
 
 from litestar import get
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath
 
-from app.api.call import Call, route
+from app.api.call import ThisCall, route
 from app.api.permissions import Permission
 from app.api.schemas import (
     AdjustmentView,
@@ -31,7 +32,7 @@ from domain.money import format_amount
         Permission.REQUEST_READ, "getRequest", "A request's receipt: why it cost what it cost", 404, within="entity"
     ),
 )
-async def read_request(call: Call, request_id: str) -> ReceiptView:
+async def read_request(call: ThisCall, request_id: FromPath[str]) -> ReceiptView:
     principal = call.principal
     mine = [each for each in principal.tenant_ids if principal.may(Permission.REQUEST_READ, each)]
     everywhere = principal.may(Permission.REQUEST_READ)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath, JSONBody
 
-from app.api.call import After, Call, IfMatch, IncludeArchived, Limit, Resource, Search, Why, route
+from app.api.call import After, IfMatch, IncludeArchived, Limit, Resource, Search, ThisCall, Why, route
 from app.api.permissions import Permission
 from app.api.schemas import History, Listing, NewSetting, SettingChange, SettingState, SettingView, setting_state
 from domain.admin.entities import Setting
@@ -17,14 +18,14 @@ SETTINGS = Resource(
 
 
 @post("/settings", **route(Permission.SETTING_WRITE, "createSetting", "Make a setting", 409, 422))
-async def create_setting(call: Call, data: NewSetting) -> Response[SettingView]:
+async def create_setting(call: ThisCall, data: JSONBody[NewSetting]) -> Response[SettingView]:
     setting = Setting(setting_id=EntityId(""), name=data.name, value=data.value)
     return await SETTINGS.created(call, setting, data.reason)
 
 
 @get("/settings", **route(Permission.SETTING_READ, "listSettings", "List settings", 422))
 async def list_settings(
-    call: Call,
+    call: ThisCall,
     *,
     after: After = None,
     limit: Limit = 50,
@@ -35,7 +36,7 @@ async def list_settings(
 
 
 @get("/settings/{setting_id:str}", **route(Permission.SETTING_READ, "getSetting", "Read a setting", 404))
-async def read_setting(call: Call, setting_id: str) -> Response[SettingView]:
+async def read_setting(call: ThisCall, setting_id: FromPath[str]) -> Response[SettingView]:
     return await SETTINGS.read(call, setting_id)
 
 
@@ -44,7 +45,7 @@ async def read_setting(call: Call, setting_id: str) -> Response[SettingView]:
     **route(Permission.SETTING_WRITE, "changeSetting", "Change a setting", 404, 409, 412, 422, 428),
 )
 async def change_setting(
-    call: Call, setting_id: str, data: SettingChange, if_match: IfMatch = None
+    call: ThisCall, setting_id: FromPath[str], data: JSONBody[SettingChange], if_match: IfMatch = None
 ) -> Response[SettingView]:
     return await SETTINGS.change(call, setting_id, if_match, data)
 
@@ -55,7 +56,7 @@ async def change_setting(
     **route(Permission.SETTING_WRITE, "archiveSetting", "Take a setting out of use for good", 404, 409, 412, 428),
 )
 async def archive_setting(
-    call: Call, setting_id: str, if_match: IfMatch = None, reason: Why = ""
+    call: ThisCall, setting_id: FromPath[str], if_match: IfMatch = None, reason: Why = ""
 ) -> Response[SettingView]:
     return await SETTINGS.archive(call, setting_id, if_match, reason)
 
@@ -64,7 +65,7 @@ async def archive_setting(
     "/settings/{setting_id:str}/history",
     **route(Permission.SETTING_READ, "getSettingHistory", "Who changed a setting, and how", 404),
 )
-async def setting_history(call: Call, setting_id: str, limit: Limit = 50) -> History[SettingState]:
+async def setting_history(call: ThisCall, setting_id: FromPath[str], limit: Limit = 50) -> History[SettingState]:
     return await SETTINGS.history(call, setting_id, limit)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from adapters.postgres.admin_store import Stored
 from app.api.call import (
@@ -15,6 +16,7 @@ from app.api.call import (
     Limit,
     Resource,
     Search,
+    ThisCall,
     Why,
     route,
     version_of,
@@ -53,7 +55,7 @@ TENANTS = Resource(
 
 
 @post("/tenants", **route(Permission.TENANT_CREATE, "createTenant", "Make a tenant with an empty wallet", 409, 422))
-async def create_tenant(call: Call, data: NewTenant) -> Response[TenantView]:
+async def create_tenant(call: ThisCall, data: JSONBody[NewTenant]) -> Response[TenantView]:
     tenant = Tenant(
         tenant_id=TenantId(0),
         name=data.name,
@@ -73,13 +75,13 @@ async def create_tenant(call: Call, data: NewTenant) -> Response[TenantView]:
     **route(Permission.TENANT_READ, "listTenants", "List the tenants that you may see", 422, within="entity"),
 )
 async def list_tenants(
-    call: Call,
+    call: ThisCall,
     *,
     after: After = None,
     limit: Limit = 50,
     search: Search = "",
     include_archived: IncludeArchived = False,
-    user_group: str | None = None,
+    user_group: FromQuery[str | None] = None,
 ) -> Listing[TenantView]:
     if call.principal.is_operator:
         return await TENANTS.list(
@@ -100,7 +102,7 @@ async def list_tenants(
     "/tenants/{tenant_id:int}",
     **route(Permission.TENANT_READ, "getTenant", "Read a tenant", 404, within="tenant"),
 )
-async def read_tenant(call: Call, tenant_id: int) -> Response[TenantView]:
+async def read_tenant(call: ThisCall, tenant_id: FromPath[int]) -> Response[TenantView]:
     return await TENANTS.read(call, str(tenant_id))
 
 
@@ -109,7 +111,7 @@ async def read_tenant(call: Call, tenant_id: int) -> Response[TenantView]:
     **route(Permission.TENANT_WRITE, "changeTenant", "Change a tenant", 404, 409, 412, 422, 428, within="tenant"),
 )
 async def change_tenant(
-    call: Call, tenant_id: int, data: TenantChange, if_match: IfMatch = None
+    call: ThisCall, tenant_id: FromPath[int], data: JSONBody[TenantChange], if_match: IfMatch = None
 ) -> Response[TenantView]:
     # What limits a tenant is the operator's to say, not its own.
     governed = set(_named(data)) - TENANTS_OWN
@@ -129,7 +131,7 @@ def _named(data: TenantChange) -> list[str]:
     ),
 )  # fmt: skip
 async def archive_tenant(
-    call: Call, tenant_id: int, if_match: IfMatch = None, reason: Why = ""
+    call: ThisCall, tenant_id: FromPath[int], if_match: IfMatch = None, reason: Why = ""
 ) -> Response[TenantView]:
     return await TENANTS.archive(call, str(tenant_id), if_match, reason, permission=Permission.TENANT_CREATE)
 
@@ -138,7 +140,7 @@ async def archive_tenant(
     "/tenants/{tenant_id:int}/history",
     **route(Permission.TENANT_READ, "getTenantHistory", "Who changed a tenant, and how", 404, within="tenant"),
 )
-async def tenant_history(call: Call, tenant_id: int, limit: Limit = 50) -> History[TenantState]:
+async def tenant_history(call: ThisCall, tenant_id: FromPath[int], limit: Limit = 50) -> History[TenantState]:
     return await TENANTS.history(call, str(tenant_id), limit)
 
 
@@ -150,7 +152,7 @@ async def tenant_history(call: Call, tenant_id: int, limit: Limit = 50) -> Histo
     **route(Permission.MEMBER_READ, "listMembers", "List the people of a tenant", 404, 422, within="tenant"),
 )
 async def list_members(
-    call: Call, tenant_id: int, after: After = None, limit: Limit = 50, search: Search = ""
+    call: ThisCall, tenant_id: FromPath[int], after: After = None, limit: Limit = 50, search: Search = ""
 ) -> Listing[MemberView]:
     page = await call.api.administration.list(
         "user", tenant_id=PLATFORM, member_of=TenantId(tenant_id), after=after, limit=limit, search=search
@@ -163,7 +165,7 @@ async def list_members(
     "/tenants/{tenant_id:int}/members",
     **route(Permission.MEMBER_WRITE, "createMember", "Make a new person in a tenant", 404, 409, 422, within="tenant"),
 )
-async def create_member(call: Call, tenant_id: int, data: NewMember) -> MemberView:
+async def create_member(call: ThisCall, tenant_id: FromPath[int], data: JSONBody[NewMember]) -> MemberView:
     place = Membership(TenantId(tenant_id), data.role, budgets_in(data.budgets))
     _may_assign(call, place.tenant_id, data.role)
     stored = await create_user(
@@ -185,7 +187,11 @@ async def create_member(call: Call, tenant_id: int, data: NewMember) -> MemberVi
     ),
 )  # fmt: skip
 async def change_member(
-    call: Call, tenant_id: int, user_id: str, data: MemberChange, if_match: IfMatch = None
+    call: ThisCall,
+    tenant_id: FromPath[int],
+    user_id: FromPath[str],
+    data: JSONBody[MemberChange],
+    if_match: IfMatch = None,
 ) -> MemberView:
     version = version_of(if_match)
     user = await _member_user(call, TenantId(tenant_id), user_id)
@@ -206,7 +212,7 @@ async def change_member(
     ),
 )
 async def remove_member(
-    call: Call, tenant_id: int, user_id: str, if_match: IfMatch = None, reason: Why = ""
+    call: ThisCall, tenant_id: FromPath[int], user_id: FromPath[str], if_match: IfMatch = None, reason: Why = ""
 ) -> MemberView:
     version = version_of(if_match)
     user = await _member_user(call, TenantId(tenant_id), user_id)

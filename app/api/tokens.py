@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from adapters.postgres.admin_store import Stored
 from app.administration import new_token_secret, secret_hint
@@ -17,6 +18,7 @@ from app.api.call import (
     Resource,
     Search,
     TenantNumber,
+    ThisCall,
     Why,
     join,
     route,
@@ -48,7 +50,7 @@ TOKENS = Resource("token", state=token_state, view=TokenView, read=Permission.TO
         Permission.SELF, "createToken", "Make an API key; its secret is shown once", 404, 409, 422, within="entity"
     ),
 )
-async def create_token(call: Call, data: NewToken) -> Response[CreatedToken]:
+async def create_token(call: ThisCall, data: JSONBody[NewToken]) -> Response[CreatedToken]:
     user_id = data.user_id or call.principal.user.user_id
     _allow(call, data.tenant_id, user_id, Permission.TOKEN_WRITE, Permission.OWN_TOKEN_WRITE)
     secret = new_token_secret()
@@ -75,10 +77,10 @@ async def create_token(call: Call, data: NewToken) -> Response[CreatedToken]:
     **route(Permission.SELF, "listTokens", "List API keys, all of a tenant's or one's own", 404, 422, within="entity"),
 )
 async def list_tokens(
-    call: Call,
+    call: ThisCall,
     *,
     tenant_id: TenantNumber = None,
-    user_id: str | None = None,
+    user_id: FromQuery[str | None] = None,
     after: After = None,
     limit: Limit = 50,
     search: Search = "",
@@ -108,7 +110,7 @@ async def list_tokens(
     "/tokens/{token_id:str}",
     **route(Permission.SELF, "getToken", "Read an API key's terms", 404, within="entity"),
 )
-async def read_token(call: Call, token_id: str) -> Response[TokenView]:
+async def read_token(call: ThisCall, token_id: FromPath[str]) -> Response[TokenView]:
     return versioned(TOKENS.view(await _find(call, token_id, Permission.TOKEN_READ, Permission.OWN_TOKEN_READ)))
 
 
@@ -119,7 +121,9 @@ async def read_token(call: Call, token_id: str) -> Response[TokenView]:
         within="entity",
     ),
 )  # fmt: skip
-async def change_token(call: Call, token_id: str, data: TokenChange, if_match: IfMatch = None) -> Response[TokenView]:
+async def change_token(
+    call: ThisCall, token_id: FromPath[str], data: JSONBody[TokenChange], if_match: IfMatch = None
+) -> Response[TokenView]:
     permission = await _write_permission(call, token_id)
     return await TOKENS.change(call, token_id, if_match, data, permission=permission)
 
@@ -132,7 +136,9 @@ async def change_token(call: Call, token_id: str, data: TokenChange, if_match: I
         within="entity",
     ),
 )  # fmt: skip
-async def archive_token(call: Call, token_id: str, if_match: IfMatch = None, reason: Why = "") -> Response[TokenView]:
+async def archive_token(
+    call: ThisCall, token_id: FromPath[str], if_match: IfMatch = None, reason: Why = ""
+) -> Response[TokenView]:
     permission = await _write_permission(call, token_id)
     return await TOKENS.archive(call, token_id, if_match, reason, permission=permission)
 
@@ -141,7 +147,7 @@ async def archive_token(call: Call, token_id: str, if_match: IfMatch = None, rea
     "/tokens/{token_id:str}/history",
     **route(Permission.SELF, "getTokenHistory", "Who changed an API key, and how", 404, within="entity"),
 )
-async def token_history(call: Call, token_id: str, limit: Limit = 50) -> History[TokenState]:
+async def token_history(call: ThisCall, token_id: FromPath[str], limit: Limit = 50) -> History[TokenState]:
     found = await _find(call, token_id, Permission.TOKEN_READ, Permission.OWN_TOKEN_READ)
     permission = (
         Permission.TOKEN_READ

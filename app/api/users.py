@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromPath, JSONBody
 
 from app.api.call import (
     After,
@@ -15,6 +16,7 @@ from app.api.call import (
     Limit,
     Resource,
     Search,
+    ThisCall,
     Why,
     route,
     version_of,
@@ -42,7 +44,7 @@ USERS = Resource("user", state=user_state, view=UserView, read=Permission.USER_R
 
 
 @post("/users", **route(Permission.USER_WRITE, "createUser", "Make a person who can log in", 409, 422))
-async def create_person(call: Call, data: NewUser) -> Response[UserView]:
+async def create_person(call: ThisCall, data: JSONBody[NewUser]) -> Response[UserView]:
     user = User(
         user_id=EntityId(""),
         login=data.login,
@@ -57,7 +59,7 @@ async def create_person(call: Call, data: NewUser) -> Response[UserView]:
 
 @get("/users", **route(Permission.USER_READ, "listUsers", "List people", 422))
 async def list_users(
-    call: Call,
+    call: ThisCall,
     *,
     after: After = None,
     limit: Limit = 50,
@@ -70,7 +72,7 @@ async def list_users(
 
 
 @get("/users/{user_id:str}", **route(Permission.USER_READ, "getUser", "Read a person", 404))
-async def read_user(call: Call, user_id: str) -> Response[UserView]:
+async def read_user(call: ThisCall, user_id: FromPath[str]) -> Response[UserView]:
     return await USERS.read(call, user_id)
 
 
@@ -78,7 +80,9 @@ async def read_user(call: Call, user_id: str) -> Response[UserView]:
     "/users/{user_id:str}",
     **route(Permission.USER_WRITE, "changeUser", "Change a person, their roles included", 404, 409, 412, 422, 428),
 )
-async def change_user(call: Call, user_id: str, data: UserChange, if_match: IfMatch = None) -> Response[UserView]:
+async def change_user(
+    call: ThisCall, user_id: FromPath[str], data: JSONBody[UserChange], if_match: IfMatch = None
+) -> Response[UserView]:
     values = given(data)
 
     def transform(user: User) -> User:
@@ -94,7 +98,9 @@ async def change_user(call: Call, user_id: str, data: UserChange, if_match: IfMa
     status_code=200,
     **route(Permission.USER_WRITE, "archiveUser", "Take a person out of use for good", 404, 409, 412, 428),
 )
-async def archive_user(call: Call, user_id: str, if_match: IfMatch = None, reason: Why = "") -> Response[UserView]:
+async def archive_user(
+    call: ThisCall, user_id: FromPath[str], if_match: IfMatch = None, reason: Why = ""
+) -> Response[UserView]:
     version_of(if_match)
     found = await USERS.find(call, user_id)
     _may_assign(call, found.entity, None)
@@ -108,7 +114,7 @@ async def archive_user(call: Call, user_id: str, if_match: IfMatch = None, reaso
         Permission.USER_WRITE, "resetPassword", "Give a person a new first password, and end their sessions", 404, 422
     ),
 )
-async def reset_password(call: Call, user_id: str, data: PasswordReset) -> Response[UserView]:
+async def reset_password(call: ThisCall, user_id: FromPath[str], data: JSONBody[PasswordReset]) -> Response[UserView]:
     found = await USERS.find(call, user_id)
     _may_assign(call, found.entity, None)
     await call.api.administration.set_password(
@@ -126,7 +132,7 @@ async def reset_password(call: Call, user_id: str, data: PasswordReset) -> Respo
     "/users/{user_id:str}/history",
     **route(Permission.USER_READ, "getUserHistory", "Who changed a person, and how", 404),
 )
-async def user_history(call: Call, user_id: str, limit: Limit = 50) -> History[UserState]:
+async def user_history(call: ThisCall, user_id: FromPath[str], limit: Limit = 50) -> History[UserState]:
     return await USERS.history(call, user_id, limit)
 
 

@@ -1,0 +1,180 @@
+import datetime as dt
+import itertools
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+from argon2 import PasswordHasher
+from litestar import Litestar
+
+from adapters.clock import now
+from adapters.ids import new_id
+from adapters.passwords import Passwords
+from adapters.postgres.flusher import Flusher
+from adapters.vault import Vault
+from app.administration import Administration
+from app.api.router import api_router, openapi_config
+from app.api.sessions import Sessions
+from app.wallets import Wallets
+from domain.admin.entities import Group, Membership, PlatformRole, Tenant, TenantRole, User
+from domain.ids import PLATFORM, EntityId, EventId, TenantId, first_lane
+from projections.entities import Entities
+from projections.runner import ensure
+
+_numbers = itertools.count(1)
+_EVERYTHING = ("money", "read", "write")
+
+
+class Monotonic:
+    """A clock that tests move by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Person:
+    """Somebody who calls the API with a personal access token."""
+
+    def __init__(self, client: httpx.AsyncClient, user: User, secret: str) -> None:
+        self.user = user
+        self._client = client
+        self._headers = {"authorization": f"Bearer {secret}"}
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        return await self._client.get(f"/api{path}", headers={**self._headers, **headers})
+
+    async def post(self, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        return await self._send("POST", path, body, headers)
+
+    async def patch(self, path: str, body: Any, version: int | None = None) -> httpx.Response:
+        return await self._send("PATCH", path, body, {"if-match": f'"{version}"'} if version is not None else {})
+
+    async def delete(self, path: str, version: int | None = None) -> httpx.Response:
+        headers = {"if-match": f'"{version}"'} if version is not None else {}
+        return await self._send("DELETE", path, None, headers)
+
+    async def pay(self, path: str, body: Any, key: str | None = None) -> httpx.Response:
+        return await self._send("POST", path, body, {"idempotency-key": key or new_id()})
+
+    async def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> httpx.Response:
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self._client.request(method, f"/api{path}", json=body, headers={**self._headers, **names})
+
+
+class World:
+    """The API over a real database and ledger, and ways to make people for it."""
+
+    def __init__(
+        self,
+        app: Litestar,
+        client: httpx.AsyncClient,
+        pool: Any,
+        ledger: Flusher,
+        administration: Administration,
+    ) -> None:
+        self.app = app
+        self.client = client
+        self.pool = pool
+        self.ledger = ledger
+        self.administration = administration
+        self.wallets = Wallets(ledger, pool)
+        self.sessions = Sessions(pool)
+
+    async def tenant(self, name: str = "Acme") -> TenantId:
+        stored = await self.administration.create(
+            "tenant", Tenant(tenant_id=TenantId(0), name=name), actor="system:test"
+        )
+        return stored.tenant_id
+
+    async def user(
+        self, *, platform: PlatformRole | None = None, tenants: dict[TenantId, TenantRole] | None = None
+    ) -> User:
+        number = next(_numbers)
+        stored = await self.administration.create(
+            "user",
+            User(
+                user_id=EntityId(""),
+                login=f"person{number}",
+                name=f"Person {number}",
+                platform_role=platform,
+                memberships=tuple(Membership(tenant, role) for tenant, role in (tenants or {}).items()),
+            ),
+            actor="system:test",
+        )
+        user: User = stored.entity
+        return user
+
+    async def person(
+        self,
+        platform: PlatformRole | None = None,
+        tenants: dict[TenantId, TenantRole] | None = None,
+        scopes: tuple[str, ...] = _EVERYTHING,
+    ) -> Person:
+        user = await self.user(platform=platform, tenants=tenants)
+        _, secret = await self.sessions.create_token(
+            user.user_id,
+            EntityId(new_id()),
+            name="test",
+            scopes=scopes,  # type: ignore[arg-type]  # literal texts
+            expires_at=None,
+            now=now(),
+        )
+        return Person(self.client, user, secret)
+
+    def same(self, user: User, secret: str) -> Person:
+        return Person(self.client, user, secret)
+
+    async def events(self, tenant_id: TenantId, type_: str) -> list[Any]:
+        rows = await self.pool.fetch(
+            "SELECT data FROM ledger.event WHERE tenant_id = $1 AND type = $2 ORDER BY position", tenant_id, type_
+        )
+        return [msgspec.json.decode(row["data"]) for row in rows]
+
+
+@pytest.fixture
+def monotonic() -> Monotonic:
+    return Monotonic()
+
+
+@pytest.fixture
+async def world(database: str, tmp_path: Path, monotonic: Monotonic) -> AsyncIterator[World]:
+    async with asyncpg.create_pool(database, min_size=1, max_size=8) as pool:
+        await pool.execute("SELECT ledger.create_days($1, 3)", dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1))
+        ledger = Flusher(database)
+        await ledger.start()
+        await ensure(pool, [Entities()])
+        await ledger.open_lane(PLATFORM, first_lane(PLATFORM))
+        quick = Passwords(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        administration = Administration(ledger, pool, Vault.open(tmp_path / "secret.key"), passwords=quick)
+        for side in ("user", "channel"):
+            await administration.create(
+                "group",
+                Group(group_id=EntityId(""), side=side, label="default", name="Default"),
+                actor="system:test",
+                event_id=EventId(new_id()),
+            )
+        router = api_router(
+            administration=administration,
+            wallets=Wallets(ledger, pool),
+            pool=pool,
+            secure_cookies=False,
+            monotonic=monotonic,
+        )
+        app = Litestar([router], openapi_config=openapi_config(), logging_config=None)
+        # Litestar's own test client runs the application on another loop, where the pool cannot follow.
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # stricter than ASGI
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+            yield World(app, client, pool, ledger=ledger, administration=administration)
+        await ledger.stop(5.0)
+
+
+@pytest.fixture
+async def root(world: World) -> Person:
+    return await world.person("root")
