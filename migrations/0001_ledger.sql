@@ -81,6 +81,8 @@ DECLARE
     v_day date;
     v_made integer := 0;
 BEGIN
+    -- Every process calls this as it starts: without the lock, two of them make the same day and one fails.
+    PERFORM pg_advisory_xact_lock(7424301);
     FOR i IN 0..p_count - 1 LOOP
         v_day := p_from + i;
         IF to_regclass(format('ledger.event_%s', to_char(v_day, 'YYYYMMDD'))) IS NULL THEN
