@@ -7,7 +7,7 @@ folds of this one projection, for as long as it takes to fold what came in since
 import asyncio
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
@@ -138,7 +138,7 @@ async def clear_retired(pool: "Pool", projection: Projection) -> None:
 
 
 async def digest(connection: "Connection", projection: Projection, generation: int) -> str:
-    """Give SHA-256 over all rows of a generation, in the order of their keys, the generation left out.
+    """Give SHA-256 over all rows of a generation, in the order of their texts, the generation left out.
 
     Two folds of one log agree in it. Runs in a transaction of its own unless the caller has one.
     """
@@ -147,15 +147,29 @@ async def digest(connection: "Connection", projection: Projection, generation: i
         await connection.execute("SET LOCAL timezone = 'UTC'")
         for table in projection.tables:
             seen.update(f"{table}\n".encode())
-            async for row in connection.cursor(await rows_statement(connection, table), generation, prefetch=5000):
+            line = await _row_text(connection, table)
+            query = f'SELECT {line} FROM {table} WHERE generation = $1 ORDER BY {line} COLLATE "C"'  # noqa: S608  # names from the catalog
+            async for row in connection.cursor(query, generation, prefetch=5000):
                 seen.update(row[0].encode())
                 seen.update(b"\n")
     return seen.hexdigest()
 
 
-async def rows_statement(connection: "Connection", table: str) -> str:
-    """Give the SQL that reads each row of a generation ($1) as one text, in the order of all columns."""
-    columns: list[Any] = [
+async def differences(
+    connection: "Connection", projection: Projection, generation: int, other: int, limit: int = 10
+) -> list[tuple[str, int, str]]:
+    """Give rows that only one of two generations has: table, tenant, and the row as text."""
+    found: list[tuple[str, int, str]] = []
+    for table in projection.tables:
+        row = await _row_text(connection, table)
+        rows = [f"SELECT tenant_id, {row} AS line FROM {table} WHERE generation = ${n}" for n in (1, 2)]  # noqa: S608  # names from the catalog
+        query = f"(({rows[0]}) EXCEPT ALL ({rows[1]})) UNION ALL (({rows[1]}) EXCEPT ALL ({rows[0]})) ORDER BY 1, 2"
+        found += [(table, *found) for found in await connection.fetch(f"{query} LIMIT $3", generation, other, limit)]
+    return found
+
+
+async def _row_text(connection: "Connection", table: str) -> str:
+    columns: list[str] = [
         row["attname"]
         for row in await connection.fetch(
             "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = $1::regclass AND attnum > 0"
@@ -163,8 +177,7 @@ async def rows_statement(connection: "Connection", table: str) -> str:
             table,
         )
     ]
-    row = f"ROW({', '.join(columns)})::text"
-    return f'SELECT {row} AS line FROM {table} WHERE generation = $1 ORDER BY {row} COLLATE "C"'  # noqa: S608  # names from the catalog
+    return f"ROW({', '.join(columns)})::text"
 
 
 class _Fill:
