@@ -259,9 +259,7 @@ def test_a_channel_without_a_cost_card_costs_nothing_that_we_know_of() -> None:
 
 def test_no_two_limits_share_an_account() -> None:
     budgets = tuple(
-        Budget(unit, period, 10)
-        for unit in ("money", "tokens")
-        for period in ("total", "day", "week", "month")
+        Budget(unit, period, 10) for unit in ("money", "tokens") for period in ("total", "day", "week", "month")
     )
     limits = Limits(requests_per_minute=5, tokens_per_minute=1000, concurrency=2)
     quote = _quote(
