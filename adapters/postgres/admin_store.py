@@ -27,6 +27,11 @@ _COLUMNS: Final = "kind, entity_id, tenant_id, version, position, archived, crea
 
 PAGE_MAX: Final = 500
 
+_MEMBER: Final = (
+    "EXISTS (SELECT FROM admin.entity_key AS k WHERE k.key = {} AND k.kind = 'member'"
+    " AND k.entity_id = e.entity_id AND k.tenant_id = e.tenant_id AND k.generation = e.generation)"
+)
+
 _DECODERS: Final = {kind: msgspec.json.Decoder(type_) for kind, type_ in KINDS.items()}
 
 
@@ -148,24 +153,28 @@ class AdminStore:
         """Give a part of the list of a kind, the newest first; see `app.administration.Administration.list`."""
         limit = max(1, min(limit, PAGE_MAX))
         time, entity_id = _read_cursor(after)
+        filters = {
+            "e.kind = {}": kind,
+            "e.tenant_id = {}": tenant_id,
+            "e.owner = {}": owner,
+            "e.archived = {}": archived,
+            "strpos(e.name, {}) > 0": search.casefold() or None,
+            _MEMBER: None if member_of is None else str(member_of),
+            "(e.created_at, e.entity_id) < ({}, ": time,
+        }
+        # Only what is asked for is in the statement, so that each kind of list has a plan, and an index, of its own.
+        conditions, values = [f"e.generation = {LIVE}"], []
+        for condition, value in filters.items():
+            if value is not None:
+                values.append(value)
+                conditions.append(condition.format(f"${len(values)}"))
+        if time is not None:
+            values.append(entity_id)
+            conditions[-1] += f"${len(values)})"
         rows = await self._pool.fetch(
-            f"SELECT {_COLUMNS} FROM admin.entity AS e WHERE e.kind = $1"  # noqa: S608 -- constants only
-            f" AND e.generation = {LIVE} AND ($2::bigint IS NULL OR e.tenant_id = $2)"
-            " AND ($3::text IS NULL OR e.owner = $3) AND ($4::boolean IS NULL OR e.archived = $4)"
-            " AND ($5 = '' OR strpos(e.name, $5) > 0)"
-            " AND ($6::text IS NULL OR EXISTS (SELECT FROM admin.entity_key AS k WHERE k.key = $6 AND k.kind = 'member'"
-            " AND k.entity_id = e.entity_id AND k.tenant_id = e.tenant_id AND k.generation = e.generation))"
-            " AND ($7::timestamptz IS NULL OR (e.created_at, e.entity_id) < ($7, $8))"
-            " ORDER BY e.created_at DESC, e.entity_id DESC LIMIT $9",
-            kind,
-            tenant_id,
-            owner,
-            archived,
-            search.casefold(),
-            None if member_of is None else str(member_of),
-            time,
-            entity_id,
-            limit + 1,
+            f"SELECT {_COLUMNS} FROM admin.entity AS e WHERE {' AND '.join(conditions)}"  # noqa: S608 -- constants only
+            f" ORDER BY e.created_at DESC, e.entity_id DESC LIMIT {limit + 1}",
+            *values,
         )
         items = tuple(stored(row) for row in rows[:limit])
         return Page(items, _cursor(items[-1]) if len(rows) > limit else None)

@@ -10,7 +10,7 @@ import pytest
 from adapters.ids import new_id
 from app.administration import secret_sha256
 from domain.accounts import credit_line, tenant_account, token_account, user_account
-from domain.admin.entities import Channel, Group, Mapping, Membership, PriceBook, Setting, Tenant, User
+from domain.admin.entities import Channel, Group, Mapping, Membership, PriceBook, Setting, Tenant
 from domain.admin.errors import (
     ArchivedError,
     IdempotencyConflictError,
@@ -24,8 +24,10 @@ from domain.admin.errors import (
     VersionConflictError,
 )
 from domain.admin.events import Archived, Changed, Created
-from domain.ids import PLATFORM, EntityId, TenantId
+from domain.ids import PLATFORM, EntityId, TenantId, first_lane
 from domain.pricing.rate_card import CardPublishedError
+from projections.entities import Entities
+from projections.folder import advance
 from tests.support.office import ACTOR, NOBODY, Office, open_office
 
 
@@ -277,19 +279,66 @@ async def test_a_disabled_user_takes_no_hold_in_any_tenant_until_enabled(office:
     assert await open_in() == [False, False]
 
 
-async def test_the_last_of_racing_changes_of_a_user_decides_whether_it_may_spend(office: Office) -> None:
+class Gate:
+    """Stops the first caller of a method until it is let through; the others pass."""
+
+    def __init__(self, method: Any) -> None:
+        self._method = method
+        self._calls = 0
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def __call__(self, *args: Any, **more: Any) -> Any:
+        self._calls += 1
+        if self._calls == 1:
+            self.reached.set()
+            await self.opened.wait()
+        return await self._method(*args, **more)
+
+
+async def disable(office: Office, user_id: str, disabled: bool) -> None:  # noqa: FBT001 -- a short way to say it
+    await office.administration.change(
+        "user", user_id, None, lambda u: msgspec.structs.replace(u, disabled=disabled), actor=ACTOR
+    )
+
+
+async def test_what_follows_from_an_earlier_change_of_a_user_does_not_undo_a_later_one(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tenant, user, _, _ = await office.customer()
+    gate = Gate(office.administration._members.set)
+    monkeypatch.setattr(office.administration._members, "set", gate)
 
-    def toggle(entity: User) -> User:
-        return msgspec.structs.replace(entity, disabled=not entity.disabled)
+    disabling = asyncio.create_task(disable(office, user.entity_id, True))
+    await gate.reached.wait()
+    await disable(office, user.entity_id, False)
+    gate.opened.set()
+    await disabling
 
-    for _ in range(3):
-        await asyncio.gather(
-            *(office.administration.change("user", user.entity_id, None, toggle, actor=ACTOR) for _ in range(4))
-        )
-        now = (await office.administration.get("user", user.entity_id)).entity
-        account = user_account(tenant.tenant_id, user.entity.user_id)
-        assert await office.is_open(tenant.tenant_id, account) is not now.disabled
+    assert await office.is_open(tenant.tenant_id, user_account(tenant.tenant_id, user.entity.user_id))
+
+
+async def test_a_change_that_was_overtaken_before_it_was_read_follows_the_later_one(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, user, _, _ = await office.customer()
+    late = Gate(office.administration._submission.advance)
+    later = Gate(office.administration._members.set)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(office.administration._submission, "advance", late)
+        disabling = asyncio.create_task(disable(office, user.entity_id, True))
+        await late.reached.wait()
+    await advance(office.pool, Entities(), PLATFORM, first_lane(PLATFORM))
+    monkeypatch.setattr(office.administration._members, "set", later)
+    enabling = asyncio.create_task(disable(office, user.entity_id, False))
+    await later.reached.wait()
+    late.opened.set()
+    await disabling
+    later.opened.set()
+    await enabling
+
+    assert await office.is_open(tenant.tenant_id, user_account(tenant.tenant_id, user.entity.user_id))
 
 
 async def test_a_start_closes_the_accounts_that_a_crash_left_open(

@@ -105,6 +105,25 @@ async def test_an_archived_token_and_a_code_keep_their_hashes(office: Office) ->
     assert [row["posted"] for row in uses] == [2, 2, 2]
 
 
+async def test_of_a_users_passwords_and_a_channels_keys_the_last_one_counts(office: Office) -> None:
+    user = await office.user("alice")
+    for password in ("correct horse", "battery staple"):
+        await office.administration.set_password(user.entity_id, password, actor=ACTOR)
+    channel = await office.channel(secret="a-vendor-key-of-some-length")
+    await office.administration.set_channel_key(channel.entity_id, 1, "another-vendor-key-of-length", actor=ACTOR)
+
+    keys = await office.pool.fetch(
+        "SELECT k.kind, k.key, e.type FROM admin.entity_key AS k"
+        " JOIN ledger.event AS e ON e.event_id::text = k.entity_id"
+        " WHERE k.kind IN ('password', 'channel_key') ORDER BY k.kind, k.key"
+    )
+    assert [tuple(row) for row in keys] == [
+        ("channel_key", f"{channel.entity_id}:1", "channel.created.v1"),
+        ("channel_key", f"{channel.entity_id}:2", "channel_key.changed.v1"),
+        ("password", user.entity_id, "password.changed.v1"),
+    ]
+
+
 async def test_a_lanes_config_position_is_that_of_its_last_change(office: Office) -> None:
     channel = await office.channel()
     tenant = await office.tenant()

@@ -48,8 +48,10 @@ class Office:
         places = tuple(Membership(tenant_id, "member") for tenant_id in tenants)
         return await self.create("user", User(user_id=NOBODY, login=login, name=login, memberships=places, **more))
 
-    async def token(self, tenant_id: TenantId, user_id: EntityId, **more: Any) -> tuple[Any, str]:
-        secret = new_token_secret()
+    async def token(
+        self, tenant_id: TenantId, user_id: EntityId, *, secret: str | None = None, **more: Any
+    ) -> tuple[Any, str]:
+        secret = secret or new_token_secret()
         token = Token(
             token_id=NOBODY,
             tenant_id=tenant_id,
