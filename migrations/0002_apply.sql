@@ -24,7 +24,7 @@ CREATE FUNCTION ledger.apply(
     o_command integer[], o_account integer[], o_name text[], o_unit smallint[], o_expires timestamptz[],
     o_purge timestamptz[], o_pool uuid[], o_credit_line boolean[], o_priority integer[],
     OUT code smallint[], OUT leg integer[], OUT "position" bigint[], OUT recorded_at timestamptz[],
-    OUT balance bigint[]
+    OUT balance bigint[], OUT leg_left bigint[]
 )
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -102,12 +102,15 @@ DECLARE
     hold_made boolean[];
     hold_gone boolean[];
 
-    -- Open holds that terminals name, by command, with their number of legs; the legs flattened in the same order.
-    hold_open boolean[];
+    -- Open holds that terminals name, in the commands' order; their legs flattened in the same order.
+    hold_count integer := 0;
+    hold_command integer[];
     hold_deadline timestamptz[];
+    hold_pool uuid[] := '{}';
     hold_legs integer[];
     hold_from integer;
     hold_to integer := 0;
+    h integer := 1;
     hl_account uuid[] := '{}';
     hl_command integer[] := '{}';
     hl_pooled boolean[] := '{}';
@@ -115,11 +118,16 @@ DECLARE
     hl_taken bigint[] := '{}';
     hl_ix integer[];
 
-    -- The wallet of each command: its members as a range of `member`, in the order in which they burn.
-    pool_of uuid[];
-    pool_from integer[];
-    pool_to integer[];
-    member integer[];
+    -- The wallets in play: their members are a range of `member`, in the order in which they burn.
+    pool_count integer := 0;
+    pool_id uuid[] := '{}';
+    pool_lane bigint[] := '{}';
+    pool_tenant bigint[] := '{}';
+    pool_from integer[] := '{}';
+    pool_to integer[] := '{}';
+    pool_next integer := 1;
+    member integer[] := '{}';
+    member_row record;
 
     -- Every account that this batch needs, those that commands name first.
     acc_id uuid[];
@@ -127,17 +135,17 @@ DECLARE
     acc_lane bigint[];
     acc_was_posted bigint[];
     acc_was_held bigint[];
-    acc_posted bigint[];
-    acc_held bigint[];
-    acc_open boolean[];
-    acc_expires timestamptz[];
-    acc_floor bigint[];
-    acc_credit_line boolean[];
-    acc_exists boolean[];
-    acc_opening integer[];
+    acc_posted bigint[] := '{}';
+    acc_held bigint[] := '{}';
+    acc_open boolean[] := '{}';
+    acc_expires timestamptz[] := '{}';
+    acc_floor bigint[] := '{}';
+    acc_credit_line boolean[] := '{}';
+    acc_exists boolean[] := '{}';
+    acc_opening integer[] := '{}';
+    any_asleep boolean := false;
     acc_made_at timestamptz[];
     acc_count integer;
-    named_count integer;
     acc_flagged boolean := false;
     o_from integer;
     o_next integer := 1;
@@ -153,12 +161,16 @@ DECLARE
     -- The legs of a hold, made or ended, by event: a slice of l_* followed by hl_*.
     base_from integer[];
     base_to integer[];
+    base_account uuid[];
+    base_posted bigint[];
+    base_held bigint[];
+    eff_account uuid[];
     leg_count CONSTANT integer := cardinality(l_account);
 
     i integer;
     j integer;
     a integer;
-    p integer;
+    p integer := 0;
     legs_from integer;
     legs_to integer := 0;
     legs_done integer;
@@ -173,6 +185,16 @@ DECLARE
     v_total bigint;
     v_at timestamptz;
     v_line integer;
+    v_single boolean;
+    v_open boolean;
+    v_deadline timestamptz;
+    v_pool uuid;
+    v_found uuid := '00000000-0000-0000-0000-000000000000';
+    v_found_in integer := 0;
+    v_found_first integer;
+    v_found_last integer;
+    v_first integer;
+    v_last integer;
     v_line_at integer;
     v_eff integer;
     v_accepted integer := 0;
@@ -186,18 +208,28 @@ BEGIN
         "position" := '{}';
         recorded_at := '{}';
         balance := '{}';
+        leg_left := '{}';
         RETURN;
     END IF;
 
     -- Every caller locks its lanes in the same order.
-    SELECT array_agg(l.lane), array_agg(l.tenant_id), array_agg(l.head), array_agg(l.last_at)
-    INTO lane_id, lane_tenant, lane_head, lane_at
-    FROM (
-        SELECT * FROM ledger.lane
-        WHERE lane.lane = ANY (c_lane) AND lane.tenant_id = ANY (c_tenant)
-        ORDER BY lane.lane, lane.tenant_id
-        FOR UPDATE
-    ) AS l;
+    v_single := c_lane[1] = c_lane[n] AND c_tenant[1] = c_tenant[n];
+    IF v_single THEN
+        SELECT ARRAY[l.lane], ARRAY[l.tenant_id], ARRAY[l.head], ARRAY[l.last_at]
+        INTO lane_id, lane_tenant, lane_head, lane_at
+        FROM ledger.lane AS l
+        WHERE l.lane = c_lane[1] AND l.tenant_id = c_tenant[1]
+        FOR UPDATE;
+    ELSE
+        SELECT array_agg(l.lane), array_agg(l.tenant_id), array_agg(l.head), array_agg(l.last_at)
+        INTO lane_id, lane_tenant, lane_head, lane_at
+        FROM (
+            SELECT * FROM ledger.lane
+            WHERE lane.lane = ANY (c_lane) AND lane.tenant_id = ANY (c_tenant)
+            ORDER BY lane.lane, lane.tenant_id
+            FOR UPDATE
+        ) AS l;
+    END IF;
     lane_count := coalesce(cardinality(lane_id), 0);
     v_now := clock_timestamp();
     v_today := (v_now AT TIME ZONE 'UTC')::date;
@@ -207,14 +239,21 @@ BEGIN
     "position" := array_fill(0::bigint, ARRAY[n]);
     recorded_at := array_fill(v_now, ARRAY[n]);
     balance := "position";
+    leg_left := array_fill(0::bigint, ARRAY[leg_count]);
     eff_from := array_fill(1, ARRAY[n]);
     eff_to := leg;
     base_from := eff_from;
     base_to := leg;
 
-    SELECT min(u.d), max(u.d), count(DISTINCT u.e) < n OR count(DISTINCT u.h) < n
-    INTO day_lo, day_hi, repeats
-    FROM unnest(c_day, c_event, c_hold) AS u (d, e, h);
+    IF n > 1 THEN
+        SELECT min(u.d), max(u.d), count(DISTINCT u.e) < n OR count(DISTINCT u.h) < n
+        INTO day_lo, day_hi, repeats
+        FROM unnest(c_day, c_event, c_hold) AS u (d, e, h);
+    ELSE
+        day_lo := c_day[1];
+        day_hi := day_lo;
+        repeats := false;
+    END IF;
     IF repeats THEN
         SELECT array_agg(c.first_event ORDER BY c.ord), array_agg(c.first_hold ORDER BY c.ord)
         INTO first_event, first_hold
@@ -255,137 +294,162 @@ BEGIN
     END LOOP;
 
     -- Open holds. A hold is ended in its own lane only.
-    pool_of := c_pool;
     IF kind_end = ANY (c_kind) OR kind_expire = ANY (c_kind) THEN
-        WITH h AS MATERIALIZED (
-            SELECT s.* FROM ledger.hold AS s
-            WHERE s.hold_id = ANY (c_hold) AND s.tenant_id = ANY (lane_tenant)
-        ), t AS MATERIALIZED (
-            SELECT c.*, h.deadline, h.pool_id, h.accounts, h.units, h.pooled, h.amounts
-            FROM unnest(c_hold, c_tenant, c_lane, c_kind, c_pool, c_money, c_requests, c_tokens, c_allowance)
-                WITH ORDINALITY
-                AS c (hold_id, tenant_id, lane, kind, named_pool, money, requests, tokens, allowance, ord)
-            LEFT JOIN h ON h.hold_id = c.hold_id AND h.tenant_id = c.tenant_id AND h.lane = c.lane AND c.kind IN (2, 3)
+        WITH t AS MATERIALIZED (
+            SELECT c.ord::integer AS ord, c.money, c.requests, c.tokens, c.allowance, h.deadline, h.pool_id, h.accounts,
+                h.units, h.pooled, h.amounts
+            FROM unnest(c_hold, c_tenant, c_lane, c_kind, c_money, c_requests, c_tokens, c_allowance) WITH ORDINALITY
+                AS c (hold_id, tenant_id, lane, kind, money, requests, tokens, allowance, ord)
+            JOIN ledger.hold AS h ON h.hold_id = c.hold_id AND h.tenant_id = c.tenant_id AND h.lane = c.lane
+            WHERE c.kind IN (2, 3)
+            ORDER BY c.ord
         )
-        SELECT c.open, c.deadline, c.pool, c.legs, coalesce(x.account, '{}'), coalesce(x.command, '{}'),
-            coalesce(x.pooled, '{}'), coalesce(x.amount, '{}'), coalesce(x.taken, '{}')
-        INTO hold_open, hold_deadline, pool_of, hold_legs, hl_account, hl_command, hl_pooled, hl_amount, hl_taken
+        SELECT x.ord, x.deadline, x.pool, x.legs, y.account, y.owner, y.pooled, y.amount, y.taken
+        INTO hold_command, hold_deadline, hold_pool, hold_legs, hl_account, hl_command, hl_pooled, hl_amount, hl_taken
         FROM (
-            SELECT array_agg(q.open) AS open, array_agg(q.deadline) AS deadline, array_agg(q.pool) AS pool,
-                array_agg(q.legs) AS legs
-            FROM (
-                SELECT t.deadline IS NOT NULL AS open, coalesce(t.deadline, v_now) AS deadline,
-                    coalesce(t.pool_id, t.named_pool) AS pool, coalesce(cardinality(t.accounts), 0) AS legs
-                FROM t
-                ORDER BY t.ord
-            ) AS q
-        ) AS c,
+            SELECT coalesce(array_agg(t.ord), '{}') AS ord, array_agg(t.deadline) AS deadline,
+                coalesce(array_agg(t.pool_id), '{}') AS pool, array_agg(cardinality(t.accounts)) AS legs
+            FROM t
+        ) AS x,
         (
-            SELECT array_agg(q.account) AS account, array_agg(q.command) AS command, array_agg(q.pooled) AS pooled,
-                array_agg(q.amount) AS amount, array_agg(q.taken) AS taken
+            -- A leg of its own takes the amount of its unit (class Unit) whole; pooled ones share the money.
+            SELECT coalesce(array_agg(q.account), '{}') AS account, coalesce(array_agg(q.ord), '{}') AS owner,
+                coalesce(array_agg(q.pooled), '{}') AS pooled, coalesce(array_agg(q.amount), '{}') AS amount,
+                coalesce(array_agg(CASE WHEN q.pooled THEN 0 WHEN q.unit = 0 THEN q.money
+                    WHEN q.unit = 1 THEN q.requests WHEN q.unit = 2 THEN q.tokens WHEN q.unit = 3 THEN q.allowance
+                    ELSE 0 END), '{}') AS taken
             FROM (
-                -- A leg of its own takes the amount of its unit (class Unit) whole; pooled ones share the money.
-                SELECT u.account, t.ord::integer AS command, u.pooled, u.amount,
-                    CASE WHEN u.pooled THEN 0 WHEN u.unit = 0 THEN t.money WHEN u.unit = 1 THEN t.requests
-                        WHEN u.unit = 2 THEN t.tokens WHEN u.unit = 3 THEN t.allowance ELSE 0 END AS taken
-                FROM t, unnest(t.accounts, t.units, t.pooled, t.amounts) WITH ORDINALITY
-                    AS u (account, unit, pooled, amount, ord)
-                ORDER BY t.ord, u.ord
+                SELECT t.ord, t.money, t.requests, t.tokens, t.allowance, unnest(t.accounts) AS account,
+                    unnest(t.units) AS unit, unnest(t.pooled) AS pooled, unnest(t.amounts) AS amount
+                FROM t
             ) AS q
-        ) AS x;
-    ELSE
-        hold_open := array_fill(false, ARRAY[n]);
-        hold_deadline := recorded_at;
-        hold_legs := leg;
+        ) AS y;
+        hold_count := cardinality(hold_command);
     END IF;
 
-    -- The accounts: those that commands name (also those to be opened), those of ended holds, the members of wallets.
-    WITH stored AS MATERIALIZED (
-        SELECT DISTINCT ON (s.account_id, s.tenant_id, s.lane) s.*
-        FROM (
-            SELECT s.* FROM ledger.account AS s
-            WHERE s.account_id = ANY (a_account || hl_account)
-                AND s.tenant_id = ANY (lane_tenant) AND s.lane = ANY (lane_id)
-            UNION ALL
-            SELECT s.* FROM ledger.account AS s
-            WHERE s.pool_id = ANY (pool_of) AND NOT s.spent AND s.tenant_id = ANY (lane_tenant) AND s.lane = ANY (lane_id)
-        ) AS s
-    ), released AS MATERIALIZED (
-        SELECT u.account_id, c_tenant[u.command] AS tenant_id, c_lane[u.command] AS lane, u.ord
-        FROM unnest(hl_account, hl_command) WITH ORDINALITY AS u (account_id, command, ord)
-    ), numbered AS MATERIALIZED (
-        SELECT q.*, (row_number() OVER (ORDER BY q.ord NULLS LAST))::integer AS ix
-        FROM (
-            SELECT w.account_id, w.tenant_id, w.lane, min(w.ord) AS ord
-            FROM (
-                SELECT u.account_id, u.tenant_id, u.lane, u.ord
-                FROM unnest(a_account, a_tenant, a_lane) WITH ORDINALITY AS u (account_id, tenant_id, lane, ord)
-                UNION ALL
-                SELECT r.account_id, r.tenant_id, r.lane, NULL FROM released AS r
-                UNION ALL
-                SELECT s.account_id, s.tenant_id, s.lane, NULL FROM stored AS s
-            ) AS w
-            GROUP BY 1, 2, 3
-        ) AS q
-    ), laid_out AS MATERIALIZED (
-        SELECT m.ix, m.account_id, m.tenant_id, m.lane, s.account_id IS NOT NULL AS there,
-            coalesce(s.posted, 0) AS posted, coalesce(s.held, 0) AS held, coalesce(s.open, true) AS open,
-            coalesce(s.expires_at, f.expires_at, 'infinity') AS expires_at, coalesce(s.pool_floor, 0) AS pool_floor,
-            coalesce(s.credit_line, f.credit_line, false) AS credit_line, coalesce(f.ord, 0)::integer AS opening,
-            CASE WHEN s.account_id IS NULL THEN nullif(f.pool_id, no_pool) ELSE s.pool_id END AS pool_id,
-            coalesce(s.priority, f.priority) AS priority, coalesce(s.opened_at, 'infinity') AS opened_at,
-            coalesce(f.command, 0) AS command
-        FROM numbered AS m
-        LEFT JOIN stored AS s USING (account_id, tenant_id, lane)
-        LEFT JOIN (
-            SELECT DISTINCT ON (u.account) u.*
-            FROM unnest(o_account, o_command, o_expires, o_pool, o_credit_line, o_priority) WITH ORDINALITY
-                AS u (account, command, expires_at, pool_id, credit_line, priority, ord)
-            ORDER BY u.account, u.ord
-        ) AS f ON f.account = m.ord AND s.account_id IS NULL
-    ), membership AS MATERIALIZED (
-        SELECT m.ix, m.pool_id, m.tenant_id, m.lane, (row_number() OVER (
-            ORDER BY m.tenant_id, m.lane, m.pool_id, m.credit_line, m.priority, m.expires_at, m.opened_at, m.command,
-                m.account_id
-        ))::integer AS place
-        FROM laid_out AS m
-        WHERE m.pool_id IS NOT NULL
-    )
-    SELECT x.named, x.id, x.tenant, x.lane, x.posted, x.held, x.posted, x.held, x.open, x.expires, x.floor, x.credit_line,
-        x.there, x.opening, x.count, y.member, z.lo, z.hi, r.ix
-    INTO named_count, acc_id, acc_tenant, acc_lane, acc_was_posted, acc_was_held, acc_posted, acc_held, acc_open, acc_expires,
-        acc_floor, acc_credit_line, acc_exists, acc_opening, acc_count, member, pool_from, pool_to, hl_ix
-    FROM (
-        SELECT array_agg(q.account_id) AS id, array_agg(q.tenant_id) AS tenant, array_agg(q.lane) AS lane,
-            array_agg(q.posted) AS posted, array_agg(q.held) AS held, array_agg(q.open) AS open,
-            array_agg(q.expires_at) AS expires, array_agg(q.pool_floor) AS floor,
-            array_agg(q.credit_line) AS credit_line, array_agg(q.there) AS there, array_agg(q.opening) AS opening,
-            count(*) AS count, (SELECT count(ord) FROM numbered) AS named
-        FROM (SELECT * FROM laid_out ORDER BY ix) AS q
-    ) AS x,
-    (SELECT array_agg(q.ix ORDER BY q.place) AS member FROM membership AS q) AS y,
-    (
-        SELECT array_agg(q.lo) AS lo, array_agg(q.hi) AS hi
-        FROM (
-            SELECT coalesce(g.lo, 1) AS lo, coalesce(g.hi, 0) AS hi
-            FROM unnest(pool_of, c_tenant, c_lane) WITH ORDINALITY AS c (pool_id, tenant_id, lane, ord)
-            LEFT JOIN (
-                SELECT m.pool_id, m.tenant_id, m.lane, min(m.place) AS lo, max(m.place) AS hi
-                FROM membership AS m
-                GROUP BY 1, 2, 3
-            ) AS g USING (pool_id, tenant_id, lane)
-            ORDER BY c.ord
-        ) AS q
-    ) AS z,
-    (
-        SELECT array_agg(q.ix) AS ix
-        FROM (
-            SELECT m.ix FROM released AS r JOIN numbered AS m USING (account_id, tenant_id, lane) ORDER BY r.ord
-        ) AS q
-    ) AS r;
-    IF named_count <> account_count THEN
+    IF (SELECT count(*) FROM (
+            SELECT FROM unnest(a_account, a_tenant, a_lane) AS u (account_id, tenant_id, lane)
+            GROUP BY u.account_id, u.tenant_id, u.lane
+        ) AS q) <> account_count THEN
         RAISE EXCEPTION 'an account is named twice' USING ERRCODE = 'invalid_parameter_value';
     END IF;
+
+    -- The accounts by number: first those that commands name (also those to be opened), then others of ended holds.
+    IF hl_account = '{}' THEN
+        acc_id := a_account;
+        acc_tenant := a_tenant;
+        acc_lane := a_lane;
+    ELSE
+        WITH w AS MATERIALIZED (
+            SELECT u.account_id, u.tenant_id, u.lane, u.ord
+            FROM unnest(a_account, a_tenant, a_lane) WITH ORDINALITY AS u (account_id, tenant_id, lane, ord)
+            UNION ALL
+            SELECT u.account_id, c_tenant[u.command], c_lane[u.command], account_count + u.ord
+            FROM unnest(hl_account, hl_command) WITH ORDINALITY AS u (account_id, command, ord)
+        ), d AS MATERIALIZED (
+            SELECT q.*, (row_number() OVER (ORDER BY q.ord))::integer AS ix
+            FROM (
+                SELECT w.account_id, w.tenant_id, w.lane, min(w.ord) AS ord FROM w GROUP BY 1, 2, 3
+            ) AS q
+        )
+        SELECT x.id, x.tenant, x.lane, y.ix
+        INTO acc_id, acc_tenant, acc_lane, hl_ix
+        FROM (
+            SELECT array_agg(d.account_id ORDER BY d.ix) AS id, array_agg(d.tenant_id ORDER BY d.ix) AS tenant,
+                array_agg(d.lane ORDER BY d.ix) AS lane
+            FROM d
+        ) AS x,
+        (
+            SELECT array_agg(d.ix ORDER BY w.ord) AS ix
+            FROM w JOIN d USING (account_id, tenant_id, lane)
+            WHERE w.ord > account_count
+        ) AS y;
+    END IF;
+    acc_count := cardinality(acc_id);
+    IF acc_count > 0 THEN
+        SELECT array_agg(q.there), array_agg(q.posted), array_agg(q.held), array_agg(q.open), array_agg(q.expires_at),
+            array_agg(q.pool_floor), array_agg(q.credit_line), bool_or(q.spent)
+        INTO acc_exists, acc_posted, acc_held, acc_open, acc_expires, acc_floor, acc_credit_line, any_asleep
+        FROM (
+            SELECT s.account_id IS NOT NULL AS there, coalesce(s.posted, 0) AS posted, coalesce(s.held, 0) AS held,
+                coalesce(s.open, true) AS open, coalesce(s.expires_at, 'infinity') AS expires_at,
+                coalesce(s.pool_floor, 0) AS pool_floor, coalesce(s.credit_line, false) AS credit_line,
+                coalesce(s.spent, false) AS spent
+            FROM unnest(acc_id, acc_tenant, acc_lane) WITH ORDINALITY AS u (account_id, tenant_id, lane, ord)
+            LEFT JOIN ledger.account AS s
+                ON s.account_id = u.account_id AND s.tenant_id = u.tenant_id AND s.lane = u.lane
+            ORDER BY u.ord
+        ) AS q;
+        acc_opening := array_fill(0, ARRAY[acc_count]);
+        -- An account that is not there is laid out as the first command that opens it says.
+        FOR p IN REVERSE opening_count..1 LOOP
+            a := o_account[p];
+            IF NOT acc_exists[a] THEN
+                acc_opening[a] := p;
+                acc_expires[a] := o_expires[p];
+                acc_credit_line[a] := o_credit_line[p];
+                any_asleep := any_asleep OR o_pool[p] <> no_pool;
+            END IF;
+        END LOOP;
+    END IF;
+
+    -- The members of the wallets in play, each wallet's in a row. One that is spent is there only if it is named.
+    FOR member_row IN
+        SELECT m.*, u.ord
+        FROM (
+            SELECT s.account_id, s.tenant_id, s.lane, s.pool_id, s.posted, s.held, s.open, s.expires_at, s.pool_floor,
+                s.credit_line, s.priority, s.opened_at, 0 AS command
+            FROM ledger.account AS s
+            WHERE s.pool_id = ANY (c_pool || hold_pool) AND NOT s.spent
+                AND s.tenant_id = ANY (lane_tenant) AND s.lane = ANY (lane_id)
+            UNION ALL
+            SELECT s.account_id, s.tenant_id, s.lane, s.pool_id, s.posted, s.held, s.open, s.expires_at, s.pool_floor,
+                s.credit_line, s.priority, s.opened_at, 0
+            FROM unnest(acc_id, acc_tenant, acc_lane) AS u (account_id, tenant_id, lane)
+            JOIN ledger.account AS s ON s.account_id = u.account_id AND s.tenant_id = u.tenant_id AND s.lane = u.lane
+            WHERE any_asleep AND s.spent
+            UNION ALL
+            SELECT acc_id[w.account], acc_tenant[w.account], acc_lane[w.account], w.pool_id, 0, 0, true, w.expires_at, 0,
+                w.credit_line, w.priority, 'infinity', w.command
+            FROM unnest(o_account, o_command, o_expires, o_pool, o_credit_line, o_priority) WITH ORDINALITY
+                AS w (account, command, expires_at, pool_id, credit_line, priority, ord)
+            WHERE any_asleep AND w.pool_id <> no_pool AND acc_opening[w.account] = w.ord
+        ) AS m
+        LEFT JOIN unnest(acc_id, acc_tenant, acc_lane) WITH ORDINALITY AS u (account_id, tenant_id, lane, ord)
+            USING (account_id, tenant_id, lane)
+        ORDER BY m.lane, m.tenant_id, m.pool_id, m.credit_line, m.priority, m.expires_at, m.opened_at, m.command,
+            m.account_id
+    LOOP
+        a := member_row.ord;
+        IF a IS NULL THEN
+            acc_count := acc_count + 1;
+            a := acc_count;
+            acc_id[a] := member_row.account_id;
+            acc_tenant[a] := member_row.tenant_id;
+            acc_lane[a] := member_row.lane;
+            acc_exists[a] := true;
+            acc_posted[a] := member_row.posted;
+            acc_held[a] := member_row.held;
+            acc_open[a] := member_row.open;
+            acc_expires[a] := member_row.expires_at;
+            acc_floor[a] := member_row.pool_floor;
+            acc_credit_line[a] := member_row.credit_line;
+            acc_opening[a] := 0;
+        END IF;
+        p := p + 1;
+        member[p] := a;
+        IF pool_count = 0 OR pool_id[pool_count] <> member_row.pool_id OR pool_lane[pool_count] <> member_row.lane
+            OR pool_tenant[pool_count] <> member_row.tenant_id THEN
+            pool_count := pool_count + 1;
+            pool_id[pool_count] := member_row.pool_id;
+            pool_lane[pool_count] := member_row.lane;
+            pool_tenant[pool_count] := member_row.tenant_id;
+            pool_from[pool_count] := p;
+        END IF;
+        pool_to[pool_count] := p;
+    END LOOP;
+    acc_was_posted := acc_posted;
+    acc_was_held := acc_held;
     IF acc_count > 0 THEN
         acc_made_at := array_fill(v_now, ARRAY[acc_count]);
     END IF;
@@ -395,8 +459,15 @@ BEGIN
         v_lane := c_lane[i];
         legs_from := legs_to + 1;
         legs_to := legs_to + c_legs[i];
-        hold_from := hold_to + 1;
-        hold_to := hold_to + hold_legs[i];
+        v_pool := c_pool[i];
+        v_open := h <= hold_count AND hold_command[h] = i;
+        IF v_open THEN
+            v_deadline := hold_deadline[h];
+            v_pool := hold_pool[h];
+            hold_from := hold_to + 1;
+            hold_to := hold_to + hold_legs[h];
+            h := h + 1;
+        END IF;
         o_from := o_next;
         WHILE o_next <= opening_count AND o_command[o_next] = i LOOP
             o_next := o_next + 1;
@@ -407,6 +478,32 @@ BEGIN
         IF k > lane_count OR lane_id[k] <> v_lane OR lane_tenant[k] <> c_tenant[i] THEN
             code[i] := unknown_lane;
             CONTINUE;
+        END IF;
+        IF v_pool = no_pool THEN
+            v_first := 1;
+            v_last := 0;
+        ELSE
+            IF v_pool <> v_found OR k <> v_found_in THEN
+                v_found := v_pool;
+                v_found_in := k;
+                v_found_first := 1;
+                v_found_last := 0;
+                WHILE pool_next <= pool_count AND (pool_lane[pool_next] < v_lane
+                    OR pool_lane[pool_next] = v_lane AND pool_tenant[pool_next] < lane_tenant[k]) LOOP
+                    pool_next := pool_next + 1;
+                END LOOP;
+                p := pool_next;
+                WHILE p <= pool_count AND pool_lane[p] = v_lane AND pool_tenant[p] = lane_tenant[k] LOOP
+                    IF pool_id[p] = v_pool THEN
+                        v_found_first := pool_from[p];
+                        v_found_last := pool_to[p];
+                        EXIT;
+                    END IF;
+                    p := p + 1;
+                END LOOP;
+            END IF;
+            v_first := v_found_first;
+            v_last := v_found_last;
         END IF;
         -- The lane's time, by which everything is decided, never goes back.
         v_at := greatest(v_now, lane_at[k] + interval '1 microsecond');
@@ -439,9 +536,9 @@ BEGIN
             legs_done := hold_from - 1;
             IF repeats AND hold_made[first_hold[i]] THEN
                 v_code := resend;
-            ELSIF NOT hold_open[i] OR (repeats AND hold_gone[first_hold[i]]) THEN
+            ELSIF NOT v_open OR (repeats AND hold_gone[first_hold[i]]) THEN
                 v_code := unknown_hold;
-            ELSIF v_kind = kind_expire AND hold_deadline[i] > v_at THEN
+            ELSIF v_kind = kind_expire AND v_deadline > v_at THEN
                 v_code := not_due;
             ELSIF c_money[i] < 0 OR c_requests[i] < 0 OR c_tokens[i] < 0 OR c_allowance[i] < 0
                 OR c_money[i] > amount_max OR c_requests[i] > amount_max
@@ -512,11 +609,11 @@ BEGIN
 
             -- A command that names a wallet, or takes money, needs one; every wallet ends in its credit line.
             IF v_code = ok AND (v_left > 0 OR c_pool[i] <> no_pool) THEN
-                v_line_at := pool_to[i];
-                WHILE v_line_at > pool_from[i] AND NOT acc_exists[member[v_line_at]] LOOP
+                v_line_at := v_last;
+                WHILE v_line_at > v_first AND NOT acc_exists[member[v_line_at]] LOOP
                     v_line_at := v_line_at - 1;
                 END LOOP;
-                IF v_line_at >= pool_from[i] AND acc_exists[member[v_line_at]]
+                IF v_line_at >= v_first AND acc_exists[member[v_line_at]]
                     AND acc_credit_line[member[v_line_at]] THEN
                     v_line := member[v_line_at];
                 ELSE
@@ -536,6 +633,7 @@ BEGIN
                         AND acc_posted[a] - acc_held[a] - v_amount >= l_floor[j]
                         AND acc_held[a] + v_amount <= account_max THEN
                         acc_held[a] := acc_held[a] + v_amount;
+                        leg_left[j] := acc_posted[a] - acc_held[a] - greatest(l_floor[j], -balance_max);
                         legs_done := j;
                     ELSE
                         v_leg := j - legs_from + 1;
@@ -612,7 +710,7 @@ BEGIN
                         v_total := acc_posted[v_line] - acc_held[v_line] - acc_floor[v_line];
                     END IF;
                     IF v_total < v_left THEN
-                        FOR p IN pool_from[i]..v_line_at - 1 LOOP
+                        FOR p IN v_first..v_line_at - 1 LOOP
                             a := member[p];
                             IF acc_posted[a] - acc_held[a] > acc_floor[a]
                                 AND acc_exists[a] AND acc_open[a] AND acc_expires[a] > v_at THEN
@@ -626,7 +724,7 @@ BEGIN
                     END IF;
                 END IF;
                 IF v_left > 0 AND v_kind = kind_hold AND v_code = ok THEN
-                    FOR p IN pool_from[i]..v_line_at LOOP
+                    FOR p IN v_first..v_line_at LOOP
                         a := member[p];
                         v_take := least(acc_posted[a] - acc_held[a] - acc_floor[a], v_left);
                         IF v_take > 0 AND acc_exists[a] AND acc_open[a] AND acc_expires[a] > v_at THEN
@@ -645,16 +743,16 @@ BEGIN
 
         -- What the hold did not cover (or a one-phase charge) burns what is left, the credit line last and without a
         -- floor: what a vendor metered is owed.
-        IF v_code = ok AND v_left > 0 AND pool_of[i] <> no_pool THEN
-            v_line_at := pool_to[i];
-            WHILE v_line_at > pool_from[i] AND NOT acc_exists[member[v_line_at]] LOOP
+        IF v_code = ok AND v_left > 0 AND v_pool <> no_pool THEN
+            v_line_at := v_last;
+            WHILE v_line_at > v_first AND NOT acc_exists[member[v_line_at]] LOOP
                 v_line_at := v_line_at - 1;
             END LOOP;
-            IF v_line_at < pool_from[i] OR NOT acc_exists[member[v_line_at]]
+            IF v_line_at < v_first OR NOT acc_exists[member[v_line_at]]
                 OR NOT acc_credit_line[member[v_line_at]] THEN
                 v_code := unknown_account;
             ELSE
-                FOR p IN pool_from[i]..v_line_at LOOP
+                FOR p IN v_first..v_line_at LOOP
                     a := member[p];
                     IF p = v_line_at THEN
                         v_take := v_left;
@@ -752,9 +850,9 @@ BEGIN
             END IF;
         END IF;
 
-        IF pool_to[i] >= pool_from[i] THEN
+        IF v_last >= v_first THEN
             v_total := 0;
-            FOR p IN pool_from[i]..pool_to[i] LOOP
+            FOR p IN v_first..v_last LOOP
                 a := member[p];
                 IF acc_exists[a] AND acc_expires[a] > v_at THEN
                     v_total := v_total + acc_posted[a] - acc_held[a];
@@ -778,7 +876,6 @@ BEGIN
         acc_exists, acc_opening) AS u (account_id, tenant_id, lane, was_posted, was_held, posted, held, open, pool_floor,
             there, opening)
     WHERE s.account_id = u.account_id AND s.tenant_id = u.tenant_id AND s.lane = u.lane
-        AND s.account_id = ANY (acc_id) AND s.tenant_id = ANY (lane_tenant)
         AND u.there AND u.opening = 0
         AND (u.posted <> u.was_posted OR u.held <> u.was_held
             OR acc_flagged AND (u.open <> s.open OR u.pool_floor <> s.pool_floor));
@@ -796,20 +893,24 @@ BEGIN
         WHERE u.there;
     END IF;
 
-    -- The slices below are cut from flat copies: an array variable would be flattened for each of them.
+    -- Legs of holds, made and ended, and what else moved, by the numbers of accounts. The slices below are cut from flat
+    -- copies: an array variable would be flattened for each of them.
+    base_account := ARRAY(SELECT acc_id[u.ix] FROM unnest(l_account) AS u (ix)) || hl_account;
+    base_posted := array_fill(0::bigint, ARRAY[leg_count]) || ARRAY(SELECT -u.taken FROM unnest(hl_taken) AS u (taken));
+    base_held := l_amount || ARRAY(SELECT -u.amount FROM unnest(hl_amount) AS u (amount));
+    eff_account := ARRAY(SELECT acc_id[u.ix] FROM unnest(eff_ix) AS u (ix));
+
     IF v_holds > 0 THEN
         WITH f AS MATERIALIZED (
-            SELECT (SELECT array_agg(acc_id[u.ix] ORDER BY u.ord) FROM unnest(l_account) WITH ORDINALITY AS u (ix, ord))
-                AS leg_account, l_op AS leg_unit, l_amount AS leg_amount,
-                (SELECT array_agg(acc_id[u.ix] ORDER BY u.ord) FROM unnest(eff_ix) WITH ORDINALITY AS u (ix, ord))
-                AS pool_account, eff_held AS pool_amount
+            SELECT base_account AS account, l_op AS unit, base_held AS amount, eff_account AS pool_account,
+                eff_held AS pool_amount
         )
         INSERT INTO ledger.hold (hold_id, tenant_id, lane, day, deadline, pool_id, accounts, units, pooled, amounts)
         SELECT c.hold_id, c.tenant_id, c.lane, c.day, c.recorded_at + c.timeout * interval '1 second', c.pool_id,
-            coalesce(f.leg_account[c.lo:c.hi], '{}') || coalesce(f.pool_account[c.pool_lo:c.pool_hi], '{}'),
-            f.leg_unit[c.lo:c.hi] || array_fill(0::smallint, ARRAY[c.pool_hi - c.pool_lo + 1]),
+            f.account[c.lo:c.hi] || f.pool_account[c.pool_lo:c.pool_hi],
+            f.unit[c.lo:c.hi] || array_fill(0::smallint, ARRAY[c.pool_hi - c.pool_lo + 1]),
             array_fill(false, ARRAY[c.hi - c.lo + 1]) || array_fill(true, ARRAY[c.pool_hi - c.pool_lo + 1]),
-            f.leg_amount[c.lo:c.hi] || f.pool_amount[c.pool_lo:c.pool_hi]
+            f.amount[c.lo:c.hi] || f.pool_amount[c.pool_lo:c.pool_hi]
         FROM unnest(c_hold, c_tenant, c_lane, c_day, recorded_at, c_timeout, c_pool, base_from, base_to, eff_from, eff_to,
             c_kind, code) AS c (hold_id, tenant_id, lane, day, recorded_at, timeout, pool_id, lo, hi, pool_lo, pool_hi,
                 kind, code), f
@@ -819,43 +920,33 @@ BEGIN
     IF v_ended > 0 THEN
         DELETE FROM ledger.hold AS h
         USING unnest(c_hold, c_tenant, c_kind, code) AS c (hold_id, tenant_id, kind, code)
-        WHERE h.hold_id = c.hold_id AND h.tenant_id = c.tenant_id AND c.kind IN (2, 3) AND c.code = 0
-            AND h.hold_id = ANY (c_hold) AND h.tenant_id = ANY (lane_tenant);
+        WHERE h.hold_id = c.hold_id AND h.tenant_id = c.tenant_id AND c.kind IN (2, 3) AND c.code = 0;
     END IF;
 
     -- An event's effects are the legs of the hold that it made or ended, and whatever else moved.
     WITH f AS MATERIALIZED (
-        SELECT b.account AS base_account, b.posted AS base_posted, b.held AS base_held,
-            (SELECT array_agg(acc_id[u.ix] ORDER BY u.ord) FROM unnest(eff_ix) WITH ORDINALITY AS u (ix, ord)) AS account,
-            eff_posted AS posted, eff_held AS held
-        FROM (
-            SELECT array_agg(q.account ORDER BY q.ord) AS account, array_agg(q.posted ORDER BY q.ord) AS posted,
-                array_agg(q.held ORDER BY q.ord) AS held
-            FROM (
-                SELECT acc_id[u.ix] AS account, 0::bigint AS posted, u.amount AS held, u.ord
-                FROM unnest(l_account, l_amount) WITH ORDINALITY AS u (ix, amount, ord)
-                UNION ALL
-                SELECT u.account, -u.taken, -u.amount, leg_count + u.ord
-                FROM unnest(hl_account, hl_taken, hl_amount) WITH ORDINALITY AS u (account, taken, amount, ord)
-            ) AS q
-        ) AS b
+        SELECT base_account, base_posted, base_held, eff_account AS account, eff_posted AS posted, eff_held AS held
     )
     INSERT INTO ledger.event (event_id, tenant_id, day, lane, position, recorded_at, correlation_id, causation_id, digest,
         type, actor, data, account_ids, posted, held)
     SELECT c.event_id, c.tenant_id, c.day, c.lane, c.position, c.recorded_at, c.correlation_id, c.causation_id, c.digest,
         c.type, c.actor, c.data,
-        coalesce(f.base_account[c.base_lo:c.base_hi], '{}') || coalesce(f.account[c.lo:c.hi], '{}'),
-        coalesce(f.base_posted[c.base_lo:c.base_hi], '{}') || f.posted[c.lo:c.hi],
-        coalesce(f.base_held[c.base_lo:c.base_hi], '{}') || f.held[c.lo:c.hi]
+        f.base_account[c.base_lo:c.base_hi] || f.account[c.lo:c.hi],
+        f.base_posted[c.base_lo:c.base_hi] || f.posted[c.lo:c.hi],
+        f.base_held[c.base_lo:c.base_hi] || f.held[c.lo:c.hi]
     FROM unnest(c_event, c_tenant, c_day, c_lane, "position", recorded_at, c_correlation, c_causation, c_digest, c_type,
         c_actor, c_data, base_from, base_to, eff_from, eff_to, code)
         AS c (event_id, tenant_id, day, lane, position, recorded_at, correlation_id, causation_id, digest, type, actor,
             data, base_lo, base_hi, lo, hi, code), f
     WHERE c.code = 0;
 
-    UPDATE ledger.lane AS l SET head = u.head, last_at = u.last_at
-    FROM unnest(lane_id, lane_tenant, lane_head, lane_at) AS u (lane, tenant_id, head, last_at)
-    WHERE l.lane = u.lane AND l.tenant_id = u.tenant_id AND l.lane = ANY (lane_id) AND l.tenant_id = ANY (lane_tenant)
-        AND l.head < u.head;
+    IF v_single THEN
+        UPDATE ledger.lane AS l SET head = lane_head[1], last_at = lane_at[1]
+        WHERE l.lane = lane_id[1] AND l.tenant_id = lane_tenant[1];
+    ELSE
+        UPDATE ledger.lane AS l SET head = u.head, last_at = u.last_at
+        FROM unnest(lane_id, lane_tenant, lane_head, lane_at) AS u (lane, tenant_id, head, last_at)
+        WHERE l.lane = u.lane AND l.tenant_id = u.tenant_id AND l.head < u.head;
+    END IF;
 END
 $$;

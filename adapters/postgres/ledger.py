@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.ids import day_of
-from domain.ledger.commands import Answer, Code, Command
+from domain.ledger.commands import Answer, Code, Command, Kind
 
 if TYPE_CHECKING:
     import asyncpg
 
 APPLY: Final = (
-    "SELECT code, leg, position, recorded_at, balance FROM ledger.apply("  # noqa: S608  # parameters only
+    "SELECT code, leg, position, recorded_at, balance, leg_left FROM ledger.apply("  # noqa: S608  # parameters only
     + ", ".join(f"${number}" for number in range(1, 37))
     + ")"
 )
@@ -68,15 +68,22 @@ async def apply(connection: "asyncpg.Connection[asyncpg.Record]", commands: Sequ
     Commands of one lane are applied in the order given. Must not be cancelled: see `adapters.postgres.flusher`.
     """
     order = sorted(range(len(commands)), key=lambda index: (commands[index].lane, commands[index].tenant_id))
-    row = await connection.fetchrow(APPLY, *arguments([commands[index] for index in order]))
+    ordered = [commands[index] for index in order]
+    row = await connection.fetchrow(APPLY, *arguments(ordered))
     assert row is not None
-    answers = dict(zip(order, answers_of(row), strict=True))
+    answers = dict(zip(order, answers_of(row, ordered), strict=True))
     return [answers[index] for index in range(len(commands))]
 
 
-def answers_of(row: "asyncpg.Record") -> list[Answer]:
-    """Give the answers that the function's row of parallel arrays stands for."""
-    return [
-        Answer(_CODES[code], leg, position, (recorded_at - _EPOCH) // _MICROSECOND, balance)
-        for code, leg, position, recorded_at, balance in zip(*row, strict=True)
-    ]
+def answers_of(row: "asyncpg.Record", commands: Sequence[Command]) -> list[Answer]:
+    """Give the answers to `commands` that the function's row of parallel arrays stands for."""
+    *columns, leg_left = row
+    answers = []
+    legs = 0
+    for command, code, leg, position, recorded_at, balance in zip(commands, *columns, strict=True):
+        left: tuple[int, ...] = ()
+        if command.kind is Kind.HOLD and code == Code.OK:
+            left = tuple(leg_left[legs : legs + len(command.legs)])
+        legs += len(command.legs)
+        answers.append(Answer(_CODES[code], leg, position, (recorded_at - _EPOCH) // _MICROSECOND, balance, left))
+    return answers

@@ -35,7 +35,7 @@ from domain.ledger.commands import (
 ACCOUNT_MAX: Final = 2 * AMOUNT_MAX
 """No account's posted or held gets further from zero: what is computed from them stays within 64 bits."""
 BALANCE_MAX: Final = 4 * AMOUNT_MAX
-"""A wallet's balance is reported no further from zero than this."""
+"""A wallet's balance is reported no further from zero than this; a floor below it is no floor."""
 FOREVER: Final = 2**63 - 1
 """The time that never comes, in microseconds."""
 
@@ -229,11 +229,12 @@ class _Batch:
 
     def _accept(self, number: int, command: Command, lane: LaneState, at_micros: int) -> Answer:
         draft = _Draft(self._ledger, command, self._wallets[number], at_micros)
+        left: tuple[int, ...] = ()
         hold_key = (command.tenant_id, _hold_id(command))
         match command.kind:
             case Kind.HOLD:
                 self._check_new(number, command)
-                legs = _try_hold(draft, command)
+                legs, left = _try_hold(draft, command)
                 deadline_micros = at_micros + command.timeout_seconds * 1_000_000
                 self._ledger.holds[hold_key] = Hold(command.lane, deadline_micros, command.pool_id, legs)
                 self._made.add(hold_key)
@@ -257,7 +258,7 @@ class _Batch:
             recorded_at_micros=at_micros,
             effects=tuple(draft.effects),
         )
-        return Answer(Code.OK, position=lane.head, recorded_at_micros=at_micros)
+        return Answer(Code.OK, position=lane.head, recorded_at_micros=at_micros, left=left)
 
     def _hold_to_end(self, command: Command, at_micros: int) -> Hold:
         if (command.tenant_id, _hold_id(command)) in self._made:
@@ -365,18 +366,21 @@ def micros_of(time: str) -> int:
     return (dt.datetime.fromisoformat(time) - _EPOCH) // _MICROSECOND
 
 
-def _try_hold(draft: _Draft, command: Command) -> tuple[HoldLeg, ...]:
+def _try_hold(draft: _Draft, command: Command) -> tuple[tuple[HoldLeg, ...], tuple[int, ...]]:
+    """Give what is set aside, and what each leg leaves above its floor."""
     _open_accounts(draft, command)
     legs: list[HoldLeg] = []
+    left: list[int] = []
     for number, leg in enumerate(command.legs, 1):
         account = _named(draft, leg, number)
         _check_hold_leg(account, leg, number, draft.at_micros)
         draft.change(account, held=leg.amount)
+        left.append(account.posted - account.held - max(leg.floor, -BALANCE_MAX))
         legs.append(HoldLeg(leg.account_id, Unit(leg.op), pooled=False, amount=leg.amount))
     for account, amount in _cover(draft, command.money_nanos):
         draft.change(account, held=amount)
         legs.append(HoldLeg(account.key.account_id, Unit.MONEY, pooled=True, amount=amount))
-    return tuple(legs)
+    return tuple(legs), tuple(left)
 
 
 def _check_hold_leg(account: Account, leg: Leg, number: int, at_micros: int) -> None:

@@ -98,7 +98,7 @@ async def call(connection: Connection, commands: Sequence[Command], function: st
     """Apply commands that are sorted by lane and tenant, with a copy of the function if one is named."""
     row = await connection.fetchrow(APPLY.replace("ledger.apply", function), *arguments(commands))
     assert row is not None
-    return answers_of(row)
+    return answers_of(row, commands)
 
 
 async def read_ledger(connection: Connection, tenant_ids: Sequence[int]) -> Ledger:
