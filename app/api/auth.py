@@ -8,6 +8,7 @@ from litestar.datastructures import Cookie
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
+from adapters.postgres.admin_store import Stored
 from app.api.call import NO_STORE, ThisApi, ThisCall, route
 from app.api.guards import Api, client_address
 from app.api.permissions import ALL_SCOPES, Permission
@@ -34,15 +35,9 @@ from domain.ids import EntityId
 )
 async def login(request: Request[Any, Any, Any], api: ThisApi, data: JSONBody[Credentials]) -> Response[SessionView]:
     address = client_address(request, api.trusted_proxies)
-    name = data.login.strip().casefold()
-    keys = (f"login:{name}", f"address:{address}")
-    api.logins.check(*keys)
-    # Counted before the slow comparison: a thousand guesses at once are a thousand.
-    api.logins.fail(*keys)
-    stored = await api.administration.check_password(name, data.password)
+    stored = await _check_password(api, data.login.strip().casefold(), data.password, address)
     if stored is None or stored.archived or stored.entity.disabled:
         raise ApiError("invalid_credentials")
-    api.logins.succeed(*keys)
     opened = await api.sessions.open(
         stored.entity.user_id,
         now=api.clock(),
@@ -52,6 +47,21 @@ async def login(request: Request[Any, Any, Any], api: ThisApi, data: JSONBody[Cr
     await api.administration.note_login(stored.entity.user_id)
     view = SessionView(user=user_state(stored.entity), csrf_token=opened.csrf_token, expires_at=opened.expires_at)
     return Response(view, status_code=200, headers=dict(NO_STORE), cookies=_cookies(api, opened))
+
+
+async def _check_password(api: Api, name: str, password: str, address: str) -> Stored | None:
+    """Give the user whom login and password name together, or None; whoever fails has to wait, longer each time."""
+    api.logins.check(name)
+    api.addresses.check(address)
+    # Counted before the slow comparison: a thousand guesses at once are a thousand.
+    api.logins.fail(name)
+    api.addresses.fail(address)
+    stored = await api.administration.check_password(name, password)
+    if stored is not None:
+        api.logins.forget(name)
+        # Only this attempt: else one's own account would wipe out the guesses at others.
+        api.addresses.take_back(address)
+    return stored
 
 
 def _cookies(api: Api, opened: OpenedSession) -> list[Cookie]:
@@ -117,12 +127,9 @@ async def me(call: ThisCall) -> Me:
 )
 async def change_password(request: Request[Any, Any, Any], call: ThisCall, data: JSONBody[NewPassword]) -> None:
     user = call.principal.user
-    keys = (f"login:{user.login}", f"address:{client_address(request, call.api.trusted_proxies)}")
-    call.api.logins.check(*keys)
-    call.api.logins.fail(*keys)
-    if await call.api.administration.check_password(user.login, data.current) is None:
+    address = client_address(request, call.api.trusted_proxies)
+    if await _check_password(call.api, user.login, data.current, address) is None:
         raise ApiError("invalid_credentials", "The current password is wrong.")
-    call.api.logins.succeed(*keys)
     if data.new == data.current:
         raise ApiError("password_refused", "The new password must differ from the present one.")
     await call.api.administration.set_password(

@@ -188,7 +188,7 @@ async def redeem(
         # Guessing must not pay, though 100 random bits hardly can be guessed.
         call.api.codes.fail(user_id)
         raise
-    call.api.codes.succeed(user_id)
+    call.api.codes.forget(user_id)
     return answer
 
 

@@ -39,6 +39,9 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     secure_cookies: bool
     trusted_proxies: tuple[Network, ...]
     logins: FailureThrottle
+    """By login: a person."""
+    addresses: FailureThrottle
+    """By address: an office, or somebody who tries one password on many logins."""
     codes: FailureThrottle
     requests: RateLimiter
     strangers: RateLimiter

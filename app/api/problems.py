@@ -248,7 +248,7 @@ def handle(request: Request[Any, Any, Any], exception: Exception) -> Response[Pr
     if error.problem.code == "internal_error":
         _log.error(
             "unhandled_exception",
-            exception=type(exception).__name__,
+            error=type(exception).__name__,
             frames=traceback.format_tb(exception.__traceback__)[-12:],
             method=request.method,
             path=request.url.path,

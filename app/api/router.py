@@ -121,6 +121,7 @@ def api_router(
         secure_cookies=secure_cookies,
         trusted_proxies=trusted_proxies,
         logins=FailureThrottle(monotonic),
+        addresses=FailureThrottle(monotonic, free=20),
         codes=FailureThrottle(monotonic, free=10),
         requests=RateLimiter(monotonic, per_second=50, burst=500),
         strangers=RateLimiter(monotonic, per_second=5, burst=50),

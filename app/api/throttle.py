@@ -17,11 +17,12 @@ _ENTRIES_MAX: Final = 10_000
 
 class _Failures(msgspec.Struct):
     count: int = 0
+    last: float = 0.0
     until: float = 0.0
 
 
 class FailureThrottle:
-    """Makes whoever fails wait: from the third failure on 1 s, then 2, 4, ... up to 15 minutes."""
+    """Makes whoever fails wait: from some failure on 1 s, then 2, 4, ... up to 15 minutes; forgets after as long."""
 
     def __init__(
         self, clock: Callable[[], float], *, free: int = 3, first_seconds: float = 1.0, last_seconds: float = 900.0
@@ -33,28 +34,37 @@ class FailureThrottle:
         self._last = last_seconds
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
 
-    def check(self, *keys: str) -> None:
-        """Raise `too_many_attempts` while any of the keys has to wait."""
-        wait = max((self._failures[key].until for key in keys if key in self._failures), default=0.0) - self._clock()
+    def check(self, key: str) -> None:
+        """Raise `too_many_attempts` while the key has to wait."""
+        entry = self._failures.get(key)
+        wait = entry.until - self._clock() if entry is not None else 0.0
         if wait > 0:
             raise ApiError("too_many_attempts", headers={"retry-after": str(int(wait) + 1)})
 
-    def fail(self, *keys: str) -> None:
+    def fail(self, key: str) -> None:
         """Count an attempt as failed. Call it before the slow check, so that parallel guesses count as well."""
-        for key in keys:
-            entry = self._failures.setdefault(key, _Failures())
-            self._failures.move_to_end(key)
-            entry.count += 1
-            if entry.count >= self._free:
-                delay = min(self._first * 2.0 ** min(entry.count - self._free, 30), self._last)
-                entry.until = self._clock() + delay
+        now = self._clock()
+        entry = self._failures.setdefault(key, _Failures())
+        self._failures.move_to_end(key)
+        if now - entry.last > self._last:
+            entry.count = 0
+        entry.count += 1
+        entry.last = now
+        if entry.count >= self._free:
+            entry.until = now + min(self._first * 2.0 ** min(entry.count - self._free, 30), self._last)
         while len(self._failures) > _ENTRIES_MAX:
             self._failures.popitem(last=False)
 
-    def succeed(self, *keys: str) -> None:
-        """Forget the failures of the keys."""
-        for key in keys:
-            self._failures.pop(key, None)
+    def take_back(self, key: str) -> None:
+        """Say that the last attempt that was counted did not fail; those before it stay."""
+        entry = self._failures.get(key)
+        if entry is not None:
+            entry.count -= 1
+            entry.until = 0.0 if entry.count < self._free else entry.until
+
+    def forget(self, key: str) -> None:
+        """Forget the failures of a key."""
+        self._failures.pop(key, None)
 
 
 class _Bucket(msgspec.Struct):

@@ -1,3 +1,4 @@
+import contextlib
 import datetime as dt
 import itertools
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 from argon2 import PasswordHasher
-from litestar import Litestar
+from litestar import Litestar, Router
 
 from adapters.clock import now
 from adapters.ids import new_id
@@ -47,6 +48,11 @@ class Person:
         self._client = client
         self._headers = {"authorization": f"Bearer {secret}"}
 
+    def on(self, client: httpx.AsyncClient) -> "Person":
+        other = Person(client, self.user, "")
+        other._headers = self._headers
+        return other
+
     async def get(self, path: str, **headers: str) -> httpx.Response:
         return await self._client.get(f"/api{path}", headers={**self._headers, **headers})
 
@@ -71,21 +77,33 @@ class Person:
 class World:
     """The API over a real database and ledger, and ways to make people for it."""
 
-    def __init__(
-        self,
-        app: Litestar,
-        client: httpx.AsyncClient,
-        pool: Any,
-        ledger: Flusher,
-        administration: Administration,
-    ) -> None:
-        self.app = app
-        self.client = client
+    client: httpx.AsyncClient
+    app: Litestar
+
+    def __init__(self, pool: Any, ledger: Flusher, administration: Administration, monotonic: Monotonic) -> None:
         self.pool = pool
         self.ledger = ledger
         self.administration = administration
         self.wallets = Wallets(ledger, pool)
         self.sessions = Sessions(pool)
+        self._monotonic = monotonic
+
+    def router(self) -> Router:
+        return api_router(
+            administration=self.administration,
+            wallets=self.wallets,
+            pool=self.pool,
+            secure_cookies=False,
+            monotonic=self._monotonic,
+        )
+
+    @contextlib.asynccontextmanager
+    async def client_of(self, app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+        self.app = app
+        # Litestar's own test client runs the application on another loop, where the pool cannot follow.
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # stricter than ASGI
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+            yield client
 
     async def tenant(self, name: str = "Acme") -> TenantId:
         stored = await self.administration.create(
@@ -160,18 +178,10 @@ async def world(database: str, tmp_path: Path, monotonic: Monotonic) -> AsyncIte
                 actor="system:test",
                 event_id=EventId(new_id()),
             )
-        router = api_router(
-            administration=administration,
-            wallets=Wallets(ledger, pool),
-            pool=pool,
-            secure_cookies=False,
-            monotonic=monotonic,
-        )
-        app = Litestar([router], openapi_config=openapi_config(), logging_config=None)
-        # Litestar's own test client runs the application on another loop, where the pool cannot follow.
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # stricter than ASGI
-        async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
-            yield World(app, client, pool, ledger=ledger, administration=administration)
+        world = World(pool, ledger, administration, monotonic)
+        async with world.client_of(Litestar([world.router()], openapi_config=openapi_config())) as client:
+            world.client = client
+            yield world
         await ledger.stop(5.0)
 
 

@@ -50,14 +50,10 @@ async def test_a_route_that_forgot_to_say_who_may_pass_is_open_to_nobody(world: 
     async def forgotten() -> str:
         return "secret"
 
-    world.app.route_handler_method_map  # noqa: B018 -- the application is complete before the route is added
-    router = next(route for route in world.app.routes if route.path == "/api/me")
-    assert isinstance(router, HTTPRoute)
-    owner = router.route_handlers[0].ownership_layers[1]
-    owner.register(forgotten)  # type: ignore[union-attr]  # the API's router
-    world.app.register(owner)  # type: ignore[arg-type]  # the same
-
-    answer = await root.get("/forgotten")
+    router = world.router()
+    router.register(forgotten)
+    async with world.client_of(Litestar([router], openapi_config=None)) as client:
+        answer = await root.on(client).get("/forgotten")
 
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 

@@ -31,7 +31,7 @@ _LIVES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("path", "new", "change"), _LIVES, ids=[life[0] for life in _LIVES])
 async def test_a_thing_is_made_read_listed_changed_and_archived_with_all_of_it_in_its_history(
-    world: World, root: Person, path: str, new: dict[str, Any], change: dict[str, Any]
+    root: Person, path: str, new: dict[str, Any], change: dict[str, Any]
 ) -> None:
     made = await root.post(path, {**new, "reason": "needed"})
     assert made.status_code == 201, made.text

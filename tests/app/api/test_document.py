@@ -1,0 +1,140 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.api.problems import PROBLEMS, ApiError, error_of, error_reference
+from app.wallets import WalletError
+from domain.admin.errors import AdminError
+from domain.errors import TallygateError
+from domain.money import MoneyError
+from domain.pricing.lint import RateCardRefusedError
+from domain.pricing.rate_card import PricingError
+from tests.app.api.conftest import Person, World
+
+_DOCS = Path(__file__).parents[3] / "docs" / "errors.md"
+
+
+def _leaves(class_: type[TallygateError]) -> list[type[TallygateError]]:
+    return [class_, *(leaf for each in class_.__subclasses__() for leaf in _leaves(each))]
+
+
+def test_every_code_is_in_the_documentation() -> None:
+    assert _DOCS.read_text() == error_reference()
+
+
+@pytest.mark.parametrize("root_class", [WalletError, AdminError, MoneyError])
+def test_every_refusal_that_the_api_can_meet_has_a_code_of_the_table(root_class: type[TallygateError]) -> None:
+    for class_ in _leaves(root_class):
+        assert class_.code in PROBLEMS, class_
+
+
+def test_pricing_errors_that_operators_meet_are_documented() -> None:
+    documented = {class_.code for class_ in _leaves(PricingError) if class_.code in PROBLEMS}
+
+    assert {"invalid_price", "invalid_rate_card", "rate_card_published", "rate_card_refused"} <= documented
+    assert error_of(RateCardRefusedError([])).problem.status == 422
+
+
+async def test_the_document_is_openapi_3_1_served_from_here(world: World) -> None:
+    answer = await world.client.get("/api/openapi.json")
+
+    document = answer.json()
+    assert answer.status_code == 200
+    assert document["openapi"].startswith("3.1")
+    assert not re.search(r"https?://(?!spec\.|json-schema)", answer.text.replace("http://testserver", ""))
+
+
+async def test_every_operation_has_a_name_of_its_own_and_typed_answers(world: World) -> None:
+    document = (await world.client.get("/api/openapi.json")).json()
+    names: list[str] = []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            names.append(operation["operationId"])
+            assert operation["summary"], path
+            assert operation["tags"], path
+            good = [status for status in operation["responses"] if status.startswith("2")]
+            assert len(good) == 1, (method, path)
+            if good != ["204"]:
+                schema = operation["responses"][good[0]]["content"]["application/json"]["schema"]
+                assert schema.get("$ref", "").startswith("#/components/schemas/"), (method, path)
+            assert "application/problem+json" in operation["responses"]["400"]["content"]
+    assert len(names) == len(set(names)) > 60
+
+
+async def test_every_reference_of_the_document_leads_somewhere_and_lists_have_one_kind_of_item(world: World) -> None:
+    document = (await world.client.get("/api/openapi.json")).json()
+    schemas = document["components"]["schemas"]
+
+    def walk(part: Any) -> None:
+        if isinstance(part, dict):
+            if "$ref" in part:
+                assert part["$ref"].removeprefix("#/components/schemas/") in schemas
+            assert {} not in part.get("oneOf", [])
+            for each in part.values():
+                walk(each)
+        elif isinstance(part, list):
+            for each in part:
+                walk(each)
+
+    walk(document)
+    assert all(re.fullmatch(r"\w+", name) for name in schemas)
+    assert "TokenViewListing" in schemas
+
+
+async def test_bodies_are_strict_and_the_answer_says_where_they_are_wrong(root: Person) -> None:
+    answer = await root.post("/tenants", {"name": "Acme", "colour": "red"})
+
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    problem = answer.json()
+    assert problem["code"] == "invalid_request"
+    assert "colour" in problem["errors"][0]
+    assert problem["type"] == "urn:tallygate:problem:invalid_request"
+
+
+async def test_a_form_from_a_foreign_page_is_no_body(world: World, root: Person) -> None:
+    answer = await world.client.post(
+        "/api/login", content='{"login": "root", "password": "x"}', headers={"content-type": "text/plain"}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert (await root.get("/me")).status_code == 200
+
+
+async def test_a_body_above_one_mebibyte_is_refused(root: Person) -> None:
+    answer = await root.post("/tenants", {"name": "x" * (1024 * 1024)})
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+async def test_a_nul_gets_into_no_event(world: World, root: Person) -> None:
+    named = await root.post("/tenants", {"name": "A\0B"})
+    reasoned = await root.post("/tenants", {"name": "A", "reason": "\0"})
+    searched = await root.get("/tenants?search=%00")
+
+    assert [answer.json()["code"] for answer in (named, reasoned, searched)] == ["invalid_request"] * 3
+    assert await world.pool.fetchval("SELECT count(*) FROM ledger.event WHERE type = 'tenant.created.v1'") == 0
+
+
+async def test_what_nobody_foresaw_is_logged_without_its_message(
+    world: World, root: Person, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = "row with " + "hunter" * 2
+
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError(secret)
+
+    monkeypatch.setattr(world.administration, "list", broken)
+
+    answer = await root.get("/users")
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    logged = capsys.readouterr()
+    assert "unhandled_exception" in logged.out + logged.err
+    assert secret not in answer.text + logged.out + logged.err
+
+
+def test_an_unknown_code_of_the_table_cannot_be_raised() -> None:
+    with pytest.raises(KeyError):
+        ApiError("no_such_code")
