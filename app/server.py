@@ -129,6 +129,7 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
             root_password=settings.root_password,
             announce=lambda welcome: click.echo(welcome.text(settings.host, port)),
         )
+        await administration.settle_members()
         await catalog.start()
         stack.push_async_callback(catalog.stop)
         housekeeper = Housekeeper(ledger, pool, hold_timeout_seconds=settings.hold_timeout_seconds)
