@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS: Final = 60.0
 """How long past its deadline a hold is left to the process that made it."""
+KEYS_KEPT: Final = dt.timedelta(days=30)
+"""How long a repeated Idempotency-Key is recognized."""
 CLOCK_JUMP_SECONDS: Final = 30.0
 """How far the database's clock may run ahead of ours between two looks before it is not believed."""
 DAYS_BEHIND: Final = 8
@@ -50,6 +52,7 @@ class Housework(msgspec.Struct):
     grants_lapsed: int = 0
     redemptions_finished: int = 0
     windows_purged: int = 0
+    leftovers_dropped: int = 0
 
 
 class ClockGuard:
@@ -109,6 +112,7 @@ class Housekeeper:
             ("grants_lapsed", 30.0, self.lapse_grants),
             ("redemptions_finished", 60.0, self.finish_redemptions),
             ("windows_purged", 300.0, self.purge_windows),
+            ("leftovers_dropped", 3600.0, self.drop_leftovers),
         )
 
     async def start(self) -> None:
@@ -136,6 +140,16 @@ class Housekeeper:
             DAYS_BEHIND + 1 + DAYS_AHEAD,
         )
         return made
+
+    async def drop_leftovers(self) -> int:
+        """Forget idempotency keys and sessions that have had their day; the log keeps what they led to."""
+        dropped: int = await self._pool.fetchval(
+            "WITH keys AS (DELETE FROM admin.idempotency WHERE created_at < now() - $1::interval RETURNING 1),"
+            " sessions AS (DELETE FROM admin.session WHERE expires_at < now() RETURNING 1)"
+            " SELECT (SELECT count(*) FROM keys) + (SELECT count(*) FROM sessions)",
+            KEYS_KEPT,
+        )
+        return dropped
 
     async def expire_holds(self) -> int:
         """End holds that nobody has ended, well past their deadline; nothing is charged for them."""
