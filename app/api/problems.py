@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions.responses import create_exception_response
 
 from domain.errors import TallygateError
 from domain.ledger.commands import Answer, Code
@@ -261,7 +262,17 @@ EXCEPTION_HANDLERS: Final[dict[int | type[Exception], "ExceptionHandler[Any]"]] 
     HTTPException: handle,
     Exception: handle,
 }
-"""For the API's router; the app's own handler calls `handle` for paths under /api that match no route."""
+"""For the API's router; see also `handle_unrouted`."""
+
+
+def handle_unrouted(request: Request[Any, Any, Any], exception: HTTPException) -> Response[Any]:
+    """Answer for a path under /api that no route has, or not with this method; other paths as Litestar does.
+
+    The application registers it for HTTPException: where no route matched, a router's own handlers are not asked.
+    """
+    if request.url.path.startswith("/api"):
+        return handle(request, exception)
+    return create_exception_response(request, exception)
 
 
 def error_reference() -> str:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from argon2 import PasswordHasher
 from litestar import Litestar, Router
+from litestar.exceptions import HTTPException
 
 from adapters.clock import now
 from adapters.ids import new_id
@@ -18,6 +19,7 @@ from adapters.passwords import Passwords
 from adapters.postgres.flusher import Flusher
 from adapters.vault import Vault
 from app.administration import Administration
+from app.api.problems import handle_unrouted
 from app.api.router import api_router, openapi_config
 from app.api.sessions import Sessions
 from app.wallets import Wallets
@@ -156,6 +158,15 @@ class World:
         return [msgspec.json.decode(row["data"]) for row in rows]
 
 
+def _application(router: Router) -> Litestar:
+    return Litestar(
+        [router],
+        openapi_config=openapi_config(),
+        exception_handlers={HTTPException: handle_unrouted},
+        logging_config=None,
+    )
+
+
 @pytest.fixture
 def monotonic() -> Monotonic:
     return Monotonic()
@@ -179,7 +190,7 @@ async def world(database: str, tmp_path: Path, monotonic: Monotonic) -> AsyncIte
                 event_id=EventId(new_id()),
             )
         world = World(pool, ledger, administration, monotonic)
-        async with world.client_of(Litestar([world.router()], openapi_config=openapi_config())) as client:
+        async with world.client_of(_application(world.router())) as client:
             world.client = client
             yield world
         await ledger.stop(5.0)

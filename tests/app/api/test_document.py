@@ -138,3 +138,13 @@ async def test_what_nobody_foresaw_is_logged_without_its_message(
 def test_an_unknown_code_of_the_table_cannot_be_raised() -> None:
     with pytest.raises(KeyError):
         ApiError("no_such_code")
+
+
+async def test_a_path_or_method_that_no_route_has_is_a_problem_too(world: World) -> None:
+    nowhere = await world.client.get("/api/no/such/thing")
+    method = await world.client.put("/api/tenants")
+    elsewhere = await world.client.get("/no/such/thing")
+
+    assert (nowhere.status_code, nowhere.json()["code"]) == (404, "not_found")
+    assert (method.status_code, method.json()["code"]) == (405, "method_not_allowed")
+    assert "code" not in elsewhere.json()
