@@ -19,6 +19,7 @@ from domain.holds.events import (
     HoldCaptured,
     HoldExpired,
     HoldVoided,
+    LimitHeld,
     RequestsRefused,
     UsageAdjusted,
 )
@@ -147,6 +148,7 @@ class Customer:
             card_version=1,
             multiplier=multiplier,
             timeout_seconds=timeout_seconds,
+            limits=(LimitHeld(f"rpm.token:{token}:{DAY}", 1, 1_000_000),),
         )
         money = event.authorized_nanos
         minute = account_id("rpm.token", token, str(DAY))
