@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     import asyncpg
 
 ATTEMPTS_MAX: Final = 32
-ADJUSTMENTS_MAX: Final = 8
-"""More attempts or adjustments of one request than there can be: their ids are derived, so nothing is searched."""
+"""More attempts of one request than there can be: their ids are derived, so nothing is searched."""
 
 
 class UnknownRequestError(TallygateError):
@@ -156,7 +155,7 @@ def _ids(request_id: str) -> dict[EventId, str]:
     """Give every id that an event of the request can have, with its part in the receipt."""
     ids = {EventId(request_id): "hold", derive_id(request_id, "terminal"): "terminal"}
     ids |= {derive_id(request_id, f"attempt-{number}"): "attempt" for number in range(1, ATTEMPTS_MAX + 1)}
-    ids |= {derive_id(request_id, f"adjustment-{number}"): "adjustment" for number in range(1, ADJUSTMENTS_MAX + 1)}
+    ids[derive_id(request_id, "adjustment")] = "adjustment"
     return ids
 
 

@@ -108,7 +108,7 @@ class Spender:
         await self._send(
             event,
             Kind.POST,
-            derive_id(hold_id, "adjustment-1"),
+            derive_id(hold_id, "adjustment"),
             None,
             pool_id=wallet(self._tenant),
             money_nanos=nanos,
