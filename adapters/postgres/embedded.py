@@ -144,6 +144,10 @@ class EmbeddedPostgres:
             await asyncio.wait([self._watcher])
             self._watcher = None
         await self._end_process()
+        if not self._socket_directory.is_relative_to(self.data_dir):
+            # Where others keep their things, too, nothing is left behind; a killed server's socket stays to be found.
+            with contextlib.suppress(OSError):
+                self._socket_directory.rmdir()
         self._lock.release()
 
     async def wait_failed(self) -> PostgresError:

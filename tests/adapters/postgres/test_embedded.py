@@ -137,6 +137,9 @@ async def test_a_long_path_gets_a_short_socket_directory(data_dir: Path, tmp_pat
     async with small(deep) as server:
         assert await query(server.dsn, "SELECT 1") == 1
         assert await find_running(deep) == server.dsn
+        directory = embedded._socket_directory(deep)
+        assert not directory.is_relative_to(deep)
+    assert not directory.exists()
 
 
 async def test_a_second_start_on_the_same_data_is_refused(server: EmbeddedPostgres) -> None:
