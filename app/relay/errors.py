@@ -49,9 +49,23 @@ class ApiError(Exception):
             milliseconds = max(1, round(self.retry_after_seconds * 1000))
             headers.append((b"retry-after-ms", str(milliseconds).encode()))
             headers.append((b"retry-after", str(-(-milliseconds // 1000)).encode()))
+            headers += self._rate_headers(milliseconds)
         if self.may_retry is not None:
             headers.append((b"x-should-retry", b"true" if self.may_retry else b"false"))
         return headers
+
+    def _rate_headers(self, reset_milliseconds: int) -> list[tuple[bytes, bytes]]:
+        """Name the rate that is used up, as OpenAI does. What is left of tokens is not known: only that it is less."""
+        if self.limit is None or self.limit.limit is None:
+            return []
+        kind = {"rpm": b"requests", "tpm": b"tokens"}.get(self.limit.name.partition(".")[0])
+        if kind is None:
+            return []
+        headers = [
+            (b"x-ratelimit-limit-" + kind, str(self.limit.limit).encode()),
+            (b"x-ratelimit-reset-" + kind, f"{reset_milliseconds}ms".encode()),
+        ]
+        return [*headers, (b"x-ratelimit-remaining-requests", b"0")] if kind == b"requests" else headers
 
 
 def invalid_key(
