@@ -63,8 +63,11 @@ def copy(kind: str, data: str = "data") -> str:
         ("less than nothing", "UPDATE ledger.account SET held = -1"),
         (
             "than its capture says",
-            "UPDATE ledger.event SET data = convert_to(replace(convert_from(data, 'UTF8'), 'captured_nanos\":',"
-             " 'captured_nanos\":1'), 'UTF8') WHERE type = 'hold.captured.v1'",
+            """
+            UPDATE ledger.event
+            SET data = convert_to(replace(convert_from(data, 'UTF8'), 'captured_nanos":', 'captured_nanos":1'), 'UTF8')
+            WHERE type = 'hold.captured.v1'
+            """,
         ),
     ],
 )
