@@ -257,7 +257,7 @@ async def _hang(exchange: Exchange) -> None:
 async def _fail(exchange: Exchange) -> web.Response:
     status = exchange.behavior.status
     codes = {401: "invalid_api_key", 402: "insufficient_quota", 429: "rate_limit_exceeded"}
-    types = {401: "invalid_request_error", 402: "insufficient_quota", 429: "requests"}
+    types = {400: "invalid_request_error", 401: "invalid_request_error", 402: "insufficient_quota", 429: "requests"}
     message = f"Failed for key {exchange.metered.key} at https://internal.example.com/v1 of org-1a2b3c4d"
     error = {"message": message, "type": types.get(status, "server_error"), "param": None, "code": codes.get(status)}
     headers = {"Retry-After": str(exchange.behavior.retry_after)} if status in (429, 503) else {}

@@ -1,0 +1,111 @@
+"""One server for all acceptance tests of a test process: what a test makes on it is its own tenant and model."""
+
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import openai
+import pytest
+
+from tests.support.fake_vendor import FakeVendor
+from tests.support.operator import FIRST_PASSWORD, Customer, Operator, log_in
+from tests.support.server import ServerProcess, run_server_process
+
+BODY_BYTES_MAX = 200_000
+MODELS_MAX = 100
+
+Sell = Callable[..., Awaitable[str]]
+Connect = Callable[..., Awaitable[openai.AsyncOpenAI]]
+
+
+@pytest.fixture(scope="session")
+async def server() -> AsyncIterator[ServerProcess]:
+    settings = {
+        "ROOT_PASSWORD": FIRST_PASSWORD,
+        "BODY_MAX_BYTES": str(BODY_BYTES_MAX),
+        "SHARED_BUFFERS_MEBIBYTES": "64",
+    }
+    async with run_server_process(settings) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+async def operator(server: ServerProcess) -> AsyncIterator[Operator]:
+    """Root, after publishing the prices that the expected charges are worked out with.
+
+    In nano-units a token: demo-chat 150 and 600, demo-embedding 20, acme-* 1250 (cached 125) and 10000.
+    """
+    async with log_in(server, FIRST_PASSWORD) as root:
+        acme = {"input": "1.25", "cached_input": "0.125", "output": "10"}
+        await root.publish(
+            {
+                "demo-chat": {"input": "0.15", "output": "0.60"},
+                "demo-embedding": {"input": "0.02"},
+                **{f"acme-{number}": acme for number in range(MODELS_MAX)},
+            }
+        )
+        yield root
+
+
+@pytest.fixture(scope="session")
+async def vendor() -> AsyncIterator[FakeVendor]:
+    async with FakeVendor() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def model_names() -> Iterator[str]:
+    """Names that are on the rate card and that no other test uses."""
+    return (f"acme-{number}" for number in itertools.count())
+
+
+@pytest.fixture
+async def customer(operator: Operator) -> Customer:
+    """A tenant of the test's own, with five dollars."""
+    return await operator.customer()
+
+
+@pytest.fixture
+async def sell(operator: Operator, vendor: FakeVendor, model_names: Iterator[str]) -> Sell:
+    """Connect the fake vendor as a channel with a model that behaves so; give the model's name."""
+
+    async def connect(behavior: str = "plain", model: str | None = None, **channel: Any) -> str:
+        name = model or next(model_names)
+        fields = {"model_map": {name: f"fake:{behavior}"}, **channel}
+        await operator.channel(f"{vendor.base_url}/v1", name, **fields)
+        return name
+
+    return connect
+
+
+@pytest.fixture
+async def connect(server: ServerProcess) -> AsyncIterator[Connect]:
+    """Make SDK clients of other keys; they do not retry by themselves unless told to."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def make(secret: str, **options: Any) -> openai.AsyncOpenAI:
+            given = {"max_retries": 0, **options}
+            made = openai.AsyncOpenAI(api_key=secret, base_url=f"{server.url}/v1", **given)
+            return await stack.enter_async_context(made)
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+async def anybody(operator: Operator) -> Customer:
+    """A tenant for tests that do not look at its balance."""
+    return await operator.customer()
+
+
+@pytest.fixture(scope="session")
+async def client(anybody: Customer, server: ServerProcess) -> AsyncIterator[openai.AsyncOpenAI]:
+    """The official SDK as its documentation says; it does not retry by itself."""
+    async with openai.AsyncOpenAI(api_key=anybody.secret, base_url=f"{server.url}/v1", max_retries=0) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def sync_client(anybody: Customer, server: ServerProcess) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(api_key=anybody.secret, base_url=f"{server.url}/v1", max_retries=0) as made:
+        yield made
