@@ -13,7 +13,7 @@ from tests.support.postgres import create_database, drop_database
 async def shared_world(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """A server on a database that outlives it, with an impatient idle time-out."""
     dsn = await create_database(postgres_dsn)
-    settings = {"DATABASE_URL": dsn, "IDLE_TIMEOUT_SECONDS": "0.6", "DRAIN_SECONDS": "1"}
+    settings = {"DATABASE_URL": dsn, "IDLE_TIMEOUT_SECONDS": "0.6", "HOLD_TIMEOUT_SECONDS": "3", "DRAIN_SECONDS": "1"}
     async with world(tmp_path_factory.mktemp("shared") / "data", settings) as made:
         yield made
     await drop_database(dsn)
