@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from itertools import cycle, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
@@ -30,6 +31,7 @@ from domain.ledger.commands import NO_FLOOR, Answer, Code, Command, Kind, Leg, U
 from domain.metering.usage import TokenUsage
 from domain.pricing.charge import ChargeFactors, ChargeLine, reprice
 from tests.bench.prepare import Customer, make_customers
+from tests.bench.procfs import cpu_seconds, process_tree
 
 BATCHES = (1, 16, 100, 256)
 LANES_MANY = 100
@@ -57,6 +59,10 @@ class Throughput(msgspec.Struct, frozen=True, kw_only=True):
     rounds: list[float]
     call_milliseconds: float
     """One call of the ledger, at the median; through the Flusher, one command from its queueing to its answer."""
+    postgres_micros: float
+    """CPU per command, the whole server's: what it costs on a busy machine, too."""
+    client_micros: float
+    """CPU per command in this process: through the Flusher with the making of the commands, else without."""
 
     @property
     def per_second(self) -> float:
@@ -87,7 +93,7 @@ async def measure_core(
             customers = [Customer.make(number) for number in range(LANES_MANY)]
             await make_customers(customers, flusher, pool)
             throughputs = await _throughputs(
-                server.dsn, flusher, customers, rounds=rounds, seconds=seconds, batches=batches
+                server, flusher, customers, rounds=rounds, seconds=seconds, batches=batches
             )
             for each in throughputs:
                 report(f"core, {each.way}, batch {each.batch}, {each.lanes} lane(s): {each.per_second:,.0f} commands/s")
@@ -101,29 +107,50 @@ async def measure_core(
     return CoreResult(throughputs=throughputs, rebuilt=rebuilt, events=events, server=version)
 
 
+class _Round(NamedTuple):
+    """One cell, once."""
+
+    per_second: float
+    call_milliseconds: float
+    client_seconds: float
+    commands: int
+
+
 async def _throughputs(
-    dsn: str, flusher: Flusher, customers: list[Customer], *, rounds: int, seconds: float, batches: Sequence[int]
+    server: EmbeddedPostgres,
+    flusher: Flusher,
+    customers: list[Customer],
+    *,
+    rounds: int,
+    seconds: float,
+    batches: Sequence[int],
 ) -> list[Throughput]:
-    connection = await asyncpg.connect(dsn)
+    assert server.pid is not None
+    connection = await asyncpg.connect(server.dsn)
 
     async def direct(commands: Sequence[Command]) -> Sequence[Answer]:
         return await apply(connection, commands)
 
-    cells = [(batch, 1) for batch in batches] + [(100, LANES_MANY)]
-    rates: dict[tuple[str, int, int], list[float]] = {}
-    calls: dict[tuple[str, int, int], list[float]] = {}
+    async def measure(way: str, batch: int, lanes: int) -> tuple[_Round, float]:
+        pids = process_tree(server.pid or 0)
+        before = cpu_seconds(pids)
+        if way == "Flusher":
+            done = await _queued(flusher.submit, customers[:lanes], batch, seconds)
+        else:
+            done = await _batched(direct, customers[:lanes], batch, seconds)
+        return done, (cpu_seconds(pids) - before) / done.commands * 1e6
+
+    cells = [
+        (way, batch, lanes)
+        for batch, lanes in [*((batch, 1) for batch in batches), (100, LANES_MANY)]
+        for way in ("one connection", "Flusher")
+    ]
+    found: dict[tuple[str, int, int], list[tuple[_Round, float]]] = {cell: [] for cell in cells}
     try:
         # Rounds outermost: what else runs on the machine meets all of them alike.
         for _ in range(rounds):
-            for batch, lanes in cells:
-                some = customers[:lanes]
-                for way, measured in (
-                    ("one connection", await _batched(direct, some, batch, seconds)),
-                    ("Flusher", await _queued(flusher.submit, some, batch, seconds)),
-                ):
-                    rate, call = measured
-                    rates.setdefault((way, batch, lanes), []).append(rate)
-                    calls.setdefault((way, batch, lanes), []).append(call)
+            for cell in cells:
+                found[cell].append(await measure(*cell))
     finally:
         await connection.close()
     return [
@@ -131,38 +158,41 @@ async def _throughputs(
             way=way,
             batch=batch,
             lanes=lanes,
-            rounds=each,
-            call_milliseconds=statistics.median(calls[way, batch, lanes]),
+            rounds=[each.per_second for each, _ in done],
+            call_milliseconds=statistics.median(each.call_milliseconds for each, _ in done),
+            postgres_micros=statistics.median(micros for _, micros in done),
+            client_micros=statistics.median(each.client_seconds / each.commands * 1e6 for each, _ in done),
         )
-        for (way, batch, lanes), each in rates.items()
+        for (way, batch, lanes), done in found.items()
     ]
 
 
-async def _batched(send: Apply, customers: Sequence[Customer], batch: int, seconds: float) -> tuple[float, float]:
+async def _batched(send: Apply, customers: Sequence[Customer], batch: int, seconds: float) -> _Round:
     """Send batches one after the other: holds, then their captures. Making the commands is not in the time."""
-    done, spent = 0, 0.0
+    done, spent, cpu = 0, 0.0, 0.0
     calls: list[float] = []
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         holds = [hold_of(customer) for customer in islice(cycle(customers), batch)]
         captures = [capture_of(hold, customer) for hold, customer in zip(holds, cycle(customers), strict=False)]
         for commands in (holds, captures):
-            began = time.perf_counter()
+            began, cpu_began = time.perf_counter(), time.process_time()
             answers = await send(commands)
             took = time.perf_counter() - began
+            cpu += time.process_time() - cpu_began
             _expect_accepted(answers)
             done += len(commands)
             spent += took
             calls.append(took)
-    return done / spent, statistics.median(calls) * 1000
+    return _Round(done / spent, statistics.median(calls) * 1000, cpu, done)
 
 
 async def _queued(
     submit: Callable[[Command], Awaitable[Answer]], customers: Sequence[Customer], batch: int, seconds: float
-) -> tuple[float, float]:
+) -> _Round:
     """Keep so many commands under way, each its caller's own; the Flusher makes batches of what is queued."""
     waits: list[float] = []
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     until = began + seconds
 
     async def caller(customer: Customer) -> None:
@@ -175,7 +205,8 @@ async def _queued(
                 _expect_accepted([answer])
 
     await asyncio.gather(*(caller(customer) for customer in islice(cycle(customers), batch)))
-    return len(waits) / (time.perf_counter() - began), statistics.median(waits) * 1000
+    cpu = time.process_time() - cpu_began
+    return _Round(len(waits) / (time.perf_counter() - began), statistics.median(waits) * 1000, cpu, len(waits))
 
 
 def _expect_accepted(answers: Sequence[Answer]) -> None:

@@ -329,15 +329,17 @@ def _core(core: CoreResult) -> list[str]:
         (
             "Commands of four accounts each (the wallet's grant; what tenant, user and token have spent): holds, then"
             " their captures. *One connection* sends batches of this size one after the other; *Flusher* has this many"
-            " callers, each of which waits for its answer."
+            " callers, each of which waits for its answer. Milliseconds are those of a call on one connection, and"
+            " through the Flusher of a command from its queueing to its answer."
         ),
         "",
-        "| way | batch | lanes | commands/s | rounds | ms per call (one connection) or per command (Flusher) |",
-        "|" + "---|" * 6,
+        "| way | batch | lanes | commands/s | rounds | ms | CPU µs per command: postgres | client |",
+        "|" + "---|" * 8,
         *(
             (
                 f"| {each.way} | {each.batch} | {each.lanes} | {each.per_second:,.0f} |"
                 f" {', '.join(f'{rate:,.0f}' for rate in each.rounds)} | {each.call_milliseconds:.2f} |"
+                f" {each.postgres_micros:,.0f} | {each.client_micros:,.0f} |"
             )
             for each in core.throughputs
         ),
