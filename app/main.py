@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from litestar import Litestar, get
+from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.response import Response
 from litestar.types import ControllerRouterHandler
 
+from app.api.problems import handle_unrouted
 from app.relay.catalog_routes import CatalogRoutes
 from app.relay.routes import model_routes
 from app.relay.service import Relay
@@ -37,6 +39,7 @@ def create_app(
     return Litestar(
         route_handlers=[*model_routes(relay, catalog_routes), live, ready, *api],
         openapi_config=openapi,
+        exception_handlers={HTTPException: handle_unrouted},
         logging_config=None,
         debug=False,
     )

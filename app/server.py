@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import asyncpg
 import click
@@ -99,7 +99,9 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
     node = _node_name()
     async with contextlib.AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
-            asyncpg.create_pool(dsn, min_size=2, max_size=10, server_settings={"application_name": "tallygate"})
+            asyncpg.create_pool(
+                dsn, min_size=2, max_size=10, timeout=5.0, server_settings={"application_name": "tallygate"}
+            )
         )
         await pool.execute("SELECT ledger.create_days(current_date - 1, 9)")
         runner = Runner(pool, PROJECTIONS)
@@ -139,17 +141,6 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         refusals = Refusals(ledger, now=clock.now, new_id=ids.new_id, node=node)
         refusals.start()
         stack.push_async_callback(refusals.stop)
-        vendors = Vendors(
-            {
-                "openai": await stack.enter_async_context(HttpVendor()),
-                "demo": DemoVendor(count=lambda text: tokenizer.count(text, "gpt-4o")),
-            },
-            Timeouts(
-                connect_seconds=settings.connect_timeout_seconds,
-                first_byte_seconds=settings.first_byte_timeout_seconds,
-                idle_seconds=settings.idle_timeout_seconds,
-            ),
-        )
         authenticator = Authenticator(catalog, now=clock.now, trusted_proxies=settings.trusted_proxies)
         relay = Relay(
             ledger=ledger,
@@ -158,36 +149,54 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
             repeats=Repeats(pool),
             authenticator=authenticator,
             quoting=Quoting(catalog, tokenizer),
-            vendors=vendors,
+            vendors=_vendors(settings, await stack.enter_async_context(HttpVendor()), tokenizer),
             count=tokenizer.count,
             clock=_Clock(),
             node=node,
             body_bytes_max=settings.body_max_bytes,
             hold_timeout_seconds=int(settings.hold_timeout_seconds),
         )
-
-        async def not_ready_because() -> str | None:
-            if relay.stopping:
-                return "stopping"
-            try:
-                await pool.fetchval("SELECT 1", timeout=2.0)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                return "the database is away"
-            return None if ledger.available and catalog.fresh else "the ledger is catching up"
-
-        app = create_app(
-            relay=relay,
-            catalog_routes=CatalogRoutes(catalog, authenticator, pool, clock.now),
-            api=[
-                api_router(
-                    administration=administration,
-                    wallets=Wallets(ledger, pool),
-                    pool=pool,
-                    secure_cookies=(settings.public_url or "").startswith("https:"),
-                    trusted_proxies=settings.trusted_proxies,
-                )
-            ],
-            openapi=openapi_config(),
-            is_ready=not_ready_because,
+        yield (
+            create_app(
+                relay=relay,
+                catalog_routes=CatalogRoutes(catalog, authenticator, pool, clock.now),
+                api=[
+                    api_router(
+                        administration=administration,
+                        wallets=Wallets(ledger, pool),
+                        pool=pool,
+                        secure_cookies=(settings.public_url or "").startswith("https:"),
+                        trusted_proxies=settings.trusted_proxies,
+                    )
+                ],
+                openapi=openapi_config(),
+                is_ready=_readiness(relay, ledger, catalog, pool),
+            ),
+            relay,
         )
-        yield app, relay
+
+
+def _vendors(settings: Settings, http: HttpVendor, tokenizer: Tokenizer) -> Vendors:
+    return Vendors(
+        {"openai": http, "demo": DemoVendor(count=lambda text: tokenizer.count(text, "gpt-4o"))},
+        Timeouts(
+            connect_seconds=settings.connect_timeout_seconds,
+            first_byte_seconds=settings.first_byte_timeout_seconds,
+            idle_seconds=settings.idle_timeout_seconds,
+        ),
+    )
+
+
+def _readiness(
+    relay: Relay, ledger: Flusher, catalog: Catalog, pool: "asyncpg.Pool[asyncpg.Record]"
+) -> Callable[[], Awaitable[str | None]]:
+    async def not_ready_because() -> str | None:
+        if relay.stopping:
+            return "stopping"
+        try:
+            await pool.fetchval("SELECT 1", timeout=2.0)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return "the database is away"
+        return None if ledger.available and catalog.fresh else "the ledger is catching up"
+
+    return not_ready_because

@@ -12,7 +12,8 @@ import msgspec
 from domain.ids import EntityId, TenantId
 from domain.pricing.rate_card import RateCard
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+"""PostgreSQL's text holds no NUL, and a read model that cannot store a name would stand still."""
 Label = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 """A group's name: lower case, no blanks; `all` is the wildcard of the multiplier matrix and no group's name."""
 
