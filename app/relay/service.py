@@ -137,6 +137,7 @@ class _Run:
         self.model = ""
         self.reply: VendorReply | None = None
         self.interrupted = False
+        self.is_held = False
         self.repeat_key: bytes | None = None
         self.watcher: asyncio.Task[None] | None = None
         self.began = time.monotonic()
@@ -162,12 +163,18 @@ class _Run:
             if self.watcher is not None:
                 self.watcher.cancel()
         if error is not None:
-            payer = self.payer
-            self.relay.refusals.add(
-                payer.tenant.tenant_id if payer else None, payer.token.token_id if payer else None, error, self.model
-            )
+            self._note_refusal(error)
             if not exchange.started:
                 await exchange.refuse(error)
+
+    def _note_refusal(self, error: ApiError) -> None:
+        """Count what was turned away at the door; what failed later has its hold's events."""
+        if self.is_held:
+            return
+        payer = self.payer
+        self.relay.refusals.add(
+            payer.tenant.tenant_id if payer else None, payer.token.token_id if payer else None, error, self.model
+        )
 
     async def interrupt(self) -> None:
         """End the vendor's part now; what was delivered is charged."""
@@ -199,6 +206,7 @@ class _Run:
             if self.repeat_key is not None:
                 await relay.repeats.release(self.payer.tenant.tenant_id, self.repeat_key, hold_id)
             raise
+        self.is_held = True
         exchange.extra.append((b"x-tallygate-balance", format_amount(answer.balance_nanos).encode()))
         if call.stream or quote.payer.tenant.disconnect == "abort":
             self.watcher = asyncio.get_running_loop().create_task(self._watch(quote))
