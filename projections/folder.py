@@ -1,7 +1,7 @@
 """Folds lanes: a batch and its checkpoint in one transaction; parks a lane whose event is in the way; tells the lag."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import asyncpg
@@ -202,12 +202,7 @@ class Folder:
         self, connection: "Connection", generation: int, keys: Sequence[LaneKey], limit: int, *, wait: bool
     ) -> dict[LaneKey, Progress]:
         states = await self._checkpoints(connection, generation, keys, wait=wait)
-        share = max(1, limit // max(1, len(states)))
-        stretches = [
-            Stretch(*key, state.position, min(state.head, state.position + share))
-            for key, state in states.items()
-            if state.position < state.head and state.parked is None
-        ]
+        stretches = _share_out(states, limit)
         if not stretches:
             return states
         today = dt.datetime.now(dt.UTC).date() if sum(s.high - s.low for s in stretches) < limit else None
@@ -298,6 +293,22 @@ class Folder:
             error=text,
         )
         return Progress(position, position, 0, text)
+
+
+def _share_out(states: Mapping[LaneKey, Progress], limit: int) -> list[Stretch]:
+    """Share the batch out: lanes with little to fold get all of it, the others the rest in equal parts."""
+    waiting = sorted(
+        (state.head - state.position, key)
+        for key, state in states.items()
+        if state.position < state.head and state.parked is None
+    )
+    stretches = []
+    for count, (events, key) in enumerate(waiting):
+        share = min(events, max(1, limit // (len(waiting) - count)))
+        limit -= share
+        low = states[key].position
+        stretches.append(Stretch(*key, low, low + share))
+    return stretches
 
 
 async def lag(pool: "Pool", projections: Iterable[Projection]) -> list[Lag]:

@@ -72,7 +72,7 @@ async def rebuild(
     filling, behind = await _behind(pool, projection, generation)
     while True:
         report(filling)
-        await _Fill(pool, folder, filling, report).run(behind, transaction_lanes)
+        await _Fill(pool, folder, filling, report).run(behind, batch_events, transaction_lanes)
         filling, behind = await _behind(pool, projection, generation)
         if filling.total - filling.done <= _TAIL_EVENTS and await _flip(pool, projection, generation, folder):
             break
@@ -112,7 +112,7 @@ async def is_outdated(pool: "Pool", projection: Projection) -> bool:
 
 
 async def clear_retired(pool: "Pool", projection: Projection) -> None:
-    """Delete the rows of generations that nobody reads any more, tenant by tenant."""
+    """Delete the rows of generations that nobody reads any more."""
     rows = await pool.fetch(
         "SELECT generation FROM projection.generation WHERE name = $1 AND state = 'retired'", projection.name
     )
@@ -120,16 +120,7 @@ async def clear_retired(pool: "Pool", projection: Projection) -> None:
         generation = row["generation"]
         for table in (*projection.tables, "projection.checkpoint"):
             named = f" AND name = '{projection.name}'" if table == "projection.checkpoint" else ""
-            tenants = await pool.fetch(
-                f"SELECT tenant_id FROM {table} WHERE generation = $1{named} GROUP BY tenant_id",  # noqa: S608  # names from this package
-                generation,
-            )
-            for tenant in tenants:
-                await pool.execute(
-                    f"DELETE FROM {table} WHERE generation = $1 AND tenant_id = $2{named}",  # noqa: S608  # names from this package
-                    generation,
-                    tenant["tenant_id"],
-                )
+            await pool.execute(f"DELETE FROM {table} WHERE generation = $1{named}", generation)  # noqa: S608  # names from this package
         await pool.execute(
             "DELETE FROM projection.generation WHERE name = $1 AND generation = $2 AND state = 'retired'",
             projection.name,
@@ -190,19 +181,20 @@ class _Fill:
         self._report = report
         self._done = filling.done
 
-    async def run(self, keys: list[LaneKey], transaction_lanes: int) -> None:
-        # Two halves: while one's events are folded here, PostgreSQL fetches the other's.
+    async def run(self, behind: dict[LaneKey, int], batch_events: int, transaction_lanes: int) -> None:
+        batches = _batches(behind, batch_events, transaction_lanes)
+        # Two at once: while one's events are folded here, PostgreSQL fetches the other's.
         try:
             async with asyncio.TaskGroup() as group:
-                for half in (keys[::2], keys[1::2]):
-                    group.create_task(self._fold(half, transaction_lanes))
+                for half in (batches[::2], batches[1::2]):
+                    group.create_task(self._fold(half))
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
 
-    async def _fold(self, keys: list[LaneKey], transaction_lanes: int) -> None:
-        async with self._pool.acquire() as connection:
-            for start in range(0, len(keys), transaction_lanes):
-                await self._finish(connection, keys[start : start + transaction_lanes])
+    async def _fold(self, batches: list[list[LaneKey]]) -> None:
+        for keys in batches:
+            async with self._pool.acquire() as connection:
+                await self._finish(connection, keys)
 
     async def _finish(self, connection: "Connection", keys: list[LaneKey]) -> None:
         """Fold the lanes as far as they go."""
@@ -224,9 +216,23 @@ class _Fill:
             keys = [key for key, each in progress.items() if each.position < each.head]
 
 
+def _batches(behind: dict[LaneKey, int], batch_events: int, transaction_lanes: int) -> list[list[LaneKey]]:
+    """Put lanes together that a transaction can fold whole: a lane folded in parts writes its rows once for each."""
+    batches: list[list[LaneKey]] = []
+    room = 0
+    for key, events in behind.items():
+        if events > room or len(batches[-1]) == transaction_lanes:
+            batches.append([])
+            room = batch_events
+        batches[-1].append(key)
+        room -= events
+    return batches
+
+
 async def _behind(
     connection: "Pool | Connection", projection: Projection, generation: int
-) -> tuple[Filling, list[LaneKey]]:
+) -> tuple[Filling, dict[LaneKey, int]]:
+    """Give how far the fill is, and how many events each lane lacks that is behind."""
     rows = await connection.fetch(
         "SELECT l.tenant_id, l.lane, l.head, coalesce(c.position, 0) AS position FROM ledger.lane AS l"
         " LEFT JOIN projection.checkpoint AS c ON c.lane = l.lane AND c.tenant_id = l.tenant_id AND c.name = $1"
@@ -234,9 +240,13 @@ async def _behind(
         projection.name,
         generation,
     )
-    keys = [(TenantId(r["tenant_id"]), Lane(r["lane"])) for r in rows if r["position"] < r["head"]]
+    behind = {
+        (TenantId(r["tenant_id"]), Lane(r["lane"])): r["head"] - r["position"]
+        for r in rows
+        if r["position"] < r["head"]
+    }
     done, total = sum(r["position"] for r in rows), sum(r["head"] for r in rows)
-    return Filling(projection.name, generation, done, total), keys
+    return Filling(projection.name, generation, done, total), behind
 
 
 async def _flip(pool: "Pool", projection: Projection, generation: int, folder: Folder) -> bool:
@@ -254,7 +264,7 @@ async def _flip(pool: "Pool", projection: Projection, generation: int, folder: F
         _, behind = await _behind(connection, projection, generation)
         try:
             async with connection.transaction():
-                await folder.tail(connection, generation, behind)
+                await folder.tail(connection, generation, list(behind))
         except TRANSIENT:
             raise
         except Exception:  # noqa: BLE001 -- the next pass finds the event again, parks its lane and says which
