@@ -41,12 +41,13 @@ _log = structlog.get_logger(__name__)
 
 
 class _Item:
-    __slots__ = ("answer", "command", "dropped")
+    __slots__ = ("answer", "command", "dropped", "on_late")
 
     def __init__(self, command: Command, answer: asyncio.Future[Answer]) -> None:
         self.command = command
         self.answer = answer
         self.dropped = False
+        self.on_late: Callable[[Answer], None] | None = None
 
 
 class Flusher:
@@ -78,13 +79,20 @@ class Flusher:
         """Whether the last call came through."""
         return all(shard.available for shard in self._shards)
 
-    async def submit(self, command: Command, *, patience_seconds: float | None = None) -> Answer:
+    async def submit(
+        self,
+        command: Command,
+        *,
+        patience_seconds: float | None = None,
+        on_late: Callable[[Answer], None] | None = None,
+    ) -> Answer:
         """Apply a command, and wait for its commit; see `domain.ports.Ledger`.
 
         After `patience_seconds` of silence LedgerUnavailableError is raised, and what was not sent yet never will be.
-        Without patience the command stays until it is answered.
+        What was on its way by then is answered some time later: if it was accepted, `on_late` hears of it, and may undo
+        it. Without patience the command stays until it is answered.
         """
-        return await self._shards[command.lane % len(self._shards)].submit(command, patience_seconds)
+        return await self._shards[command.lane % len(self._shards)].submit(command, patience_seconds, on_late)
 
     def enqueue(self, command: Command) -> asyncio.Future[Answer]:
         """Queue a command until it is answered, and give where the answer will be."""
@@ -138,8 +146,11 @@ class _Shard:
         self._wake.set()
         return item
 
-    async def submit(self, command: Command, patience_seconds: float | None) -> Answer:
+    async def submit(
+        self, command: Command, patience_seconds: float | None, on_late: Callable[[Answer], None] | None
+    ) -> Answer:
         item = self.enqueue(command)
+        item.on_late = on_late
         if patience_seconds is None:
             return await item.answer
         timer = asyncio.get_running_loop().call_later(patience_seconds, _give_up, item)
@@ -239,6 +250,8 @@ class _Shard:
                 moved.add((item.command.tenant_id, item.command.lane))
             if not item.answer.done():
                 item.answer.set_result(result)
+            elif item.dropped and item.on_late is not None and result.accepted:
+                item.on_late(result)
         if moved and self._on_lanes is not None:
             self._on_lanes(moved)
 

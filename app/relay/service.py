@@ -7,7 +7,9 @@ settlement. Nothing is sent to a vendor before the hold has committed, and no an
 """
 
 import asyncio
+import functools
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
@@ -23,7 +25,7 @@ from app.relay.repeats import Repeats
 from app.relay.settlement import Settlements
 from app.relay.vendors import Vendors
 from app.relay.wire import Exchange, Scope
-from domain.admission import Payer, Quote, Route, attempt_failed_command, hold_command, lower
+from domain.admission import Payer, Quote, Route, attempt_failed_command, hold_command, lower, void_command
 from domain.errors import TallygateError
 from domain.ids import HoldId
 from domain.ledger.commands import Answer, Code, Command
@@ -55,7 +57,13 @@ class _Ledger(Protocol):
 
     def enqueue(self, command: Command) -> asyncio.Future[Answer]: ...
 
-    async def submit(self, command: Command, *, patience_seconds: float | None = None) -> Answer: ...
+    async def submit(
+        self,
+        command: Command,
+        *,
+        patience_seconds: float | None = None,
+        on_late: Callable[[Answer], None] | None = None,
+    ) -> Answer: ...
 
 
 class Clock(Protocol):
@@ -135,6 +143,7 @@ class _Run:
         self.exchange = exchange
         self.payer: Payer | None = None
         self.model = ""
+        self.sending: asyncio.Task[VendorReply] | None = None
         self.reply: VendorReply | None = None
         self.interrupted = False
         self.is_held = False
@@ -179,8 +188,14 @@ class _Run:
     async def interrupt(self) -> None:
         """End the vendor's part now; what was delivered is charged."""
         self.interrupted = True
+        await self._break_off()
+
+    async def _break_off(self) -> None:
+        """Hang up on the vendor, whether it answers already or not."""
         if self.reply is not None:
             await self.reply.close()
+        elif self.sending is not None:
+            self.sending.cancel()
 
     async def _admit_and_relay(self) -> None:
         relay, exchange = self.relay, self.exchange
@@ -223,7 +238,9 @@ class _Run:
                 timeout_seconds=relay.hold_timeout_seconds,
                 node=relay.node,
             )
-            answer = await relay.ledger.submit(command, patience_seconds=HOLD_PATIENCE_SECONDS)
+            answer = await relay.ledger.submit(
+                command, patience_seconds=HOLD_PATIENCE_SECONDS, on_late=functools.partial(self._void_late, quote)
+            )
             if answer.accepted:
                 self._rate_headers(answer, limits, now)
                 return quote, answer
@@ -241,6 +258,10 @@ class _Run:
             currency=quote.card.currency,
             window_seconds=milliseconds_to_next_minute(now) / 1000,
         )
+
+    def _void_late(self, quote: Quote, _: Answer) -> None:
+        """Give back what was set aside after its client had been told that it could not be."""
+        self.relay.ledger.enqueue(void_command(quote, reason="ledger_late", attempts=0, attempt=None))
 
     def _rate_headers(self, answer: Answer, limits: Any, now: Any) -> None:
         """Tell the client its rates as OpenAI does: of all that apply, the one with the least left."""
@@ -265,8 +286,7 @@ class _Run:
         await self.exchange.until_gone()
         if quote.payer.tenant.disconnect == "drain":
             await asyncio.sleep(DRAIN_SECONDS_MAX)
-        if self.reply is not None:
-            await self.reply.close()
+        await self._break_off()
 
     @property
     def is_aborted(self) -> bool:
@@ -317,7 +337,7 @@ class _Run:
         key = relay.quoting.key(route.channel)
         if self.is_aborted:
             raise VendorError("connect")
-        reply = self.reply = await relay.vendors.send(quote, route, key)
+        reply = self.reply = await self._send(quote, route, key)
         try:
             progress.status = reply.status
             if reply.status >= 400:  # noqa: PLR2004
@@ -333,6 +353,18 @@ class _Run:
         finally:
             self.reply = None
             await reply.close()
+
+    async def _send(self, quote: Quote, route: Route, key: str) -> VendorReply:
+        """Wait for the vendor's status; VendorError, too, when we break off meanwhile."""
+        self.sending = asyncio.get_running_loop().create_task(self.relay.vendors.send(quote, route, key))
+        try:
+            return await self.sending
+        except asyncio.CancelledError:
+            if not self.sending.cancelled():
+                raise
+            raise VendorError("connect", vendor_code="broken_off") from None
+        finally:
+            self.sending = None
 
     async def _plain(self, quote: Quote, progress: Progress, body: bytes) -> None:
         progress.first_byte()
@@ -389,7 +421,8 @@ class _Stream:
                 raise
             error = broken
         charged = await self._settle(error)
-        if error is not None and not self.run.is_aborted:
+        if error is not None:
+            # Also when it was us who broke off: what is not whole must not look whole.
             await exchange.stream(b"data: " + from_vendor(error).body() + b"\n\n")
         else:
             await exchange.stream(b"".join([*self.tail, b": tallygate " + charged + b"\n\n", b"data: [DONE]\n\n"]))

@@ -1,6 +1,7 @@
 """Group commit over a wire that breaks: every command has its effect once, and every caller has an answer."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -154,6 +155,26 @@ async def test_patience_ends_and_what_was_not_sent_never_will_be(
     assert (await flusher.submit(spend("later"))).code is Code.OK
     assert sent.event_id in await events(ledger), "nothing can take back what is on the wire"
     assert queued.event_id not in await events(ledger)
+
+
+async def test_what_is_accepted_after_patience_has_ended_is_told_to_whoever_can_undo_it(
+    flusher: Flusher, proxy: PgProxy
+) -> None:
+    late: list[tuple[str, Code]] = []
+    proxy.black_hole()
+    callers = []
+    for name in ("sent", "queued"):
+        hear = functools.partial(lambda name, answer: late.append((name, answer.code)), name)
+        callers.append(asyncio.create_task(flusher.submit(spend(name), patience_seconds=0.05, on_late=hear)))
+        await proxy.until(lambda wire: wire.calls_sent == 1)
+    assert all(
+        isinstance(each, LedgerUnavailableError) for each in await asyncio.gather(*callers, return_exceptions=True)
+    )
+    assert not late
+    proxy.heal()
+    await flusher.submit(spend("later"), on_late=lambda _: late.append(("in time", Code.OK)))
+
+    assert late == [("sent", Code.OK)]
 
 
 async def test_without_patience_a_command_stays_until_it_is_answered(flusher: Flusher, proxy: PgProxy) -> None:
