@@ -84,7 +84,7 @@ async def test_new_credit_first_repays_what_is_owed(world: World, root: Person) 
         ({"amount": "1e3"}, "invalid_request"),
         ({"amount": 1.5}, "invalid_request"),
         ({"amount": "0.0000000001"}, "invalid_request"),
-        ({"amount": "1", "amout": "2"}, "invalid_request"),
+        ({"amount": "1", "sum_of_money": "2"}, "invalid_request"),
     ],
 )
 async def test_an_amount_that_cannot_be_taken_as_given_is_refused(

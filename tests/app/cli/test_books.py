@@ -122,7 +122,7 @@ def test_rebuild_of_one_projection(workload: Workload) -> None:
 
 def test_rebuild_of_an_unknown_projection_names_those_that_are_known(workload: Workload) -> None:
     assert workload.events
-    result = tallygate("rebuild", "balence")
+    result = tallygate("rebuild", "balances_v2")
 
     assert result.exit_code == 2
     assert "balances" in result.stderr
