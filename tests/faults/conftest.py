@@ -1,7 +1,6 @@
 """Installations for fault tests; those that share one prove everything over all that has happened to it."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -19,8 +18,8 @@ async def shared_world(postgres_dsn: str, tmp_path_factory: pytest.TempPathFacto
     await drop_database(dsn)
 
 
-@pytest.fixture
-async def embedded_world(tmp_path: Path) -> AsyncIterator[World]:
+@pytest.fixture(scope="module")
+async def embedded_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """A server with a PostgreSQL of its own, that can be killed and stopped."""
-    async with world(tmp_path / "data", {"DRAIN_SECONDS": "3"}) as made:
+    async with world(tmp_path_factory.mktemp("embedded") / "data", {"DRAIN_SECONDS": "3"}) as made:
         yield made

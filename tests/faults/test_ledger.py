@@ -2,6 +2,8 @@
 
 import asyncio
 import dataclasses
+import errno
+import os
 import random
 import sys
 from collections import Counter
@@ -66,6 +68,49 @@ async def held(
 async def spent(connection: Connection, customer: Customer) -> int:
     account = tenant_account(customer.tenant_id)
     return -int(await connection.fetchval("SELECT posted FROM ledger.account WHERE account_id = $1", account))
+
+
+# ---- The disk
+
+
+async def test_a_full_disk_admits_nobody_and_charges_what_runs(
+    *,
+    database: str,
+    connection: Connection,
+    customer: Customer,
+    rng: random.Random,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """PostgreSQL is well, and the journal's disk is not: what was admitted is settled all the same."""
+    await held(connection, customer, rng, 20, 600)
+    captures = [customer.capture(rng, hold) for hold in list(customer.open.values())]
+    ledger = Flusher(database)
+    await ledger.start()
+    async with asyncpg.create_pool(database, min_size=1, max_size=2) as pool:
+        journal = Journal(tmp_path, "node", 64 * 2**20)
+        settlements = Settlements(ledger, journal, pool)
+        with monkeypatch.context() as full:
+            full.setattr(os, "write", _no_space)
+            # The control: the disk is full indeed, and whoever insists on the journal charges nothing.
+            with pytest.raises(OSError, match="No space"):
+                journal.write(captures[0])
+            full_before = settlements.is_full
+            settlements.checkpoint(captures[0])
+            answers = await asyncio.gather(*(settlements.settle(command) for command in captures))
+            assert {answer.code for answer in answers if answer is not None} == {Code.OK}
+            full_after = settlements.is_full
+        assert (full_before, full_after, settlements.is_full) == (False, True, False), "noticed, and then room again"
+        assert settlements.open_holds == 0
+        journal.close()
+    await ledger.stop(1.0)
+
+    assert await charged(connection) == sum(command.money_nanos for command in captures)
+    assert await audit(connection) == []
+
+
+def _no_space(file: int, data: bytes) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), (file, len(data)))
 
 
 # ---- The wire

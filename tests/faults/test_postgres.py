@@ -138,12 +138,13 @@ async def test_sigterm_under_load_drains_settles_and_leaves_nothing_open(embedde
 async def test_sigterm_interrupts_and_settles_what_does_not_end(embedded_world: World) -> None:
     """One answer without end, and one that never begins: past the time to drain both are broken off."""
     world = embedded_world
+    asked, metered = len(world.vendor.meter), world.metered()
     world.script("endless,delay_ms=5")
     streaming = asyncio.create_task(world.ask(stream=True))
-    await until(lambda: world.told and world.told[-1].words >= 5, "an answer streams")
+    await until(lambda: len(world.vendor.meter) > asked and world.told[-1].words >= 5, "an answer streams")
     world.script("hang")
     waiting = asyncio.create_task(world.ask())
-    await until(lambda: len(world.vendor.meter) == 2, "the vendor was asked")
+    await until(lambda: len(world.vendor.meter) == asked + 2, "the vendor was asked")
 
     assert await world.server.stop() == 0
     streamed, waited = await streaming, await waiting
@@ -156,7 +157,7 @@ async def test_sigterm_interrupts_and_settles_what_does_not_end(embedded_world: 
     captured = terminals[streamed.request_id]
     assert (captured["type"], captured["outcome"]) == ("hold.captured.v1", "interrupted")
     # Where a checkpoint cuts a text our own count is a token above it; there was one each two seconds, and an end.
-    assert price(0, streamed.words) <= captured["captured_nanos"] <= world.metered() + price(0, 4)
+    assert price(0, streamed.words) <= captured["captured_nanos"] <= world.metered() - metered + price(0, 4)
     assert streamed.error, "an answer that was broken off does not look whole"
     assert not streamed.done
     assert await world.open_holds(connection) == 0
