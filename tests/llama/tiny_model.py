@@ -14,7 +14,7 @@ WIDTH, HEADS, LAYERS, HIDDEN, CONTEXT = 64, 4, 2, 128, 512
 SPECIAL = ("<unk>", "<s>", "</s>")
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 WORDS = tuple(
-    "▁the ▁a ▁of ▁and ▁word ▁is ▁in ▁to ▁we ▁it ing er on at es en re ▁t ▁s ▁w".split()  # noqa: SIM905  # one by one they would be twenty lines
+    "▁the ▁a ▁of ▁and ▁word ▁is ▁in ▁to ▁we ▁it ing er on at es en re ▁t ▁s ▁w".split()  # noqa: SIM905  # shorter than a list
 )
 LETTERS = ("▁", *"abcdefghijklmnopqrstuvwxyzABCDEFGH.,!?:")
 TEMPLATE = "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}assistant:"
