@@ -198,7 +198,8 @@ class Bench:
     def _reserved(self) -> float:
         """Give what the first rounds of the cells to come will take, and what follows each stage."""
         stages = {cell.workers for cell in self._cells} | {self.measured[-1].cell.workers}
-        each = 2 * (self.plan.paced_seconds + 1) * min(2, self.plan.rounds) + self.plan.lag_seconds + 4 + _START_SECONDS
+        paced = self.plan.rounds * (self._cost(self.measured[-1].cell) + 2 * (self.plan.paced_seconds + 1))
+        each = paced + self.plan.lag_seconds + 4 + _START_SECONDS
         return len(stages) * each + sum(len(_series(cell, 0)) * self._cost(cell) for cell in self._cells)
 
     def _order(self, cell: Cell) -> Order:
@@ -216,23 +217,29 @@ class Bench:
         )
 
     async def _paced(self, stage: "_Stage") -> None:
-        """Measure at half of the most plain requests per second that any concurrency reached."""
+        """Measure at half of what the best concurrency reaches, looked at anew right before: the machine changes."""
         rates: dict[int, list[float]] = {}
         for each in self.measured:
             if each.cell.workers == stage.workers and each.cell.workload == "plain" and each.series == "many":
                 rates.setdefault(each.cell.concurrency, []).append(each.sample.per_second)
-        half = max(sum(found) / len(found) for found in rates.values()) / 2
+        best = Cell(stage.workers, "plain", max(rates, key=lambda found: sum(rates[found]) / len(rates[found])))
         cell = Cell(stage.workers, "plain", PACED_CONNECTIONS)
-        order = msgspec.structs.replace(
-            self._order(cell), requests_per_second=half, warmup_seconds=1.0, seconds=self.plan.paced_seconds
-        )
         samples: dict[Series, list[Sample]] = {"direct": [], "many": []}
+        halves: list[float] = []
         for _ in range(self.plan.rounds):
+            knee, _ = await stage.measure(self._order(best), best, "many")
+            halves.append(knee.per_second / 2)
+            order = msgspec.structs.replace(
+                self._order(cell),
+                requests_per_second=halves[-1],
+                warmup_seconds=1.0,
+                seconds=self.plan.paced_seconds,
+            )
             for series, found in samples.items():
                 sample, _ = await stage.measure(order, cell, series)
                 found.append(sample)
-                self.report(f"paced at {half:.0f}/s: {_line(cell, series, sample)}")
-        self.paced.append(Paced(stage.workers, half, samples["direct"], samples["many"]))
+                self.report(f"paced at {halves[-1]:.0f}/s: {_line(cell, series, sample)}")
+        self.paced.append(Paced(stage.workers, sum(halves) / len(halves), samples["direct"], samples["many"]))
 
     async def _lag(self, stage: "_Stage", data: Path) -> None:
         dsn = await find_running(data)

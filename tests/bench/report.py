@@ -21,6 +21,11 @@ _NAMES: Final[dict[Series, str]] = {
     "hot": "(b) Tallygate, 1 tenant",
     "many": "(b) Tallygate, many tenants",
 }
+_OTHERS_CORES_MAX: Final = 0.2
+_NOISY: Final = (
+    "**The machine was not quiet.** Latencies and requests per second are worse than they would be alone, and even CPU"
+    " per request grows when cores are fought for; the ratios to (a) are the figures to read."
+)
 _PARTS: Final = ("app", "postgres", "vendor", "load")
 
 
@@ -83,6 +88,11 @@ def _number(value: float) -> str:
     return f"{value:.3g}"
 
 
+def _own_cpu(sample: Sample) -> float:
+    used = sum(sample.cpu_seconds.get(part, 0.0) for part in ("app", "postgres"))
+    return used / max(1, sample.requests)
+
+
 class _Figures:
     """The measurements, found by what they are of."""
 
@@ -101,6 +111,12 @@ class _Figures:
         """Give how many requests one series serves for each of another, round by round, since rounds were neighbors."""
         pairs = zip(self.samples(cell, over), self.samples(cell, under), strict=False)
         ratios = [a.per_second / b.per_second for a, b in pairs if b.requests]
+        return statistics.fmean(ratios) if ratios else None
+
+    def cpu_ratio(self, cell: Cell, over: Series, under: Series) -> float | None:
+        """Give how many times the CPU of another series a request of this one takes, in the gateway and database."""
+        pairs = zip(self.samples(cell, over), self.samples(cell, under), strict=False)
+        ratios = [_own_cpu(a) / _own_cpu(b) for a, b in pairs if _own_cpu(b)]
         return statistics.fmean(ratios) if ratios else None
 
     def added(self, cell: Cell, series: Series, value: Callable[[Sample], float]) -> float | None:
@@ -156,6 +172,7 @@ def _introduction(surroundings: Surroundings, core: CoreResult, relay: RelayResu
             f" {surroundings.load_average:.1f}. Differences under 10 % mean nothing. Failed requests: {faults}."
         ),
         "",
+        *([_NOISY, ""] if statistics.fmean(others) > _OTHERS_CORES_MAX else []),
         (
             "- (a) is an aiohttp pass-through under the same server (uvicorn, uvloop, httptools): no token, no price,"
             " no ledger, no time-outs. (b) is `python -m app serve` with everything on: each request is a hold and a"
@@ -166,8 +183,8 @@ def _introduction(surroundings: Surroundings, core: CoreResult, relay: RelayResu
             " concurrency. Streams have 20 chunks; those of 20 ms start spread over the time of one stream."
         ),
         (
-            "- CPU is in milliseconds per request, by process; memory is what the processes hold, shared pages divided"
-            " among those that share them."
+            "- CPU is in milliseconds per request, by process (*of (a)*: gateway and database together); memory is what"
+            " the processes hold, shared pages divided among those that share them."
         ),
         "- Each figure is the mean of the rounds; ratios are taken round by round.",
         "",
@@ -229,7 +246,7 @@ def _added_p99(gateway: Sequence[Sample], direct: Sequence[Sample]) -> float:
 
 _COLUMNS: Final = (
     "c", "series", "requests/s", "of (a)", "p50 ms", "p99 ms", "added p50", "added p99", "first chunk p50", "p99",
-    "added p50", "CPU app", "postgres", "vendor", "load", "MiB app", "postgres", "rounds",
+    "added p50", "CPU app", "postgres", "vendor", "load", "CPU of (a)", "MiB app", "postgres", "rounds",
 )  # fmt: skip
 
 
@@ -273,6 +290,7 @@ def _row(figures: _Figures, cell: Cell, series: Series) -> str:
         mean(lambda s: s.first_chunk_p99) if streamed else "",
         added(lambda s: s.first_chunk_p50) if streamed else "",
         *(cpu(part) for part in _PARTS),
+        "" if series in {"direct", "bare"} else _shown(figures.cpu_ratio(cell, series, "bare")),
         *(_whole(figures.mebibytes(cell, series, part)) for part in ("app", "postgres")),
         str(len(figures.samples(cell, series))),
     ]
@@ -294,8 +312,9 @@ def _paced(relay: RelayResult) -> list[str]:
         "## Half the knee",
         "",
         (
-            "Plain requests of many tenants fall due at even intervals, at half of the most per second that was"
-            f" reached above, over up to {PACED_CONNECTIONS} connections; latency counts from when they were due."
+            "Plain requests of many tenants fall due at even intervals, at half of what the best concurrency"
+            f" reached right before, over up to {PACED_CONNECTIONS} connections; latency counts from when they were"
+            " due."
         ),
         "",
         "| workers | requests/s due | served | p50 ms | p99 ms | direct p50 | direct p99 | added p50 | added p99 |",
