@@ -9,8 +9,9 @@ import pytest
 
 from tests.acceptance.conftest import Connect, Sell
 from tests.support.fake_vendor import FakeVendor
-from tests.support.operator import Customer, Operator
+from tests.support.operator import FIRST_PASSWORD, Customer, Operator, log_in
 from tests.support.receipts import FAKE_CHARGE_NANOS, charge_of, check_receipt, nanos
+from tests.support.server import ServerProcess
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
@@ -45,9 +46,32 @@ async def test_a_receipt_explains_a_charge_and_the_balance_after_it(
     assert (balance["balance"], balance["held"], balance["holds_open"]) == ("4.99978875", "0", 0)
 
 
-async def test_a_stranger_sees_no_receipt(operator: Operator) -> None:
-    with pytest.raises(AssertionError, match="404"):
-        await operator.receipt("019ab000-0000-7000-8000-000000000000")
+async def test_a_stream_says_before_its_end_mark_what_it_cost(customer: Customer, connect: Connect, sell: Sell) -> None:
+    client = await connect(customer.secret)
+
+    async with client.chat.completions.with_streaming_response.create(
+        model=await sell(), messages=HELLO, stream=True
+    ) as response:
+        lines = [line async for line in response.iter_lines() if line]
+
+    assert lines[-2:] == [": tallygate charge=0.00021125 balance=4.99978875", "data: [DONE]"]
+
+
+async def test_a_member_reads_the_receipts_of_their_tenant_and_of_no_other(
+    operator: Operator, server: ServerProcess, customer: Customer, connect: Connect
+) -> None:
+    stranger = await operator.customer()
+    client = await connect(customer.secret)
+    raw = await client.chat.completions.with_raw_response.create(model="demo-chat", messages=HELLO)
+    request_id = raw.headers["x-tallygate-request-id"]
+
+    async with log_in(server, FIRST_PASSWORD, login=customer.login) as member:
+        receipt = await member.receipt(request_id)
+        check_receipt(receipt, charge_of(raw.headers))
+        assert [attempt["cost"] for attempt in receipt["attempts"]] == [None]
+    async with log_in(server, FIRST_PASSWORD, login=stranger.login) as member:
+        with pytest.raises(AssertionError, match="404"):
+            await member.receipt(request_id)
 
 
 async def test_a_vendors_zero_is_zero_and_its_silence_is_not(

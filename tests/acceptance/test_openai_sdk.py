@@ -69,6 +69,15 @@ def test_the_sync_client_chats_and_streams(sync_client: openai.OpenAI) -> None:
     assert streamed == answer.choices[0].message.content
 
 
+def test_the_sync_client_embeds_lists_models_and_raises_its_own_errors(sync_client: openai.OpenAI) -> None:
+    assert len(sync_client.embeddings.create(model="demo-embedding", input="Hello!").data[0].embedding) == 256
+    assert sync_client.models.retrieve("demo-chat").id in [model.id for model in sync_client.models.list()]
+    with pytest.raises(openai.NotFoundError):
+        sync_client.chat.completions.create(model="no-such-model", messages=HELLO)
+    with pytest.raises(openai.AuthenticationError):
+        sync_client.with_options(api_key="sk-wrong").models.list()
+
+
 async def test_a_stream_without_usage_has_no_usage_for_the_client_and_is_charged_by_it(
     client: openai.AsyncOpenAI, operator: Operator, sell: Sell, vendor: FakeVendor
 ) -> None:

@@ -17,8 +17,10 @@ FIRST_PASSWORD = "the first password of root"
 class Customer:
     """A tenant and its API key."""
 
-    def __init__(self, operator: "Operator", tenant: dict[str, Any], token: dict[str, Any]) -> None:
+    def __init__(self, operator: "Operator", tenant: dict[str, Any], login: str, token: dict[str, Any]) -> None:
         self.operator = operator
+        self.login = login
+        """The name of the member whose key it is; the first password is FIRST_PASSWORD."""
         self.tenant_id: int = tenant["id"]
         self.token_id: str = token["id"]
         self.secret: str = token["secret"]
@@ -41,10 +43,10 @@ class Operator:
         self._session = session
         self.headers: dict[str, str] = {}
 
-    async def log_in(self, first_password: str, password: str = PASSWORD) -> None:
+    async def log_in(self, first_password: str, password: str = PASSWORD, *, login: str = "root") -> None:
         """Log in for the first time, change the password as one must, and make a key for the API."""
-        login = await self.post("/login", {"login": "root", "password": first_password})
-        self.headers = {"x-csrf-token": login["csrf_token"]}
+        session = await self.post("/login", {"login": login, "password": first_password})
+        self.headers = {"x-csrf-token": session["csrf_token"]}
         await self.post("/password", {"current": first_password, "new": password})
         made = await self.post("/personal-tokens", {"name": "tests", "scopes": ["read", "write", "money"]})
         self.headers = {"authorization": f"Bearer {made['secret']}"}
@@ -86,11 +88,11 @@ class Operator:
     async def customer(self, *, credit: str = "5", token: Mapping[str, Any] | None = None, **tenant: Any) -> Customer:
         """Make a tenant with credit, a member and their token; `token` and the rest are fields of token and tenant."""
         made = await self.post("/tenants", {"name": "Acme", **tenant})
-        person = {"login": f"user-{made['id']}", "name": "A member", "password": PASSWORD}
+        person = {"login": f"user-{made['id']}", "name": "A member", "password": FIRST_PASSWORD}
         member = await self.post(f"/tenants/{made['id']}/members", person)
         given = {"tenant_id": made["id"], "user_id": member["user_id"], "name": "a key", **(token or {})}
         key = await self.post("/tokens", given)
-        customer = Customer(self, made, key)
+        customer = Customer(self, made, person["login"], key)
         if credit != "0":
             await customer.top_up(credit)
         return customer
@@ -120,9 +122,9 @@ def first_password_of(output: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def log_in(server: ServerProcess, first_password: str) -> AsyncIterator[Operator]:
-    """Be root of a server that has just been started for the first time."""
+async def log_in(server: ServerProcess, first_password: str, *, login: str = "root") -> AsyncIterator[Operator]:
+    """Be root, or somebody else, who logs in for the first time."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         operator = Operator(server.url, session)
-        await operator.log_in(first_password)
+        await operator.log_in(first_password, login=login)
         yield operator
