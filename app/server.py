@@ -70,6 +70,8 @@ async def run(settings: Settings, dsn: str, *, listener: socket.socket) -> None:
                 lifespan="on",
                 access_log=False,
                 log_config=None,
+                # TALLYGATE_TRUSTED_PROXIES says whom to believe; uvicorn would believe any loopback peer.
+                proxy_headers=False,
                 server_header=False,
                 date_header=False,
                 backlog=2048,

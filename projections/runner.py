@@ -57,6 +57,11 @@ class Runner:
     """The rest after each round: under load, five rounds a second cost a tenth of what twenty do."""
     POLL_SHARE: Final = 10
     """A poll that takes long is followed by a pause of this many times as long."""
+    SLOW_SECONDS: Final = 2.0
+    """The rest of a projection that no request concerns: all that it does then is to move checkpoints past them.
+
+    Whoever changes what it shows folds the lane at once, by `advance`.
+    """
     RENEW_SECONDS: Final = 60.0
     """The pause before a rebuild that an event is in the way of is tried again."""
 
@@ -68,6 +73,9 @@ class Runner:
         self._projections = tuple(projections)
         self._transaction_lanes = transaction_lanes
         self._noticed: dict[str, dict[LaneKey, None]] = {p.name: {} for p in projections}
+        self._rest_seconds = {
+            p.name: self.GATHER_SECONDS if _follows_requests(p) else self.SLOW_SECONDS for p in projections
+        }
         self._woken = {p.name: asyncio.Event() for p in projections}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -93,9 +101,10 @@ class Runner:
     def notice(self, lanes: Iterable[LaneKey]) -> None:
         """Say which lanes have just been written: a hint, which may be lost."""
         keys = dict.fromkeys(lanes)
-        for name, noticed in self._noticed.items():
-            noticed.update(keys)
-            self._woken[name].set()
+        for projection in self._projections:
+            if _follows_requests(projection):
+                self._noticed[projection.name].update(keys)
+                self._woken[projection.name].set()
 
     async def lag(self) -> list[Lag]:
         """Give how far each live projection is behind."""
@@ -123,7 +132,7 @@ class Runner:
                 _log.warning("projection_delayed", projection=projection.name, error=str(error) or type(error).__name__)
                 poll_at = clock() + self.POLL_MAX_SECONDS
             # A short rest gathers what comes in meanwhile into one transaction.
-            await asyncio.sleep(self.GATHER_SECONDS)
+            await asyncio.sleep(self._rest_seconds[projection.name])
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken[projection.name].wait(), max(0.0, poll_at - clock()))
 
@@ -165,3 +174,7 @@ class Runner:
                 done = await folder.lanes(connection, generation, keys[start : start + self._transaction_lanes])
             more = more or any(p.parked is None and p.position < p.head for p in done.values())
         return more
+
+
+def _follows_requests(projection: Projection) -> bool:
+    return any(name.startswith("hold.") for name in projection.types)

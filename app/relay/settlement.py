@@ -62,9 +62,12 @@ class Settlements:
         is_kept = self._keep(command)
         answer = self._ledger.enqueue(command)
         answer.add_done_callback(lambda done: self._settled(command, done))
-        done, _ = await asyncio.wait((answer,), timeout=self._wait_seconds if is_kept else None)
-        if done:
-            return answer.result()
+        try:
+            async with asyncio.timeout(self._wait_seconds if is_kept else None):
+                return await asyncio.shield(answer)
+        except TimeoutError:
+            if answer.done():
+                return answer.result()
         await asyncio.to_thread(self._journal.syncing())
         return None
 
