@@ -9,6 +9,9 @@
 -- account that is updated n times in one transaction drags n row versions along. No array that the walk subscripts holds
 -- a NULL or a text: those are read from the front each time.
 --
+-- A lookup is a nested loop over an index, whatever the statistics say: they lag behind a table that was empty a minute
+-- ago, and a plan that reads all of it would stay in the session's cache.
+--
 -- Generic plans, for otherwise each of the statements below is planned again in each call, which costs more than
 -- running it. Citus cannot distribute INSERT ... SELECT with a generic plan: there, the migration that distributes the
 -- function also resets this one setting.
@@ -30,6 +33,8 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 SET jit = off
 SET plan_cache_mode = force_generic_plan
 AS $$
@@ -127,6 +132,7 @@ DECLARE
     pool_to integer[] := '{}';
     pool_next integer := 1;
     member integer[] := '{}';
+    members refcursor;
     member_row record;
 
     -- Every account that this batch needs, those that commands name first.
@@ -301,7 +307,7 @@ BEGIN
             FROM unnest(c_hold, c_tenant, c_lane, c_kind, c_money, c_requests, c_tokens, c_allowance) WITH ORDINALITY
                 AS c (hold_id, tenant_id, lane, kind, money, requests, tokens, allowance, ord)
             JOIN ledger.hold AS h ON h.hold_id = c.hold_id AND h.tenant_id = c.tenant_id AND h.lane = c.lane
-            WHERE c.kind IN (2, 3)
+            WHERE h.tenant_id = ANY (lane_tenant) AND c.kind IN (2, 3)
             ORDER BY c.ord
         )
         SELECT x.ord, x.deadline, x.pool, x.legs, y.account, y.owner, y.pooled, y.amount, y.taken
@@ -340,30 +346,27 @@ BEGIN
         acc_tenant := a_tenant;
         acc_lane := a_lane;
     ELSE
-        WITH w AS MATERIALIZED (
+        WITH w AS (
             SELECT u.account_id, u.tenant_id, u.lane, u.ord
             FROM unnest(a_account, a_tenant, a_lane) WITH ORDINALITY AS u (account_id, tenant_id, lane, ord)
             UNION ALL
             SELECT u.account_id, c_tenant[u.command], c_lane[u.command], account_count + u.ord
             FROM unnest(hl_account, hl_command) WITH ORDINALITY AS u (account_id, command, ord)
-        ), d AS MATERIALIZED (
-            SELECT q.*, (row_number() OVER (ORDER BY q.ord))::integer AS ix
+        ), m AS MATERIALIZED (
+            SELECT q.*, (dense_rank() OVER (ORDER BY q.first))::integer AS ix
             FROM (
-                SELECT w.account_id, w.tenant_id, w.lane, min(w.ord) AS ord FROM w GROUP BY 1, 2, 3
+                SELECT w.*, min(w.ord) OVER (PARTITION BY w.account_id, w.tenant_id, w.lane) AS first FROM w
             ) AS q
         )
         SELECT x.id, x.tenant, x.lane, y.ix
         INTO acc_id, acc_tenant, acc_lane, hl_ix
         FROM (
-            SELECT array_agg(d.account_id ORDER BY d.ix) AS id, array_agg(d.tenant_id ORDER BY d.ix) AS tenant,
-                array_agg(d.lane ORDER BY d.ix) AS lane
-            FROM d
+            SELECT array_agg(m.account_id ORDER BY m.ix) AS id, array_agg(m.tenant_id ORDER BY m.ix) AS tenant,
+                array_agg(m.lane ORDER BY m.ix) AS lane
+            FROM m
+            WHERE m.ord = m.first
         ) AS x,
-        (
-            SELECT array_agg(d.ix ORDER BY w.ord) AS ix
-            FROM w JOIN d USING (account_id, tenant_id, lane)
-            WHERE w.ord > account_count
-        ) AS y;
+        (SELECT array_agg(m.ix ORDER BY m.ord) AS ix FROM m WHERE m.ord > account_count) AS y;
     END IF;
     acc_count := cardinality(acc_id);
     IF acc_count > 0 THEN
@@ -394,32 +397,47 @@ BEGIN
     END IF;
 
     -- The members of the wallets in play, each wallet's in a row. One that is spent is there only if it is named.
-    FOR member_row IN
-        SELECT m.*, u.ord
-        FROM (
+    IF any_asleep THEN
+        OPEN members FOR
+            SELECT m.account_id, m.tenant_id, m.lane, m.pool_id, m.posted, m.held, m.open, m.expires_at, m.pool_floor,
+                m.credit_line, u.ord
+            FROM (
+                SELECT s.account_id, s.tenant_id, s.lane, s.pool_id, s.posted, s.held, s.open, s.expires_at, s.pool_floor,
+                    s.credit_line, s.priority, s.opened_at, 0 AS command
+                FROM ledger.account AS s
+                WHERE s.pool_id = ANY (c_pool || hold_pool) AND NOT s.spent
+                    AND s.tenant_id = ANY (lane_tenant) AND s.lane = ANY (lane_id)
+                UNION ALL
+                SELECT s.account_id, s.tenant_id, s.lane, s.pool_id, s.posted, s.held, s.open, s.expires_at, s.pool_floor,
+                    s.credit_line, s.priority, s.opened_at, 0
+                FROM unnest(acc_id, acc_tenant, acc_lane) AS u (account_id, tenant_id, lane)
+                JOIN ledger.account AS s ON s.account_id = u.account_id AND s.tenant_id = u.tenant_id AND s.lane = u.lane
+                WHERE s.spent
+                UNION ALL
+                SELECT acc_id[w.account], acc_tenant[w.account], acc_lane[w.account], w.pool_id, 0, 0, true, w.expires_at, 0,
+                    w.credit_line, w.priority, 'infinity', w.command
+                FROM unnest(o_account, o_command, o_expires, o_pool, o_credit_line, o_priority) WITH ORDINALITY
+                    AS w (account, command, expires_at, pool_id, credit_line, priority, ord)
+                WHERE w.pool_id <> no_pool AND acc_opening[w.account] = w.ord
+            ) AS m
+            LEFT JOIN unnest(acc_id, acc_tenant, acc_lane) WITH ORDINALITY AS u (account_id, tenant_id, lane, ord)
+                USING (account_id, tenant_id, lane)
+            ORDER BY m.lane, m.tenant_id, m.pool_id, m.credit_line, m.priority, m.expires_at, m.opened_at, m.command,
+                m.account_id;
+    ELSE
+        OPEN members FOR
             SELECT s.account_id, s.tenant_id, s.lane, s.pool_id, s.posted, s.held, s.open, s.expires_at, s.pool_floor,
-                s.credit_line, s.priority, s.opened_at, 0 AS command
+                s.credit_line, u.ord
             FROM ledger.account AS s
+            LEFT JOIN unnest(acc_id, acc_tenant, acc_lane) WITH ORDINALITY AS u (account_id, tenant_id, lane, ord)
+                USING (account_id, tenant_id, lane)
             WHERE s.pool_id = ANY (c_pool || hold_pool) AND NOT s.spent
                 AND s.tenant_id = ANY (lane_tenant) AND s.lane = ANY (lane_id)
-            UNION ALL
-            SELECT s.account_id, s.tenant_id, s.lane, s.pool_id, s.posted, s.held, s.open, s.expires_at, s.pool_floor,
-                s.credit_line, s.priority, s.opened_at, 0
-            FROM unnest(acc_id, acc_tenant, acc_lane) AS u (account_id, tenant_id, lane)
-            JOIN ledger.account AS s ON s.account_id = u.account_id AND s.tenant_id = u.tenant_id AND s.lane = u.lane
-            WHERE any_asleep AND s.spent
-            UNION ALL
-            SELECT acc_id[w.account], acc_tenant[w.account], acc_lane[w.account], w.pool_id, 0, 0, true, w.expires_at, 0,
-                w.credit_line, w.priority, 'infinity', w.command
-            FROM unnest(o_account, o_command, o_expires, o_pool, o_credit_line, o_priority) WITH ORDINALITY
-                AS w (account, command, expires_at, pool_id, credit_line, priority, ord)
-            WHERE any_asleep AND w.pool_id <> no_pool AND acc_opening[w.account] = w.ord
-        ) AS m
-        LEFT JOIN unnest(acc_id, acc_tenant, acc_lane) WITH ORDINALITY AS u (account_id, tenant_id, lane, ord)
-            USING (account_id, tenant_id, lane)
-        ORDER BY m.lane, m.tenant_id, m.pool_id, m.credit_line, m.priority, m.expires_at, m.opened_at, m.command,
-            m.account_id
+            ORDER BY s.lane, s.tenant_id, s.pool_id, s.credit_line, s.priority, s.expires_at, s.opened_at, s.account_id;
+    END IF;
     LOOP
+        FETCH members INTO member_row;
+        EXIT WHEN NOT FOUND;
         a := member_row.ord;
         IF a IS NULL THEN
             acc_count := acc_count + 1;
@@ -448,6 +466,7 @@ BEGIN
         END IF;
         pool_to[pool_count] := p;
     END LOOP;
+    CLOSE members;
     acc_was_posted := acc_posted;
     acc_was_held := acc_held;
     IF acc_count > 0 THEN
@@ -876,7 +895,7 @@ BEGIN
         acc_exists, acc_opening) AS u (account_id, tenant_id, lane, was_posted, was_held, posted, held, open, pool_floor,
             there, opening)
     WHERE s.account_id = u.account_id AND s.tenant_id = u.tenant_id AND s.lane = u.lane
-        AND u.there AND u.opening = 0
+        AND s.tenant_id = ANY (lane_tenant) AND u.there AND u.opening = 0
         AND (u.posted <> u.was_posted OR u.held <> u.was_held
             OR acc_flagged AND (u.open <> s.open OR u.pool_floor <> s.pool_floor));
 
@@ -895,10 +914,11 @@ BEGIN
 
     -- Legs of holds, made and ended, and what else moved, by the numbers of accounts. The slices below are cut from flat
     -- copies: an array variable would be flattened for each of them.
-    base_account := ARRAY(SELECT acc_id[u.ix] FROM unnest(l_account) AS u (ix)) || hl_account;
-    base_posted := array_fill(0::bigint, ARRAY[leg_count]) || ARRAY(SELECT -u.taken FROM unnest(hl_taken) AS u (taken));
-    base_held := l_amount || ARRAY(SELECT -u.amount FROM unnest(hl_amount) AS u (amount));
-    eff_account := ARRAY(SELECT acc_id[u.ix] FROM unnest(eff_ix) AS u (ix));
+    SELECT ARRAY(SELECT acc_id[u.ix] FROM unnest(l_account) AS u (ix)) || hl_account,
+        array_fill(0::bigint, ARRAY[leg_count]) || ARRAY(SELECT -u.taken FROM unnest(hl_taken) AS u (taken)),
+        l_amount || ARRAY(SELECT -u.amount FROM unnest(hl_amount) AS u (amount)),
+        ARRAY(SELECT acc_id[u.ix] FROM unnest(eff_ix) AS u (ix))
+    INTO base_account, base_posted, base_held, eff_account;
 
     IF v_holds > 0 THEN
         WITH f AS MATERIALIZED (
@@ -920,7 +940,8 @@ BEGIN
     IF v_ended > 0 THEN
         DELETE FROM ledger.hold AS h
         USING unnest(c_hold, c_tenant, c_kind, code) AS c (hold_id, tenant_id, kind, code)
-        WHERE h.hold_id = c.hold_id AND h.tenant_id = c.tenant_id AND c.kind IN (2, 3) AND c.code = 0;
+        WHERE h.hold_id = c.hold_id AND h.tenant_id = c.tenant_id AND h.tenant_id = ANY (lane_tenant)
+            AND c.kind IN (2, 3) AND c.code = 0;
     END IF;
 
     -- An event's effects are the legs of the hold that it made or ended, and whatever else moved.
