@@ -317,18 +317,21 @@ class _Run:
                     number=number,
                 )
             except Exception:
-                # A fault of ours: the hold must not stay open for it.
-                await self.void(progress.void("gateway_failed", "interrupted"))
+                # A fault of ours: the hold must not stay open for it, and what the client has had is charged.
+                if self.exchange.started and progress.has_output:
+                    await self.settle(progress.capture("interrupted", code="gateway_failed")[0])
+                else:
+                    await self.settle(progress.void("gateway_failed", "interrupted"))
                 raise
             else:
                 return
         assert progress is not None
         assert failed is not None
         reason = ("stopped" if self.interrupted else "client_gone") if self.is_aborted else "vendor_failed"
-        await self.void(progress.void(reason, outcome_of(failed), code=code_of(failed)))
+        await self.settle(progress.void(reason, outcome_of(failed), code=code_of(failed)))
         raise from_vendor(failed)
 
-    async def void(self, command: Command) -> None:
+    async def settle(self, command: Command) -> None:
         await self.relay.settlements.settle(command)
 
     async def _call(self, quote: Quote, route: Route, progress: Progress) -> None:
@@ -467,7 +470,7 @@ class _Stream:
         elif run.exchange.gone:
             outcome = "client_gone"
         if error is not None and not progress.has_output and progress.tally.last is None:
-            await run.void(progress.void("vendor_failed", outcome, code=code))
+            await run.settle(progress.void("vendor_failed", outcome, code=code))
             return b"charge=0"
         command, charged = progress.capture(outcome, code=code)
         answer = await run.relay.settlements.settle(command)

@@ -72,14 +72,25 @@ class Settlements:
         return None
 
     async def recover(self) -> int:
-        """Replay what processes left behind that died; give how many holds that were."""
+        """Replay what processes left behind that died; give how many holds that were.
+
+        One that the database cannot take keeps its file for the next start, and keeps nothing else back.
+        """
         commands = self._journal.recover()
+        failed = 0
         for start in range(0, len(commands), _REPLAY_AT_ONCE):
             batch = commands[start : start + _REPLAY_AT_ONCE]
-            answers = await asyncio.gather(*(self._ledger.enqueue(command) for command in batch))
+            answers = await asyncio.gather(
+                *(self._ledger.enqueue(command) for command in batch), return_exceptions=True
+            )
             for command, answer in zip(batch, answers, strict=True):
-                await self._adjust_if_expired(command, answer)
-        self._journal.discard_recovered()
+                if isinstance(answer, BaseException):
+                    failed += 1
+                    _log.error("journal_record_refused", hold_id=command.hold_id, error=repr(answer))
+                else:
+                    await self._adjust_if_expired(command, answer)
+        if not failed:
+            self._journal.discard_recovered()
         return len(commands)
 
     async def drain(self) -> None:

@@ -47,6 +47,16 @@ class ServerProcess:
         """The process number of the embedded PostgreSQL."""
         return int((self.data / "postgres" / "postmaster.pid").read_text().splitlines()[0])
 
+    async def wait_new_postgres(self, old_pid: int) -> None:
+        """Wait until the embedded PostgreSQL is another process than this one."""
+        async with asyncio.timeout(READY_SECONDS_MAX):
+            while True:
+                # While one goes and the next one comes the file may be gone, or half written.
+                with contextlib.suppress(FileNotFoundError, IndexError, ValueError):
+                    if self.postgres_pid != old_pid:
+                        return
+                await asyncio.sleep(0.02)
+
     @property
     def output(self) -> str:
         """Everything that it has printed, on both streams, over all its starts."""
