@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
-from adapters.dialects.openai import decode_chunk, decode_error, decode_response, rewrite_chunk, rewrite_response
+from adapters.dialects.openai import (
+    decode_chunk,
+    decode_error,
+    decode_response,
+    rewrite_chunk,
+    rewrite_response,
+    usage_chunk,
+)
 from adapters.sse import SseSplitter
 from app.relay.authentication import Authenticator
 from app.relay.errors import ApiError, from_vendor, refusal, unavailable
@@ -402,6 +409,7 @@ class _Stream:
         self.tail: list[bytes] = []
         """What the client gets only after the capture: the usage it asked for, and the end mark."""
         self.is_done = False
+        self.last_data = b""
         self.checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
 
     async def relay(self) -> None:
@@ -428,6 +436,10 @@ class _Stream:
             # Also when it was us who broke off: what is not whole must not look whole.
             await exchange.stream(b"data: " + from_vendor(error).body() + b"\n\n")
         else:
+            if self.quote.call.include_usage and self.progress.tally.last is None:
+                # The client asked, and the vendor did not say: it gets the count that it is charged by.
+                counted = usage_chunk(self.last_data, self.progress.usage()[0], self.quote.call)
+                self.tail.append(b"data: " + counted + b"\n\n")
             await exchange.stream(b"".join([*self.tail, b": tallygate " + charged + b"\n\n", b"data: [DONE]\n\n"]))
         await exchange.end()
 
@@ -448,6 +460,7 @@ class _Stream:
             if delta.is_done:
                 self.is_done = True
                 break
+            self.last_data = frame.data
             data = rewrite_chunk(frame.data, delta, self.quote.call, self.progress.route.model_routed)
             if data is None:
                 continue

@@ -90,6 +90,25 @@ async def test_a_vendors_zero_is_zero_and_its_silence_is_not(
     assert charge_of(silent.headers) == usage["input_tokens"] * 1250 + usage["output_tokens"] * 10000
 
 
+async def test_a_client_that_asked_for_usage_gets_our_count_where_the_vendor_is_silent(
+    customer: Customer, connect: Connect, operator: Operator, sell: Sell
+) -> None:
+    client = await connect(customer.secret)
+
+    raw = await client.chat.completions.with_raw_response.create(
+        model=await sell("no-usage"), messages=HELLO, stream=True, stream_options={"include_usage": True}
+    )
+    chunks = [chunk async for chunk in raw.parse()]
+
+    told = chunks[-1].usage
+    assert told is not None
+    assert chunks[-1].choices == []
+    assert chunks[-1].id == chunks[0].id
+    charged = (await operator.receipt(raw.headers["x-tallygate-request-id"]))["end"]["usage"]
+    assert told.prompt_tokens == charged["input_tokens"]
+    assert told.completion_tokens == charged["output_tokens"]
+
+
 async def test_a_mapped_model_is_asked_by_another_name_and_priced_by_policy(
     customer: Customer, connect: Connect, operator: Operator, sell: Sell, vendor: FakeVendor
 ) -> None:

@@ -1,6 +1,12 @@
 """OpenAI's dialect of chat, completions and embeddings: pure functions from bytes to values and back."""
 
-from adapters.dialects.openai.answers import decode_chunk, decode_response, rewrite_chunk, rewrite_response
+from adapters.dialects.openai.answers import (
+    decode_chunk,
+    decode_response,
+    rewrite_chunk,
+    rewrite_response,
+    usage_chunk,
+)
 from adapters.dialects.openai.errors import decode_error
 from adapters.dialects.openai.requests import OPENAI, Quirks, encode_request, endpoint, request_headers
 from adapters.dialects.openai.usage import decode_usage
@@ -17,4 +23,5 @@ __all__ = [
     "request_headers",
     "rewrite_chunk",
     "rewrite_response",
+    "usage_chunk",
 ]

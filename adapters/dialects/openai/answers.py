@@ -11,6 +11,7 @@ import msgspec
 from adapters.dialects.openai.errors import classify
 from adapters.dialects.openai.lenient import leaves, loads
 from adapters.dialects.openai.usage import decode_usage
+from domain.metering.usage import TokenUsage
 from domain.relay.call import Call
 from domain.relay.delta import Delta, UsageReport
 from domain.relay.vendor_errors import VendorError
@@ -189,6 +190,24 @@ def rewrite_chunk(data: bytes, delta: Delta, call: Call, model: str) -> bytes | 
     if not call.include_usage and b'"usage"' in data:
         data = _without_usage(data)
     return data if model == call.model else _renamed(data, model, call.model)
+
+
+def usage_chunk(like: bytes, usage: TokenUsage, call: Call) -> bytes:
+    """Give the usage chunk that a client asked for and its vendor did not send; `like` is one of the stream's own."""
+    members = _members_or_none(like) or {}
+    kept = {name: members[name] for name in ("id", "object", "created", "system_fingerprint") if name in members}
+    return _encode(
+        kept
+        | {
+            "model": call.model,
+            "choices": [],
+            "usage": {
+                "prompt_tokens": usage.input_total,
+                "completion_tokens": usage.output_total,
+                "total_tokens": usage.total,
+            },
+        }
+    )
 
 
 def rewrite_response(body: bytes, call: Call, model: str) -> bytes:

@@ -17,7 +17,9 @@ from adapters.dialects.openai import (
     request_headers,
     rewrite_chunk,
     rewrite_response,
+    usage_chunk,
 )
+from domain.metering.usage import TokenUsage
 from domain.relay.call import Call, parse_call
 
 ASKED = b'{"model": "gpt-x", "messages": [{"role":"user","content":"Hi \\u00e9 "}], "x_new": {"a" : 1.50, "b":[ ]}'
@@ -25,6 +27,22 @@ CHUNK = (
     b'{"id":"c","model":"vendor-x","choices":[{"index":0,"delta":{"content":"\\"usage\\":null"},'
     b'"finish_reason":null}],"usage":null}'
 )
+
+
+def test_a_usage_chunk_of_our_own_looks_like_the_stream_that_it_ends() -> None:
+    like = b'{"id":"c","object":"chat.completion.chunk","created":7,"model":"vendor-x","choices":[{"index":0}]}'
+
+    made = json.loads(usage_chunk(like, TokenUsage(input_tokens=5, reasoning_tokens=2, output_tokens=3), _chat()))
+
+    assert made == {
+        "id": "c",
+        "object": "chat.completion.chunk",
+        "created": 7,
+        "model": "gpt-x",
+        "choices": [],
+        "usage": {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10},
+    }
+
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
