@@ -9,9 +9,9 @@ from app.relay.catalog_routes import CatalogRoutes
 from app.relay.errors import ApiError
 from app.relay.service import Relay
 from app.relay.wire import Exchange, Scope
-from domain.relay.call import Surface
+from domain.relay.call import TextSurface
 
-_SURFACES: dict[str, Surface] = {
+_SURFACES: dict[str, TextSurface] = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "completions",
     "/v1/embeddings": "embeddings",
@@ -21,7 +21,7 @@ _SURFACES: dict[str, Surface] = {
 def model_routes(relay: Relay, catalog: CatalogRoutes) -> list[ASGIRouteHandler]:
     """Give every route under /v1; a path that is none of them is answered in the same envelope."""
 
-    def model_call(path: str, surface: Surface) -> ASGIRouteHandler:
+    def model_call(path: str, surface: TextSurface) -> ASGIRouteHandler:
         @asgi(path, copy_scope=False, name=f"model.{surface}")
         async def serve(scope: Any, receive: Any, send: Any) -> None:
             if scope["method"] == "POST":

@@ -39,7 +39,7 @@ from domain.ledger.commands import Answer, Code, Command
 from domain.limits import milliseconds_to_next_minute
 from domain.money import format_amount
 from domain.ports import LedgerUnavailableError
-from domain.relay.call import InvalidRequestError, Surface, parse_call
+from domain.relay.call import InvalidRequestError, TextSurface, parse_call
 from domain.relay.ports import VendorReply
 from domain.relay.vendor_errors import VendorError
 
@@ -120,7 +120,7 @@ class Relay:
         """How many requests are under way."""
         return len(self._running)
 
-    async def handle(self, surface: Surface, scope: Scope, receive: Any, send: Any) -> None:
+    async def handle(self, surface: TextSurface, scope: Scope, receive: Any, send: Any) -> None:
         """Serve one request; returns when its answer is out and its hold has ended."""
         exchange = Exchange(scope, receive, send, self.clock.new_id())
         run = _Run(self, surface, exchange)
@@ -144,9 +144,9 @@ class Relay:
 class _Run:
     """One request."""
 
-    def __init__(self, relay: Relay, surface: Surface, exchange: Exchange) -> None:
+    def __init__(self, relay: Relay, surface: TextSurface, exchange: Exchange) -> None:
         self.relay = relay
-        self.surface: Surface = surface
+        self.surface: TextSurface = surface
         self.exchange = exchange
         self.payer: Payer | None = None
         self.model = ""

@@ -11,8 +11,8 @@ import msgspec
 from domain.ids import EntityId, HoldId
 from domain.metering.usage import Basis, TokenUsage
 from domain.pricing.charge import ChargeFactors
+from domain.relay.call import Surface
 
-Surface = Literal["chat", "completions", "embeddings"]
 Outcome = Literal[
     "completed",
     "client_gone",

@@ -6,8 +6,27 @@ import msgspec
 
 from domain.errors import TallygateError
 
-Surface = Literal["chat", "completions", "embeddings"]
-"""Which of the client-facing calls it is; also decides the shape of the answer."""
+Surface = Literal[
+    "chat",
+    "completions",
+    "embeddings",
+    "images",
+    "image_edits",
+    "speech",
+    "transcriptions",
+    "translations",
+    "moderations",
+    "rerank",
+    "count_tokens",
+    "raw",
+]
+"""What kind of work a call asks for; also decides how it is priced. `raw` is a pass-through priced by the call."""
+
+TextSurface = Literal["chat", "completions", "embeddings"]
+"""The surfaces whose prompt is text, in OpenAI's form of a JSON body."""
+
+ClientDialect = Literal["openai", "responses", "anthropic", "gemini"]
+"""Whose contract the client speaks; with the surface it decides the shape of the answer."""
 
 CHOICES_MAX: Final = 128
 """Choices (`n`, `best_of`) one call may ask for; OpenAI's own limit."""
@@ -32,10 +51,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What routing, pricing and the vendor's dialect need to know about one request."""
 
     surface: Surface
+    dialect: ClientDialect = "openai"
     model: str
     """The model as the client named it; the answer carries this name again."""
     body: bytes = b"{}"
     """The client's own bytes."""
+    content_type: str = "application/json"
+    """What the bytes are: JSON, or a multipart form with its boundary."""
     stream: bool = False
     include_usage: bool = False
     """Whether the client asked for the usage chunk at the end of a stream."""
@@ -116,7 +138,7 @@ _EMBEDDINGS: Final = msgspec.json.Decoder(_EmbeddingsBody)
 _MESSAGE: Final = msgspec.json.Decoder(_Message)
 
 
-def parse_call(surface: Surface, body: bytes) -> Call:
+def parse_call(surface: TextSurface, body: bytes) -> Call:
     """Read a client's body: InvalidRequestError for what cannot be routed or priced.
 
     Only the members that the gateway itself needs are looked at; the vendor judges the rest. Of a member

@@ -1,9 +1,16 @@
 """What one piece of a vendor's answer says, in no vendor's words."""
 
+from typing import Any, Literal, TypeAlias
+
 import msgspec
 
 from domain.metering.usage import TokenUsage
+from domain.relay.chat import Media
+from domain.relay.tasks import TaskResult
 from domain.relay.vendor_errors import VendorError
+
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
+"""Why a choice ended. A vendor's other words are mapped onto these by its dialect."""
 
 
 class UsageReport(msgspec.Struct, frozen=True, gc=False):
@@ -16,6 +23,41 @@ class UsageReport(msgspec.Struct, frozen=True, gc=False):
     """The vendor's own total, as it was sent, to be compared with the classes' sum."""
     flags: tuple[str, ...] = ()
     """What was odd about the report; stored with the capture. Empty for a clean one."""
+
+
+class ToolDelta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A piece of one tool call. The first piece of a call names it; all pieces of a call share its index."""
+
+    index: int
+    """Counts the calls of a choice from 0."""
+    call_id: str = ""
+    name: str = ""
+    arguments: str = ""
+    """The next characters of the arguments' JSON text."""
+    signature: str = ""
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """What one event adds to one choice; a plain answer is pieces too, each whole."""
+
+    choice: int = 0
+    text: str = ""
+    reasoning: str = ""
+    signature: str = ""
+    """Ends a block of reasoning: the vendor's proof of it."""
+    redacted: str = ""
+    """A block of reasoning that is shown only encrypted."""
+    refusal: str = ""
+    tool: ToolDelta | None = None
+    media: Media | None = None
+    """A generated image or sound, always as a whole."""
+    annotations: tuple[dict[str, Any], ...] = ()
+    """Citations, in OpenAI's form (`url_citation` ...)."""
+    logprobs: dict[str, Any] | None = None
+    """In OpenAI's form: `content` and `refusal` lists."""
+    finish_reason: FinishReason | None = None
+    stop_sequence: str = ""
+    """Which of the client's stop sequences ended it, where the vendor says."""
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -34,11 +76,34 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The vendor's end mark. It may be missing: the end of the body ends the stream as well."""
     usage_only: bool = False
     """Nothing for the client in it but usage, or nothing at all."""
+    pieces: tuple[Piece, ...] = ()
+    """What a client of another dialect gets written; empty where bytes pass through."""
+    result: TaskResult | None = None
+    """What a call that is no chat gave."""
 
     @property
     def usage(self) -> TokenUsage | None:
         """The classes of the report, where there is one that can be believed."""
         return None if self.report is None else self.report.usage
+
+
+def said(*pieces: Piece, report: UsageReport | None = None) -> Delta:
+    """Give the delta of pieces: what is counted and what is passed on are the same words."""
+    finish: str | None = None
+    words: list[str] = []
+    for piece in pieces:
+        words += (piece.reasoning, piece.text, piece.refusal)
+        if piece.tool is not None:
+            words += (piece.tool.name, piece.tool.arguments)
+        finish = piece.finish_reason or finish
+    return Delta(
+        text="".join(words),
+        finish_reason=finish,
+        report=report,
+        choices=len({piece.choice for piece in pieces}),
+        usage_only=not pieces,
+        pieces=pieces,
+    )
 
 
 class UsageTally:

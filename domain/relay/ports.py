@@ -1,7 +1,7 @@
 """What the relay asks of whoever carries a request to a vendor: sockets, or the demo inside the process."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -18,13 +18,18 @@ class Timeouts(msgspec.Struct, frozen=True):
 
 
 class VendorRequest(msgspec.Struct, frozen=True):
-    """One POST to a vendor, complete: nothing of the client's own headers is in it."""
+    """One request to a vendor, complete: nothing of the client's own headers is in it."""
 
     url: str
     headers: Mapping[str, str]
     """All headers that go out, apart from Host and Content-Length."""
     body: bytes
     timeouts: Timeouts = Timeouts()
+    method: Literal["GET", "POST", "DELETE"] = "POST"
+    streams: bool | None = None
+    """Whether the vendor was asked to stream; None: as the client asked."""
+    delay_seconds: float = 0.0
+    """How long to wait before it is sent: for polling."""
 
 
 class VendorReply(Protocol):

@@ -7,9 +7,9 @@ from adapters.dialects.openai.answers import (
     rewrite_response,
     usage_chunk,
 )
-from adapters.dialects.openai.errors import decode_error
 from adapters.dialects.openai.requests import OPENAI, Quirks, encode_request, endpoint, request_headers
 from adapters.dialects.openai.usage import decode_usage
+from adapters.wire.errors import decode_error
 
 __all__ = [
     "OPENAI",

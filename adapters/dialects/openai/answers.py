@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from adapters.dialects.openai.errors import classify
-from adapters.dialects.openai.lenient import leaves, loads
 from adapters.dialects.openai.usage import decode_usage
+from adapters.wire.errors import classify
+from adapters.wire.lenient import leaves, loads
 from domain.metering.usage import TokenUsage
 from domain.relay.call import Call
 from domain.relay.delta import Delta, UsageReport

@@ -1,49 +1,10 @@
 """What a vendor of OpenAI's dialect reports as used, with the oddities of its many speakers."""
 
-from typing import Any, Final
+from typing import Any
 
+from adapters.wire.counts import CountReader
 from domain.metering.usage import partition_openai
 from domain.relay.delta import UsageReport
-
-TOKENS_MAX: Final = 10**9
-"""The most tokens of a class that one call can be believed to have used: a hundred times the longest
-context."""
-
-_DIGITS_MAX: Final = 19
-
-
-class _Reader:
-    """Reads counts, and remembers what was odd about them."""
-
-    __slots__ = ("flags",)
-
-    def __init__(self) -> None:
-        self.flags: list[str] = []
-
-    def count(self, value: object, name: str) -> int | None:
-        """Give a count from 0 to TOKENS_MAX, or None for what is absent, no number, negative or absurd."""
-        if value is None:
-            return None
-        if type(value) is not int:
-            self.flags.append(f"{name}_not_integer")
-            value = _whole_number(value)
-            if value is None:
-                return None
-        if value < 0:
-            self.flags.append(f"{name}_negative")
-            return None
-        if value > TOKENS_MAX:
-            self.flags.append(f"{name}_absurd")
-            return None
-        return value
-
-    def first(self, places: tuple[tuple[dict[str, Any], str], ...], name: str) -> int:
-        """Give the first count other than zero, for vendors fill in one of several names."""
-        for members, member in places:
-            found = self.count(members.get(member), name)
-            if found:
-                return found
-        return 0
 
 
 def decode_usage(usage: object, *, input_only: bool = False) -> UsageReport | None:
@@ -55,7 +16,7 @@ def decode_usage(usage: object, *, input_only: bool = False) -> UsageReport | No
     """
     if not isinstance(usage, dict) or not usage:
         return None
-    read = _Reader()
+    read = CountReader()
     prompt = read.count(usage.get("prompt_tokens", usage.get("input_tokens")), "prompt")
     completion = read.count(usage.get("completion_tokens", usage.get("output_tokens")), "completion")
     total = read.count(usage.get("total_tokens"), "total")
@@ -70,7 +31,9 @@ def decode_usage(usage: object, *, input_only: bool = False) -> UsageReport | No
     return _partition(usage, prompt, completion, total, read)
 
 
-def _partition(usage: dict[str, Any], prompt: int, completion: int, total: int | None, read: _Reader) -> UsageReport:
+def _partition(
+    usage: dict[str, Any], prompt: int, completion: int, total: int | None, read: CountReader
+) -> UsageReport:
     into = _details(usage, "prompt_tokens_details", "input_tokens_details")
     out = _details(usage, "completion_tokens_details", "output_tokens_details")
     cached = read.first(
@@ -110,12 +73,3 @@ def _details(usage: dict[str, Any], *names: str) -> dict[str, Any]:
         if isinstance(found, dict):
             return found
     return {}
-
-
-def _whole_number(value: object) -> int | None:
-    """Read a count that was sent as a float or a string; None if it is not a whole number."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _DIGITS_MAX:
-        return int(value)
-    return None

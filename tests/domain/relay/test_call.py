@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.relay.call import InvalidRequestError, Surface, parse_call
+from domain.relay.call import InvalidRequestError, TextSurface, parse_call
 
 
 def _chat(**members: Any) -> bytes:
     return json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}], **members}).encode()
 
 
-def _refusal(surface: Surface, body: bytes) -> InvalidRequestError:
+def _refusal(surface: TextSurface, body: bytes) -> InvalidRequestError:
     with pytest.raises(InvalidRequestError) as caught:
         parse_call(surface, body)
     return caught.value
@@ -121,7 +121,7 @@ def test_embeddings_take_every_form_of_input(given_input: object) -> None:
         ("embeddings", b'{"model":"m","input":[]}', "input", "invalid_value"),
     ],
 )
-def test_what_cannot_be_priced_is_refused_by_name(surface: Surface, body: bytes, param: str, reason: str) -> None:
+def test_what_cannot_be_priced_is_refused_by_name(surface: TextSurface, body: bytes, param: str, reason: str) -> None:
     refusal = _refusal(surface, body)
 
     assert (refusal.param, refusal.reason) == (param, reason)
@@ -151,7 +151,7 @@ def test_hostile_bodies_are_refused_in_words(body: bytes) -> None:
 
 
 @given(st.sampled_from(["chat", "completions", "embeddings"]), st.binary())
-def test_any_bytes_are_parsed_or_refused(surface: Surface, body: bytes) -> None:
+def test_any_bytes_are_parsed_or_refused(surface: TextSurface, body: bytes) -> None:
     try:
         parse_call(surface, body)
     except InvalidRequestError as refusal:

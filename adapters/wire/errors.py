@@ -1,4 +1,4 @@
-"""How vendors of OpenAI's dialect say that something went wrong, in at least a dozen shapes."""
+"""How vendors say that something went wrong, in at least a dozen shapes: most are OpenAI's or close to it."""
 
 import email.utils
 import http
@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from adapters.dialects.openai.lenient import loads
+from adapters.wire.lenient import loads
 from domain.relay.vendor_errors import Kind, VendorError, safe_message
 
 RETRY_AFTER_SECONDS_MAX: Final = 86_400.0
