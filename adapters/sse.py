@@ -7,26 +7,12 @@ one event.
 
 from typing import Final
 
-import msgspec
-
+from domain.relay.dialect import Frame
 from domain.relay.vendor_errors import VendorError
 
 FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
 
 _BOM: Final = b"\xef\xbb\xbf"
-
-
-class Frame(msgspec.Struct, frozen=True, gc=False):
-    """One event, or a comment on its own."""
-
-    data: bytes
-    """The payload, several data lines joined by LF; empty for a comment (heartbeat), which carries
-    nothing."""
-    raw: bytes
-    """The frame as it can be passed on, its blank line included. Line ends are LF; a byte order mark is
-    gone."""
-    event: bytes = b""
-    """The event's name; OpenAI's dialect gives none."""
 
 
 class SseSplitter:
@@ -44,7 +30,7 @@ class SseSplitter:
         self._skips_lf = False  # the last chunk ended with CR: an LF at the start of the next belongs to it
 
     def feed(self, chunk: bytes) -> list[Frame]:
-        """Give the events that this chunk completes."""
+        """Give the events that this chunk completes, line ends as LF, a byte order mark gone."""
         if (
             not self._held_bytes
             and not self._skips_lf

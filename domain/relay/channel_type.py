@@ -6,7 +6,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
-from domain.relay.call import Surface
+from domain.relay.call import ClientDialect, Surface
 from domain.relay.dialect import Target, VendorDialect
 from domain.relay.ports import VendorRequest
 
@@ -52,6 +52,8 @@ class ChannelType(msgspec.Struct, frozen=True, kw_only=True):
     needs_key: bool = True
     fields: tuple[Field, ...] = ()
     surfaces: frozenset[Surface] = frozenset({"chat"})
+    native: frozenset[ClientDialect] = frozenset()
+    """Contracts of clients that the vendor speaks itself: their bytes pass through, and `dialect` is a Native."""
     capabilities: frozenset[Capability] = frozenset()
     models: tuple[str, ...] = ()
     """Suggestions for the form; a channel serves what its operator writes down."""

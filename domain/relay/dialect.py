@@ -42,6 +42,9 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     """One message of a stream, taken out of its framing."""
 
     data: bytes
+    """The payload; empty for a comment (heartbeat), which carries nothing."""
+    raw: bytes = b""
+    """The frame as it can be passed on, where bytes may pass through."""
     event: bytes = b""
     """Its name, where the framing has names: SSE's `event`, AWS's `:event-type` (or `:exception-type`)."""
 
@@ -156,6 +159,9 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 class AnswerWriter(Protocol):
     """Writes one streamed answer for a client, from deltas, as bytes of its surface's stream."""
 
+    media_type: str
+    """Of the stream: `text/event-stream; charset=utf-8`, nearly always."""
+
     def write(self, delta: Delta) -> bytes:
         """Give what the client sees of a delta; empty for nothing."""
 
@@ -184,10 +190,19 @@ class ClientSurface(Protocol):
 
     dialect: ClientDialect
 
-    def parse(self, surface: Surface, body: bytes, *, model: str = "", stream: bool = False) -> Call:
+    def parse(
+        self,
+        surface: Surface,
+        body: bytes,
+        *,
+        content_type: str = "application/json",
+        model: str = "",
+        stream: bool = False,
+    ) -> Call:
         """Read what routing and pricing need; `model` and `stream` come from the path, where it says them.
 
-        InvalidRequestError for what cannot be routed or priced.
+        `content_type` is the request's own, with the boundary of a multipart form. InvalidRequestError for what
+        cannot be routed or priced.
         """
 
     def canonical(self, call: Call) -> CanonicalRequest:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.sse import Frame, SseSplitter
+from adapters.sse import SseSplitter
+from domain.relay.dialect import Frame
 from domain.relay.vendor_errors import VendorError
 
 
