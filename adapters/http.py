@@ -15,6 +15,8 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
+from adapters.outbound import AddressRefusedError, GuardedConnector, refusal_of
+from domain.outbound import OutboundRefusedError, OutboundRules, target
 from domain.relay.ports import VendorRequest
 from domain.relay.vendor_errors import Kind, VendorError
 
@@ -45,7 +47,7 @@ class HttpSettings(msgspec.Struct, frozen=True):
 _DEFAULTS: Final = HttpSettings()
 
 
-class _Connector(aiohttp.TCPConnector):
+class _Connector(GuardedConnector):
     """Notes whether a request got a connection that had served another one before."""
 
     async def connect(
@@ -64,18 +66,19 @@ class _Connector(aiohttp.TCPConnector):
 class HttpVendor:
     """Sends requests over pooled connections; an async context manager, entered inside the event loop."""
 
-    def __init__(self, settings: HttpSettings = _DEFAULTS) -> None:
-        """Take the settings; nothing is opened before the context is entered."""
+    def __init__(self, settings: HttpSettings = _DEFAULTS, *, rules: OutboundRules | None = None) -> None:
+        """Take the settings, and which addresses channels may have; nothing is opened before the context is entered."""
         self._settings = settings
+        self._rules = OutboundRules() if rules is None else rules
         self._urls: dict[str, URL] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def __aenter__(self) -> Self:
         """Open the session."""
         limit, ttl = self._settings.connections_max, self._settings.dns_cache_seconds
-        keepalive = self._settings.keepalive_seconds
-        self._session = self._open(_Connector(limit=limit, ttl_dns_cache=ttl, keepalive_timeout=keepalive))
-        self._fresh = self._open(_Connector(limit=limit, ttl_dns_cache=ttl, force_close=True))
+        keepalive, rules = self._settings.keepalive_seconds, self._rules
+        self._session = self._open(_Connector(rules, limit=limit, ttl_dns_cache=ttl, keepalive_timeout=keepalive))
+        self._fresh = self._open(_Connector(self._rules, limit=limit, ttl_dns_cache=ttl, force_close=True))
         return self
 
     async def __aexit__(
@@ -130,6 +133,10 @@ class HttpVendor:
         """Give the parsed address: parsing costs more than the rest of the bookkeeping together."""
         parsed = self._urls.get(url)
         if parsed is None:
+            try:
+                target(url, self._rules)
+            except OutboundRefusedError as refusal:
+                raise AddressRefusedError(refusal) from None
             parsed = URL(url)
             if len(self._urls) >= _CACHED_MAX:
                 self._urls.clear()
@@ -271,5 +278,7 @@ _EXPLANATIONS: Final[tuple[tuple[type[Exception], Kind, str], ...]] = (
 
 def _vendor_error(error: Exception) -> VendorError:
     """Say in the relay's words what kept a request from its answer; nothing of the address is kept."""
+    if refusal_of(error) is not None:
+        return VendorError("connect", vendor_code="address_not_allowed")
     kind, code = next((kind, code) for cls, kind, code in _EXPLANATIONS if isinstance(error, cls))
     return VendorError(kind, vendor_code=code)

@@ -151,7 +151,9 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
             repeats=Repeats(pool),
             authenticator=authenticator,
             quoting=Quoting(catalog, tokenizer),
-            vendors=_vendors(settings, await stack.enter_async_context(HttpVendor()), tokenizer),
+            vendors=_vendors(
+                settings, await stack.enter_async_context(HttpVendor(rules=settings.outbound_allow)), tokenizer
+            ),
             count=tokenizer.count,
             clock=_Clock(),
             node=node,

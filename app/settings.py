@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from domain.outbound import OutboundRules
+
 PREFIX = "TALLYGATE_"
 MEBIBYTE = 1024 * 1024
 
@@ -43,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     journal_max_bytes: int
     secret_key_file: Path
     trusted_proxies: tuple[Network, ...]
+    outbound_allow: OutboundRules
     shared_buffers_mebibytes: int
 
     @classmethod
@@ -164,6 +167,13 @@ def _networks(text: str) -> tuple[Network, ...]:
         raise ValueError("addresses or networks, comma-separated, such as 10.0.0.0/8,192.0.2.7") from None
 
 
+def _outbound(text: str) -> OutboundRules:
+    try:
+        return OutboundRules.parse(text)
+    except ValueError:
+        raise ValueError("hosts or networks, comma-separated, such as vllm.internal,*.svc.example,10.0.0.0/8") from None
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("data", "data", "Directory of the embedded PostgreSQL, the journal and the secret key.", _path),
     Setting("host", "127.0.0.1", "Address to listen on.", _text),
@@ -246,6 +256,14 @@ SETTINGS: tuple[Setting, ...] = (
         "Proxies whose forwarded client address is believed: addresses or networks, comma-separated.",
         _networks,
         default_shown="(none)",
+    ),
+    Setting(
+        "outbound_allow",
+        "",
+        "Private hosts and networks that channels, media URLs and webhooks may name, comma-separated; all others are"
+        " refused.",
+        _outbound,
+        default_shown="(the public internet only)",
     ),
     Setting(
         "shared_buffers_mebibytes",

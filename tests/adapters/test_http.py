@@ -11,6 +11,7 @@ import pytest
 from adapters.dialects.openai import decode_chunk, decode_response, endpoint, request_headers
 from adapters.http import HttpVendor
 from adapters.sse import SseSplitter
+from domain.outbound import OutboundRules
 from domain.relay.delta import Delta
 from domain.relay.ports import Timeouts, VendorRequest
 from domain.relay.vendor_errors import VendorError
@@ -28,7 +29,7 @@ async def fake() -> AsyncIterator[FakeVendor]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[HttpVendor]:
-    async with HttpVendor() as vendor:
+    async with HttpVendor(rules=OutboundRules.parse("127.0.0.1, ::1")) as vendor:
         yield vendor
 
 

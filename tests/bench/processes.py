@@ -105,6 +105,7 @@ async def tallygate(data: Path, workers: int, vendor: Service) -> AsyncIterator[
         "TALLYGATE_PORT": str(port),
         "TALLYGATE_WORKERS": str(workers),
         "TALLYGATE_LOG_LEVEL": "warning",
+        "TALLYGATE_OUTBOUND_ALLOW": "127.0.0.1",
     }
     async with _stopped(await _start("app", "serve", environ=environ)) as process:
         await _wait_ready(process, port, workers)
