@@ -131,6 +131,10 @@ class VendorDialect(Protocol):
 class Native(Protocol):
     """A dialect that clients speak too, so that bytes may pass through; only usage and errors are read."""
 
+    end_mark: bytes
+    """The frame that ends a stream whose vendor sent none (`data: [DONE]` and a blank line); empty where there is none
+    to send."""
+
     def encode_native(self, call: Call, target: Target) -> VendorRequest:
         """Give the client's own body, patched: model, output limit, the wish for usage. Unknown members stay."""
 
@@ -145,6 +149,12 @@ class Native(Protocol):
 
     def rewrite_body(self, body: bytes, call: Call, model: str) -> bytes:
         """Give the whole answer for the client: the vendor's own, under the model name that the client used."""
+
+    def missing_usage(self, like: bytes, usage: TokenUsage, call: Call) -> bytes:
+        """Give the frame that tells a client the usage that it asked for and the vendor left out; empty for none.
+
+        `like` is the data of one of the stream's own frames, for its ids.
+        """
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
