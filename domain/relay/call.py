@@ -154,7 +154,7 @@ def parse_call(surface: TextSurface, body: bytes) -> Call:
                 asked = _EMBEDDINGS.decode(body)
                 return Call(surface="embeddings", model=asked.model, body=body, user=asked.user)
     except msgspec.ValidationError as error:
-        raise _refusal(str(error)) from None
+        raise refusal_of(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise InvalidRequestError("The request body is not valid JSON.") from None
     except RecursionError:
@@ -225,8 +225,8 @@ def _holds_image(message: msgspec.Raw) -> bool:
     )
 
 
-def _refusal(complaint: str) -> InvalidRequestError:
-    """Word a validation error for the client; msgspec says "... - at `$.path`"."""
+def refusal_of(complaint: str) -> InvalidRequestError:
+    """Word a validation error of msgspec's ("... - at `$.path`") for the client, naming the member at fault."""
     what, _, where = complaint.partition(" - at `$")
     if "missing required field" in what and not where:
         name = what.rsplit("`", 2)[1]
