@@ -76,18 +76,27 @@ _KINDS_BY_WORDS: Final[dict[str, Kind]] = {
     "overloaded": "overloaded",
     "busy": "overloaded",
 }
+_NO_KINDS: Final[Mapping[str, Kind]] = {}
 _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
 
 
-def decode_error(status: int, headers: Mapping[str, str], body: bytes, *, secrets: tuple[str, ...] = ()) -> VendorError:
+def decode_error(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    secrets: tuple[str, ...] = (),
+    kinds: Mapping[str, Kind] = _NO_KINDS,
+) -> VendorError:
     """Read a failed answer. Nothing is raised, whatever it holds.
 
-    `secrets` are values that must not reach the client even if the vendor quotes them: the channel's key.
+    `secrets` are values that must not reach the client even if the vendor quotes them: the channel's key. `kinds`
+    says what a vendor's own codes mean, in lower case; they come before the common ones.
     """
     content = loads(body)
     if content is None:
         content = _plain_text(status, body)
-    return classify(content, status=status, headers=headers, secrets=secrets)
+    return classify(content, status=status, headers=headers, secrets=secrets, kinds=kinds)
 
 
 def classify(
@@ -96,11 +105,12 @@ def classify(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
     secrets: tuple[str, ...] = (),
+    kinds: Mapping[str, Kind] = _NO_KINDS,
 ) -> VendorError:
     """Say what a decoded error means; with status 200 it stood in an answer that had begun well."""
     words = _words(content)
     lowered = words["message"].lower()
-    kind = _kind(status, words["code"], words["type"], lowered)
+    kind = _own_kind(kinds, words["code"].lower()) or _kind(status, words["code"], words["type"], lowered)
     vendor_code: str | None = words["code"] if _SAFE_CODE.fullmatch(words["code"]) else None
     if vendor_code is None and _SAFE_CODE.fullmatch(words["type"]):
         vendor_code = words["type"]
@@ -115,6 +125,11 @@ def classify(
         param=words["param"] if is_callers and _SAFE_PARAM.fullmatch(words["param"]) else None,
         retry_after_seconds=None if headers is None else retry_after_seconds(headers),
     )
+
+
+def _own_kind(kinds: Mapping[str, Kind], code: str) -> Kind | None:
+    """Look a code up among a vendor's own, as a whole or by what stands before a dot."""
+    return kinds.get(code) or kinds.get(code.partition(".")[0])
 
 
 def _kind(status: int, code: str, type_: str, message: str) -> Kind:
