@@ -1,7 +1,8 @@
 """An event as it is hashed: every stored column, in one encoding that no two events share.
 
-Numbers are big-endian and of fixed width, texts and lists are preceded by their length, so that nothing can be moved
-from one column into the next. A column that is added to the table one day needs a new tag.
+Numbers are big-endian and of fixed width, times count from 2000 as PostgreSQL's do, texts and list elements are
+preceded by their length, lists by their count: nothing can be moved from one column into the next. PostgreSQL makes the
+same bytes in `EVENT_HASH` of adapters/postgres/seals.py. A column that is added to the table one day needs a new tag.
 """
 
 import hashlib
@@ -11,10 +12,15 @@ from typing import Final
 
 import msgspec
 
-_TAG: Final = b"\x00tallygate event 1\x00"
+TAG: Final = b"\x00tallygate event 1\x00"
 """The first byte makes it the hash of a leaf, see merkle.py."""
+EPOCH_MICROSECONDS: Final = 946_684_800_000_000
+EPOCH_DAYS: Final = 10_957
+"""From 1970 to 2000."""
 _FIXED: Final = struct.Struct(">qqqqqi")
-_pack_length: Final = struct.Struct(">I").pack
+_pack_count: Final = struct.Struct(">I").pack
+_pack_number: Final = struct.Struct(">Iq").pack
+_UUID_LENGTH: Final = _pack_count(16)
 
 
 class EventRecord(msgspec.Struct, frozen=True, gc=False):
@@ -44,27 +50,25 @@ class EventRecord(msgspec.Struct, frozen=True, gc=False):
 
 def event_hash(event: EventRecord) -> bytes:
     """Give the leaf that stands for an event; struct.error for a number that no column can hold."""
-    type_, actor, data = event.type.encode(), event.actor.encode(), event.data
-    accounts = b"".join(event.account_ids)
+    type_, actor = event.type.encode(), event.actor.encode()
+    recorded_at, day = event.recorded_at - EPOCH_MICROSECONDS, event.day - EPOCH_DAYS
     parts = (
-        _TAG,
-        _FIXED.pack(event.tenant_id, event.lane, event.position, event.recorded_at, event.digest, event.day),
+        TAG,
+        _FIXED.pack(event.tenant_id, event.lane, event.position, recorded_at, event.digest, day),
         event.event_id,
         event.correlation_id,
         event.causation_id,
-        _pack_length(len(type_)),
+        _pack_count(len(type_)),
         type_,
-        _pack_length(len(actor)),
+        _pack_count(len(actor)),
         actor,
-        _pack_length(len(data)),
-        data,
-        _pack_length(len(event.account_ids)),
-        accounts,
-        _numbers(event.posted),
-        _numbers(event.held),
+        _pack_count(len(event.account_ids)),
+        *(_UUID_LENGTH + account for account in event.account_ids),
+        _pack_count(len(event.posted)),
+        *(_pack_number(8, number) for number in event.posted),
+        _pack_count(len(event.held)),
+        *(_pack_number(8, number) for number in event.held),
+        _pack_count(len(event.data)),
+        event.data,
     )
     return hashlib.sha256(b"".join(parts)).digest()
-
-
-def _numbers(numbers: Sequence[int]) -> bytes:
-    return struct.pack(f">I{len(numbers)}q", len(numbers), *numbers)
