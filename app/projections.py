@@ -6,6 +6,13 @@ from projections.balances import Balances
 from projections.base import BulkProjection, Projection
 from projections.entities import Entities
 from projections.multipliers import Multipliers
+from projections.routing import Routing
 from projections.usage_hourly import UsageHourly
 
-PROJECTIONS: Final[tuple[Projection | BulkProjection, ...]] = (Entities(), Balances(), UsageHourly(), Multipliers())
+PROJECTIONS: Final[tuple[Projection | BulkProjection, ...]] = (
+    Entities(),
+    Balances(),
+    UsageHourly(),
+    Multipliers(),
+    Routing(),
+)

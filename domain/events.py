@@ -30,6 +30,7 @@ from domain.holds.events import (
     RequestsRefused,
     UsageAdjusted,
 )
+from domain.routing.events import AlertRaised, AlertResolved, ChannelProbed, ExperimentMeasured, HealthChanged
 
 Event = msgspec.Struct
 """Any of the values below."""
@@ -52,6 +53,11 @@ TYPES: Final[dict[str, Any]] = {
     "account.closed.v1": AccountClosed,
     "account.reopened.v1": AccountReopened,
     "session.opened.v1": LoggedIn,
+    "channel_health.changed.v1": HealthChanged,
+    "channel.probed.v1": ChannelProbed,
+    "alert.raised.v1": AlertRaised,
+    "alert.resolved.v1": AlertResolved,
+    "experiment.measured.v1": ExperimentMeasured,
 } | {
     f"{kind}.{verb}.v1": shape[entity]
     for kind, entity in KINDS.items()

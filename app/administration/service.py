@@ -442,7 +442,7 @@ class Administration:
     async def _surroundings(self, kind: str, entity: Any, *, archive: bool = False) -> Surroundings:
         """Read what the checks of a kind ask of other things."""
         labels: dict[str, set[str]] = {"user": set(), "channel": set()}
-        if kind in {"tenant", "channel", "multiplier"}:
+        if kind in {"tenant", "channel", "multiplier", "routing_policy"}:
             for group in await self.store.all("group", PLATFORM):
                 labels[group.entity.side].add(group.entity.label)
         cards = []
@@ -458,6 +458,8 @@ class Administration:
                 mappings += [mapping.entity for mapping in await self.store.all("mapping", entity.tenant_id)]
         elif kind == "user":
             named = [place.tenant_id for place in entity.memberships]
+        elif kind == "routing_policy":
+            named = [entity.tenant_id] if entity.tenant_id is not None else []
         elif kind == "token":
             named = [entity.tenant_id]
             owner = await self._owner(entity)

@@ -85,6 +85,11 @@ _NAMES: Final[dict[str, Callable[[Any], tuple[str, str]]]] = {
     "mapping": lambda mapping: ("mapping", f"{mapping.tenant_id or ''}:{mapping.model}"),
     "setting": lambda setting: ("setting", setting.name),
     "code_batch": lambda batch: ("code_batch", batch.name),
+    # One policy for each scope, so that no two compete.
+    "routing_policy": lambda policy: (
+        "routing_policy",
+        f"{policy.tenant_id or ''}:{policy.user_group}:{policy.model}",
+    ),
 }
 
 

@@ -21,6 +21,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Nanos = Annotated[int, msgspec.Meta(ge=0, le=10**18)]
 Period = Literal["total", "day", "week", "month"]
 Disconnect = Literal["drain", "abort"]
+RoutingMode = Literal["weighted", "cheapest", "fastest", "least_busy", "sticky"]
 PlatformRole = Literal["root", "admin", "auditor", "support"]
 TenantRole = Literal["owner", "admin", "member", "billing", "viewer"]
 
@@ -100,6 +101,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limits: Limits = Limits()
     budgets: tuple[Budget, ...] = ()
     tags: tuple[str, ...] = ()
+    cache_seconds: Annotated[int, msgspec.Meta(ge=0, le=7 * 86_400)] = 0
+    """How long an answer may be given again to the very same request; 0 is never."""
 
 
 class Channel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -122,6 +125,10 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Channels of the highest priority are tried first."""
     enabled: bool = True
     cost_card_id: EntityId | None = None
+    limits: Limits = Limits()
+    """What the vendor allows its credential, over all nodes and tenants."""
+    context_tokens_max: Count | None = None
+    """Longer requests are sent elsewhere; None is unknown."""
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -169,6 +176,46 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     enabled: bool = True
 
 
+class Arm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One side of an experiment: a share of the keys, and what is different for them."""
+
+    name: Label
+    share: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+    """In proportion to the other arms'."""
+    channel_groups: tuple[Label, ...] = ()
+    """Only channels of these; none is those of the policy."""
+    model: str = ""
+    """Served instead of the one asked for; empty is none."""
+
+
+class RoutingPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a channel is chosen, for a model, a user group or a tenant; the most specific policy wins."""
+
+    policy_id: EntityId
+    name: Name
+    model: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    """As clients ask for it; empty is every model."""
+    user_group: str = ""
+    """Empty is every group; not beside a tenant."""
+    tenant_id: TenantId | None = None
+    mode: RoutingMode = "weighted"
+    channel_groups: tuple[Label, ...] = ()
+    """Only channels of these groups; none is all."""
+    fallbacks: tuple[Name, ...] = ()
+    """Models to go on with, in this order, when no channel of the one asked for can serve it."""
+    fallback_billed: Literal["asked", "routed"] = "routed"
+    """Whose price is charged when a fallback answered."""
+    arms: tuple[Arm, ...] = ()
+    sticky_by: Literal["user", "conversation"] = "user"
+    """What a sticky choice and an experiment's arm stick to. Where a request has neither, to its token."""
+    attempts_max: Annotated[int, msgspec.Meta(ge=1, le=16)] = 4
+    attempts_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 120
+    """No attempt begins later than this after the first."""
+    hedge_milliseconds: Annotated[int, msgspec.Meta(ge=50, le=600_000)] | None = None
+    """When a second channel is asked beside the first, if that has not begun to answer; None is never."""
+    enabled: bool = True
+
+
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """One value that the operator chose."""
 
@@ -196,7 +243,9 @@ class CodeBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     revoked: bool = False
 
 
-Entity = Tenant | User | Token | Channel | Group | Multiplier | PriceBook | Mapping | Setting | CodeBatch
+Entity = (
+    Tenant | User | Token | Channel | Group | Multiplier | PriceBook | Mapping | Setting | CodeBatch | RoutingPolicy
+)
 
 KINDS: dict[str, type[Entity]] = {
     "tenant": Tenant,
@@ -209,5 +258,6 @@ KINDS: dict[str, type[Entity]] = {
     "mapping": Mapping,
     "setting": Setting,
     "code_batch": CodeBatch,
+    "routing_policy": RoutingPolicy,
 }
 """What each kind of thing is called in event types, paths and the audit trail."""

@@ -17,6 +17,7 @@ import msgspec
 
 from domain.admin.entities import (
     KINDS,
+    Arm,
     Budget,
     Channel,
     CodeBatch,
@@ -26,6 +27,7 @@ from domain.admin.entities import (
     Membership,
     Multiplier,
     PriceBook,
+    RoutingPolicy,
     Setting,
     Tenant,
     Token,
@@ -40,6 +42,8 @@ from domain.pricing.rate_card import CardPublishedError, RateCard, RateCards
 
 CODES_PER_BATCH_MAX: Final = 1000
 BUDGETS_MAX: Final = 8
+ARMS_MAX: Final = 8
+FALLBACKS_MAX: Final = 8
 _TENANT_EPOCH_MILLISECONDS: Final = 1_735_689_600_000
 """2025-01-01, as in `adapters.ids`: 41 bits of milliseconds last until 2094."""
 _CARD_AHEAD_MAX: Final = dt.timedelta(days=5 * 366)
@@ -82,6 +86,7 @@ _ID_FIELDS: Final = {
     "mapping": "mapping_id",
     "setting": "setting_id",
     "code_batch": "batch_id",
+    "routing_policy": "policy_id",
 }
 
 
@@ -159,6 +164,7 @@ _FROZEN: Final = {
     "rate_card": ("card_id", "use"),
     "mapping": ("mapping_id", "tenant_id"),
     "setting": ("setting_id", "name"),
+    "routing_policy": ("policy_id",),
     "code_batch": (
         "batch_id", "amount_nanos", "kind", "priority", "uses_per_code", "uses_per_tenant", "expires_at", "grant_days",
         "hashes",
@@ -324,6 +330,34 @@ def _check_code_batch(before: CodeBatch | None, after: CodeBatch, _around: Surro
         raise InvalidEntityError("revoked", "Revoked codes never work again: make new ones.")
 
 
+def _check_routing_policy(_before: RoutingPolicy | None, after: RoutingPolicy, around: Surroundings) -> None:
+    if after.tenant_id is not None:
+        if after.user_group:
+            raise InvalidEntityError("user_group", "A policy is for a tenant or for a user group, not for both.")
+        if after.tenant_id not in around.tenants:
+            raise InvalidEntityError("tenant_id", f"There is no tenant {after.tenant_id}.")
+    if after.user_group:
+        _existing("user_group", (after.user_group,), around.user_groups)
+    _existing("channel_groups", after.channel_groups, around.channel_groups)
+    chain = [name for name in (after.model, *after.fallbacks) if name]
+    if len(set(chain)) != len(chain):
+        raise InvalidEntityError("fallbacks", "A model stands in a chain only once.")
+    if len(after.fallbacks) > FALLBACKS_MAX:
+        raise InvalidEntityError("fallbacks", f"There are at most {FALLBACKS_MAX} fallbacks.")
+    _arms(after.arms, around)
+
+
+def _arms(arms: tuple[Arm, ...], around: Surroundings) -> None:
+    if not arms:
+        return
+    if not 1 < len(arms) <= ARMS_MAX or len({arm.name for arm in arms}) != len(arms):
+        raise InvalidEntityError("arms", f"An experiment has 2 to {ARMS_MAX} arms, each with a name of its own.")
+    if not sum(arm.share for arm in arms):
+        raise InvalidEntityError("arms", "At least one arm has a share.")
+    for arm in arms:
+        _existing("arms", arm.channel_groups, around.channel_groups)
+
+
 _CHECKS: Final[dict[str, Callable[[Any, Any, Surroundings], None]]] = {
     "tenant": _check_tenant,
     "user": _check_user,
@@ -335,6 +369,7 @@ _CHECKS: Final[dict[str, Callable[[Any, Any, Surroundings], None]]] = {
     "mapping": _check_mapping,
     "setting": _check_setting,
     "code_batch": _check_code_batch,
+    "routing_policy": _check_routing_policy,
 }
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from domain.admin.entities import RoutingMode
 from domain.ids import EntityId, HoldId
 from domain.metering.usage import Basis, TokenUsage
 from domain.pricing.charge import ChargeFactors
@@ -22,8 +23,10 @@ Outcome = Literal[
     "timeout",
     "connect",
     "protocol",
+    "hedge_lost",
 ]
-"""How a call to a vendor ended. `interrupted`: this process was stopped, or died and found it in its journal."""
+"""How a call to a vendor ended. `interrupted`: this process was stopped, or died and found it in its journal.
+`hedge_lost`: two vendors were asked, and the other one was first."""
 
 
 class LimitHeld(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,6 +37,19 @@ class LimitHeld(msgspec.Struct, frozen=True, omit_defaults=True):
     amount: int
     limit: int | None = None
     """None: counted, and not limited."""
+
+
+class RoutingNote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the channels to try were chosen."""
+
+    mode: RoutingMode = "weighted"
+    policy_id: EntityId | None = None
+    arm: str = ""
+    """Of the policy's experiment."""
+    candidates: tuple[EntityId, ...] = ()
+    """In the order of trying."""
+    fell_out: dict[EntityId, str] = {}
+    """Why each other channel that serves the model is none."""
 
 
 class HoldAuthorized(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,6 +84,7 @@ class HoldAuthorized(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     limits: tuple[LimitHeld, ...] = ()
     tags: tuple[str, ...] = ()
     node: str = ""
+    routing: RoutingNote | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -126,6 +143,8 @@ class HoldCaptured(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     attempt: Attempt
     attempts: int = 1
     tags: tuple[str, ...] = ()
+    cached: bool = False
+    """An answer that the gateway had already: no vendor was asked."""
 
 
 class HoldVoided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

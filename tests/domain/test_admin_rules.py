@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from domain.admin.changes import ROOTS, decide
 from domain.admin.entities import (
     KINDS,
+    Arm,
     Budget,
     Channel,
     CodeBatch,
@@ -20,6 +21,7 @@ from domain.admin.entities import (
     Membership,
     Multiplier,
     PriceBook,
+    RoutingPolicy,
     Setting,
     Tenant,
     Token,
@@ -85,6 +87,9 @@ GOOD: dict[str, Any] = {
     "mapping": Mapping(mapping_id=ID, model="small", target="m"),
     "setting": Setting(setting_id=ID, name="output_tokens_default", value=100),
     "code_batch": CodeBatch(batch_id=ID, name="spring", amount_nanos=5, hashes=("0" * 64, "1" * 64)),
+    "routing_policy": RoutingPolicy(
+        policy_id=ID, name="trial", model="m", fallbacks=("n",), arms=(Arm(name="a", share=9), Arm(name="b", share=1))
+    ),
 }
 MANY = tuple(f"{n:064x}" for n in range(1001))
 BUDGETS = tuple(Budget(unit, period, 1) for unit in ("money", "tokens") for period in ("day", "week"))
@@ -144,6 +149,18 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("code_batch", {"hashes": ("0" * 64, "0" * 64)}, "hashes"),
     ("code_batch", {"hashes": ("ABCD-EFGH",)}, "hashes"),
     ("code_batch", {"expires_at": "soon"}, "expires_at"),
+    ("routing_policy", {"tenant_id": TenantId(5)}, "tenant_id"),
+    ("routing_policy", {"tenant_id": TENANT_ID, "user_group": "default"}, "user_group"),
+    ("routing_policy", {"user_group": "nobody"}, "user_group"),
+    ("routing_policy", {"channel_groups": ("nobody",)}, "channel_groups"),
+    ("routing_policy", {"fallbacks": ("m",)}, "fallbacks"),
+    ("routing_policy", {"fallbacks": tuple("abcdefghi")}, "fallbacks"),
+    ("routing_policy", {"arms": (Arm(name="a", share=9),)}, "arms"),
+    ("routing_policy", {"arms": (Arm(name="a", share=9), Arm(name="a", share=9))}, "arms"),
+    ("routing_policy", {"arms": (Arm(name="a", share=0), Arm(name="b", share=0))}, "arms"),
+    ("routing_policy", {"arms": (Arm(name="a", share=1, channel_groups=("x",)), Arm(name="b", share=0))}, "arms"),
+    ("routing_policy", {"attempts_max": 0}, "attempts_max"),
+    ("routing_policy", {"hedge_milliseconds": 1}, "hedge_milliseconds"),
 ]
 
 
