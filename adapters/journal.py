@@ -64,7 +64,12 @@ class Journal:
     @property
     def is_full(self) -> bool:
         """Whether no further request may be admitted: what it will owe might find no room."""
-        return len(self._at) > 0 and sum(segment.size for segment in self._segments) > self._bytes_max
+        return len(self._at) > 0 and self.size_bytes > self._bytes_max
+
+    @property
+    def size_bytes(self) -> int:
+        """How much of the disk the records take."""
+        return sum(segment.size for segment in self._segments)
 
     @property
     def open_holds(self) -> int:

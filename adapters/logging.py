@@ -67,7 +67,8 @@ def configure_logging(level: str = "info", stream: TextIO | None = None) -> None
 def _rendering(out: TextIO) -> list[Processor]:
     """Give the last processors: colors for a person, JSON for a machine."""
     if out.isatty():
-        return [structlog.dev.ConsoleRenderer()]
+        # Plain: the renderer's own choice shows the values of variables, prompts and keys among them.
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_to_json)]
 
 

@@ -6,19 +6,20 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import asyncpg
 import click
 import structlog
 import uvicorn
-from litestar import Litestar
 
 from adapters import clock, ids
 from adapters.demo import DemoVendor
 from adapters.http import HttpVendor
 from adapters.journal import Journal
 from adapters.postgres.flusher import Flusher
+from adapters.postgres.migrate import read_migrations
 from adapters.tokenizer import Tokenizer
 from adapters.vault import Vault
 from app.administration import Administration
@@ -27,19 +28,30 @@ from app.bootstrap import bootstrap
 from app.catalog import Catalog
 from app.housekeeper import Housekeeper
 from app.main import create_app
+from app.observability.cells import Cells
+from app.observability.database_figures import DatabaseFigures
+from app.observability.health import Readiness
+from app.observability.instruments import Instruments
+from app.observability.middleware import Observed
+from app.observability.refusals import CountedRefusals
+from app.observability.routes import observability_routes
+from app.observability.sampler import Sampler
+from app.observability.wiring import metrics_folder, open_tracing
 from app.projections import PROJECTIONS
 from app.relay.authentication import Authenticator
 from app.relay.catalog_routes import CatalogRoutes
 from app.relay.quoting import Quoting
-from app.relay.refusals import Refusals
 from app.relay.repeats import Repeats
 from app.relay.service import Relay
 from app.relay.settlement import Settlements
 from app.relay.vendors import Vendors
 from app.settings import Settings
 from app.wallets import Wallets
-from domain.relay.ports import Timeouts
+from domain.relay.ports import Timeouts, Vendor
 from projections.runner import Runner
+
+if TYPE_CHECKING:
+    from app.observability.tracing import Tracing
 
 _log = structlog.get_logger(__name__)
 
@@ -96,7 +108,7 @@ def _node_name() -> str:
 
 
 @contextlib.asynccontextmanager
-async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tuple[Litestar, Relay]]:
+async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tuple[Observed, Relay]]:
     """Make everything that a worker needs, in order; whatever was made is closed in the opposite one."""
     node = _node_name()
     async with contextlib.AsyncExitStack() as stack:
@@ -107,7 +119,11 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         )
         await pool.execute("SELECT ledger.create_days(current_date - 1, 9)")
         runner = Runner(pool, PROJECTIONS)
-        ledger = Flusher(dsn, on_lanes=runner.notice)
+        cells = Cells(metrics_folder(settings.data), node)
+        stack.callback(cells.close)
+        instruments = Instruments(cells, now=clock.now)
+        tracing = open_tracing(settings, node, stack)
+        ledger = Flusher(dsn, on_lanes=runner.notice, on_batch=instruments.ledger_batch)
         await ledger.start()
         stack.push_async_callback(ledger.stop, 10.0)
 
@@ -116,13 +132,15 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
 
         journal = Journal(settings.data / "journal", node, settings.journal_max_bytes)
         stack.callback(journal.close)
-        settlements = Settlements(ledger, journal, pool)
+        traced = ledger if tracing is None else tracing.ledger(ledger)
+        settlements = Settlements(traced, journal, pool)
         recovered = await settlements.recover()
         if recovered:
             _log.warning("journal_recovered", holds=recovered)
 
         vault = Vault.open(settings.secret_key_file)
         catalog = Catalog(pool, vault)
+        instruments.snapshot = lambda: catalog.snapshot
         administration = Administration(ledger, pool, vault, on_change=catalog.refresh)
         tokenizer = Tokenizer()
         await tokenizer.load_off_loop()
@@ -140,19 +158,20 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         await housekeeper.start()
         stack.push_async_callback(housekeeper.stop)
 
-        refusals = Refusals(ledger, now=clock.now, new_id=ids.new_id, node=node)
+        refusals = CountedRefusals(ledger, now=clock.now, new_id=ids.new_id, node=node)
+        refusals.counted = instruments.refused
         refusals.start()
         stack.push_async_callback(refusals.stop)
         authenticator = Authenticator(catalog, now=clock.now, trusted_proxies=settings.trusted_proxies)
         relay = Relay(
-            ledger=ledger,
+            ledger=traced,
             settlements=settlements,
             refusals=refusals,
             repeats=Repeats(pool),
             authenticator=authenticator,
             quoting=Quoting(catalog, tokenizer),
             vendors=_vendors(
-                settings, await stack.enter_async_context(HttpVendor(rules=settings.outbound_allow)), tokenizer
+                settings, await stack.enter_async_context(HttpVendor(rules=settings.outbound_allow)), tokenizer, tracing
             ),
             count=tokenizer.count,
             clock=_Clock(),
@@ -160,7 +179,16 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
             body_bytes_max=settings.body_max_bytes,
             hold_timeout_seconds=int(settings.hold_timeout_seconds),
         )
-        yield (
+        sampler = Sampler(
+            instruments,
+            journal=journal,
+            journal_bytes_max=settings.journal_max_bytes,
+            ledger=ledger,
+            outbox=tracing.outbox if tracing is not None else None,
+        )
+        sampler.start()
+        stack.push_async_callback(sampler.stop)
+        app = Observed(
             create_app(
                 relay=relay,
                 catalog_routes=CatalogRoutes(catalog, authenticator, pool, clock.now),
@@ -174,33 +202,41 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
                     )
                 ],
                 openapi=openapi_config(),
-                is_ready=_readiness(relay, ledger, catalog, pool),
+                observability=observability_routes(
+                    readiness=Readiness(
+                        relay=relay,
+                        ledger=ledger,
+                        catalog=catalog,
+                        settlements=settlements,
+                        pool=pool,
+                        migrations=[migration.number for migration in read_migrations()],
+                    ),
+                    instruments=instruments,
+                    figures=DatabaseFigures(pool, runner),
+                    folder=metrics_folder(settings.data),
+                    token=settings.metrics_token,
+                ),
             ),
-            relay,
+            instruments,
+            new_id=ids.new_id,
+            tracing=tracing,
+            access_log=settings.access_log,
         )
+        yield app, relay
 
 
-def _vendors(settings: Settings, http: HttpVendor, tokenizer: Tokenizer) -> Vendors:
+def _vendors(settings: Settings, http: HttpVendor, tokenizer: Tokenizer, tracing: "Tracing | None") -> Vendors:
+    by_type: dict[str, Vendor] = {
+        "openai": http,
+        "demo": DemoVendor(count=lambda text: tokenizer.count(text, "gpt-4o")),
+    }
+    if tracing is not None:
+        by_type = {name: tracing.vendor(name, vendor) for name, vendor in by_type.items()}
     return Vendors(
-        {"openai": http, "demo": DemoVendor(count=lambda text: tokenizer.count(text, "gpt-4o"))},
+        by_type,
         Timeouts(
             connect_seconds=settings.connect_timeout_seconds,
             first_byte_seconds=settings.first_byte_timeout_seconds,
             idle_seconds=settings.idle_timeout_seconds,
         ),
     )
-
-
-def _readiness(
-    relay: Relay, ledger: Flusher, catalog: Catalog, pool: "asyncpg.Pool[asyncpg.Record]"
-) -> Callable[[], Awaitable[str | None]]:
-    async def not_ready_because() -> str | None:
-        if relay.stopping:
-            return "stopping"
-        try:
-            await pool.fetchval("SELECT 1", timeout=2.0)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            return "the database is away"
-        return None if ledger.available and catalog.fresh else "the ledger is catching up"
-
-    return not_ready_because

@@ -46,6 +46,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key_file: Path
     trusted_proxies: tuple[Network, ...]
     outbound_allow: OutboundRules
+    metrics_token: str | None
+    access_log: bool
+    traces: bool
+    trace_context: str
     shared_buffers_mebibytes: int
 
     @classmethod
@@ -167,6 +171,27 @@ def _networks(text: str) -> tuple[Network, ...]:
         raise ValueError("addresses or networks, comma-separated, such as 10.0.0.0/8,192.0.2.7") from None
 
 
+def _switch(text: str) -> bool:
+    if text.lower() in {"on", "off"}:
+        return text.lower() == "on"
+    raise ValueError("on or off")
+
+
+def _trace_context(text: str) -> str:
+    if text.lower() in {"none", "accept", "send", "both"}:
+        return text.lower()
+    raise ValueError("one of none, accept, send, both")
+
+
+METRICS_TOKEN_LENGTH_MIN = 16
+
+
+def _metrics_token(text: str) -> str:
+    if len(text) < METRICS_TOKEN_LENGTH_MIN or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(f"at least {METRICS_TOKEN_LENGTH_MIN} ASCII characters without spaces")
+    return text
+
+
 def _outbound(text: str) -> OutboundRules:
     try:
         return OutboundRules.parse(text)
@@ -264,6 +289,26 @@ SETTINGS: tuple[Setting, ...] = (
         " refused.",
         _outbound,
         default_shown="(the public internet only)",
+    ),
+    Setting(
+        "metrics_token",
+        None,
+        "Bearer token that reads /metrics; without one they are for this machine alone.",
+        _metrics_token,
+        secret=True,
+    ),
+    Setting("access_log", "off", "Whether each HTTP request is logged as a line: on or off.", _switch),
+    Setting(
+        "traces",
+        "off",
+        "Whether OpenTelemetry traces are exported: on or off. Where to and how is said by OTEL_ variables.",
+        _switch,
+    ),
+    Setting(
+        "trace_context",
+        "none",
+        "Whether callers' traceparent is believed, and one is sent to vendors: none, accept, send or both.",
+        _trace_context,
     ),
     Setting(
         "shared_buffers_mebibytes",

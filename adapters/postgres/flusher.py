@@ -8,6 +8,7 @@ its reply is lost the same ids are sent again, and the log answers `exists` for 
 import asyncio
 import contextlib
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -39,6 +40,9 @@ _PASSING: Final = (
 
 _log = structlog.get_logger(__name__)
 
+OnLanes = Callable[[set[tuple[TenantId, Lane]]], None]
+OnBatch = Callable[[Sequence[Command], Sequence[Answer], float], None]
+
 
 class _Item:
     __slots__ = ("answer", "command", "dropped", "on_late")
@@ -59,10 +63,14 @@ class Flusher:
         *,
         shards: int = 1,
         batch_max: int = BATCH_MAX,
-        on_lanes: Callable[[set[tuple[TenantId, Lane]]], None] | None = None,
+        on_lanes: OnLanes | None = None,
+        on_batch: OnBatch | None = None,
     ) -> None:
-        """Take where the log is; `on_lanes` hears after each commit which (tenant, lane) have moved."""
-        self._shards = [_Shard(dsn, batch_max, on_lanes) for _ in range(shards)]
+        """Take where the log is; `on_lanes` hears after each commit which (tenant, lane) have moved.
+
+        `on_batch` hears of every call that came through: its commands, their answers, and how many seconds it took.
+        """
+        self._shards = [_Shard(dsn, batch_max, on_lanes, on_batch) for _ in range(shards)]
 
     async def start(self) -> None:
         """Connect, so that the first request does not pay for it."""
@@ -104,10 +112,11 @@ class Flusher:
 
 
 class _Shard:
-    def __init__(self, dsn: str, batch_max: int, on_lanes: Callable[[set[tuple[TenantId, Lane]]], None] | None) -> None:
+    def __init__(self, dsn: str, batch_max: int, on_lanes: OnLanes | None, on_batch: OnBatch | None) -> None:
         self._dsn = dsn
         self._batch_max = batch_max
         self._on_lanes = on_lanes
+        self._on_batch = on_batch
         self._queue: deque[_Item] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -214,6 +223,7 @@ class _Shard:
                 await self._wait(attempt)
                 await self._reconnect()
                 continue
+            began = time.perf_counter()
             try:
                 results = await self._apply(batch)
             except (*_LOST, *_PASSING, TimeoutError) as error:
@@ -226,6 +236,8 @@ class _Shard:
                 if not self.available:
                     self.available = True
                     _log.info("ledger_back")
+                if self._on_batch is not None:
+                    self._on_batch([item.command for item in batch], results, time.perf_counter() - began)
                 self._answer(batch, results)
                 return
 

@@ -25,6 +25,8 @@ from adapters.postgres.migrate import find_pending, migrate
 from app.cli.listeners import open_listeners
 from app.cli.refusals import StartError
 from app.cli.worker import WorkerOrder, run_worker, stop_on_signals
+from app.observability.cells import clear
+from app.observability.wiring import metrics_folder
 from app.settings import PREFIX, Settings
 
 REFUSED = 2
@@ -78,6 +80,7 @@ async def _serve(settings: Settings, environ: Mapping[str, str]) -> int:
             await _unless_stopped(stop, migrate(dsn))
         except _StoppedError:
             return 0
+        clear(metrics_folder(settings.data))
         workers = Workers(settings, environ, dsn, listeners=listeners, inherited=[lock.fileno()])
         return await _work(workers, server, stop)
 

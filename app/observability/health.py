@@ -1,0 +1,74 @@
+"""Whether this worker may be sent requests, and if not, why."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+import asyncpg
+
+if TYPE_CHECKING:
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+DATABASE_SECONDS_MAX: Final = 2.0
+_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+class _Relay(Protocol):
+    stopping: bool
+
+
+class _Ledger(Protocol):
+    @property
+    def available(self) -> bool: ...
+
+
+class _Catalog(Protocol):
+    fresh: bool
+
+
+class _Settlements(Protocol):
+    @property
+    def is_full(self) -> bool: ...
+
+
+class Readiness:
+    """Looks at everything that a request needs."""
+
+    def __init__(
+        self,
+        *,
+        relay: _Relay,
+        ledger: _Ledger,
+        catalog: _Catalog,
+        settlements: _Settlements,
+        pool: "Pool",
+        migrations: Sequence[int],
+        migrations_query: str = "SELECT number FROM schema_migration",
+    ) -> None:
+        """Take what is looked at, and the numbers of the migrations that this version needs."""
+        self._pool = pool
+        self._migrations = frozenset(migrations)
+        self._query = migrations_query
+        self._checks: tuple[tuple[str, Callable[[], str | None]], ...] = (
+            ("stopping", lambda: "stopping" if relay.stopping else None),
+            ("ledger", lambda: None if ledger.available else "the ledger is catching up"),
+            ("catalog", lambda: None if catalog.fresh else "the configuration is not fresh"),
+            ("journal", lambda: "the journal has no room" if settlements.is_full else None),
+        )
+
+    async def reasons(self) -> dict[str, str]:
+        """Give what is in the way, by check; nothing if requests may come."""
+        found = {name: reason for name, check in self._checks if (reason := check()) is not None}
+        if "stopping" not in found:
+            # Whoever stops need not be asked about its database, which may be stopping as well.
+            found |= await self._database()
+        return found
+
+    async def _database(self) -> dict[str, str]:
+        try:
+            rows = await self._pool.fetch(self._query, timeout=DATABASE_SECONDS_MAX)
+        except _AWAY:
+            return {"database": "the database is away"}
+        missing = sorted(self._migrations - {row["number"] for row in rows})
+        if missing:
+            return {"migrations": f"the database lacks migration {missing[0]:04d}: run tallygate migrate"}
+        return {}
