@@ -1,5 +1,6 @@
 """A call as a client makes it: the few fields that the gateway reads, and the body that it forwards."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
@@ -74,6 +75,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     user: str | None = None
     """The client's own key for its end user: `safety_identifier`, `prompt_cache_key` or `user`, the first
     given."""
+    headers: Mapping[str, str] = {}
+    """Those of the client's headers that belong to its contract and are passed on with the body to a vendor that
+    speaks it, by lower-case name; which those are the surface says (`headers`). None of them is a credential."""
 
     @property
     def choices_max(self) -> int:

@@ -4,7 +4,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from domain.metering.usage import TokenUsage
+from domain.metering.usage import INPUT_CLASSES, TokenUsage
 from domain.relay.chat import Media
 from domain.relay.tasks import TaskResult
 from domain.relay.vendor_errors import VendorError
@@ -23,6 +23,8 @@ class UsageReport(msgspec.Struct, frozen=True, gc=False):
     """The vendor's own total, as it was sent, to be compared with the classes' sum."""
     flags: tuple[str, ...] = ()
     """What was odd about the report; stored with the capture. Empty for a clean one."""
+    is_partial: bool = False
+    """Said before anything was generated: its input holds, and its output is no count of what came since."""
 
 
 class ToolDelta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -109,11 +111,13 @@ def said(*pieces: Piece, report: UsageReport | None = None) -> Delta:
 class UsageTally:
     """Keeps the last usage report of a stream: reports are cumulative, and a broken one replaces nothing."""
 
-    __slots__ = ("flags", "last", "reports")
+    __slots__ = ("begun", "flags", "last", "reports")
 
     def __init__(self) -> None:
         """Start with no report."""
         self.last: UsageReport | None = None
+        self.begun: TokenUsage | None = None
+        """What a partial report said was read: good for the input of a stream that breaks off before its last report."""
         self.flags: tuple[str, ...] = ()
         self.reports = 0
 
@@ -122,6 +126,17 @@ class UsageTally:
         if report is None:
             return
         self.flags = tuple(dict.fromkeys((*self.flags, *report.flags)))
-        if report.usage is not None:
-            self.reports += 1
-            self.last = report
+        if report.usage is None:
+            return
+        if report.is_partial:
+            self.begun = report.usage
+            return
+        self.reports += 1
+        if self.begun is not None and not report.usage.input_total:
+            # Said in two halves: the first told what was read, the last only what was written.
+            report = msgspec.structs.replace(report, usage=_with_input(report.usage, self.begun))
+        self.last = report
+
+
+def _with_input(usage: TokenUsage, begun: TokenUsage) -> TokenUsage:
+    return msgspec.structs.replace(usage, **{name: getattr(begun, name) for name in INPUT_CLASSES})
