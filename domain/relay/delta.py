@@ -117,7 +117,7 @@ class UsageTally:
         """Start with no report."""
         self.last: UsageReport | None = None
         self.begun: TokenUsage | None = None
-        """What a partial report said was read: good for the input of a stream that breaks off before its last report."""
+        """What a partial report said was read: good for a stream that breaks off before its last report."""
         self.flags: tuple[str, ...] = ()
         self.reports = 0
 
