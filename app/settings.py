@@ -44,6 +44,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hold_timeout_seconds: float
     journal_max_bytes: int
     secret_key_file: Path
+    seal_key_file: Path
+    seal_heads_file: Path | None
+    seal_heads_url: str | None
     trusted_proxies: tuple[Network, ...]
     outbound_allow: OutboundRules
     metrics_token: str | None
@@ -61,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _refuse_unknown(environ)
         values = {setting.field: _read(setting, environ) for setting in SETTINGS}
         values["secret_key_file"] = values["secret_key_file"] or values["data"] / "secret.key"
+        values["seal_key_file"] = values["seal_key_file"] or values["data"] / "seal.key"
         return cls(**values)
 
     def __repr__(self) -> str:
@@ -153,6 +157,13 @@ def _public_url(text: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
         raise ValueError("an address such as https://llm.example.com")
     return text.rstrip("/")
+
+
+def _webhook_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("an address such as https://notary.example.com/heads")
+    return text
 
 
 PASSWORD_LENGTH_MIN = 8
@@ -274,6 +285,26 @@ SETTINGS: tuple[Setting, ...] = (
         "File with the key under which vendor credentials are encrypted; made at the first start.",
         _path,
         default_shown="secret.key in the data directory",
+    ),
+    Setting(
+        "seal_key_file",
+        None,
+        "File with the Ed25519 key that signs the sealed log; made at the first start. The same on all nodes.",
+        _path,
+        default_shown="seal.key in the data directory",
+    ),
+    Setting(
+        "seal_heads_file",
+        None,
+        "File that the signed heads of the sealed log are appended to, a line of JSON each, for keeping elsewhere.",
+        _path,
+    ),
+    Setting(
+        "seal_heads_url",
+        None,
+        "Address that the signed heads of the sealed log are posted to, for keeping elsewhere.",
+        _webhook_url,
+        secret=True,
     ),
     Setting(
         "trusted_proxies",
