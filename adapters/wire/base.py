@@ -7,6 +7,7 @@ from adapters.wire.errors import decode_error
 from adapters.wire.kit import refused
 from domain.relay.call import Call, Surface
 from domain.relay.chat import ChatRequest
+from domain.relay.delta import Delta
 from domain.relay.dialect import AccessToken, CanonicalRequest, Framing, Target
 from domain.relay.ports import VendorRequest
 from domain.relay.tasks import EmbeddingsRequest, RerankRequest
@@ -66,3 +67,11 @@ class BaseDialect:
     def decode_token(self, body: bytes) -> AccessToken:
         """Only dialects that exchange their key are asked."""
         raise VendorError("auth", vendor_code="no_access_token")
+
+
+class BaseDecoder:
+    """What most readers of streams leave as it is."""
+
+    def finish(self) -> list[Delta]:
+        """Add nothing: the last event has said it."""
+        return []

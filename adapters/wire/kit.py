@@ -95,6 +95,13 @@ def _refuse(param: str, target: Target) -> None:
         raise UnsupportedParameterError(param)
 
 
+def check_tool_choice(request: ChatRequest, target: Target, *modes: str) -> None:
+    """Refuse a choice of tools other than `auto` and those that the vendor knows, unless the channel drops it."""
+    choice = request.tool_choice
+    if choice is not None and choice.mode not in ("auto", *modes):
+        _refuse("tool_choice", target)
+
+
 # ---- Requests
 
 
