@@ -1,49 +1,39 @@
 """`tallygate verify`: proves a running system right, or names what is wrong and where.
 
-Each lane is read in one snapshot (repeatable read, read only), so that writers are neither waited for nor in the way.
-Each projection is folded again beside its live rows in a transaction that is always rolled back: nothing it writes is
-ever seen.
+It writes nothing to the database: a role that may only read will do, and so will a standby. Writers are neither waited
+for nor in the way; what is written meanwhile is checked by the next run.
 """
 
-import datetime as dt
+import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
+import asyncpg
 import msgspec
 
-from adapters.postgres.event_reader import LaneHead, LoggedEvent, lane_heads, read_page
-from domain import verification
-from domain.errors import TallygateError
-from domain.events import decode
-from domain.ids import Lane, TenantId, first_lane
-from domain.verification import AccountRow, Finding, HoldRow, LaneCheck
+from adapters.postgres import seals
+from adapters.postgres.errors import PostgresError
+from adapters.postgres.event_reader import LaneHead, lane_heads
+from app.verification.lanes import LaneRun
+from app.verification.projections import Comparison, Scratch, embedded_scratch
+from app.verification.seals import check_seals
+from app.verification.state import State, StateFile
+from domain.verification import Finding
 from projections.base import Projection
-from projections.generations import differences
-from projections.pages import MissingPositionError, Reader, Stretch
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from projections.folder import Connection, Pool
 
-PAGE_EVENTS: Final = 2000
-SCRATCH_EVENTS: Final = 20_000
-
-_ACCOUNTS: Final = """
-SELECT account_id::text, name, posted, held, opened_at, expires_at, purge_at, pool_id::text, credit_line, priority,
-    pool_floor
-FROM ledger.account WHERE tenant_id = $1 AND lane = $2
-"""
-
-_HOLDS: Final = "SELECT hold_id::text, accounts::text[], amounts FROM ledger.hold WHERE tenant_id = $1 AND lane = $2"
+UNSEALED_SECONDS_MAX: Final = 600.0
+"""An event that has waited for its seal for longer is worth a note."""
 
 
 class Checked(msgspec.Struct, frozen=True):
     """How far a verification is."""
 
     part: str
-    """`ledger`, or the name of the projection that is compared."""
+    """`ledger`, `seals`, or the name of the projection that is compared."""
     done: int
     total: int
     """Events, each counted once per part."""
@@ -59,6 +49,9 @@ class Verification(msgspec.Struct, frozen=True):
     """By lane, the first bad position of each first."""
     notes: tuple[str, ...] = ()
     """What could not be compared, and why; nothing wrong with it is known."""
+    sealed: int = 0
+    """Events that are as they were sealed; the others could have been changed without a trace but for the sums."""
+    seals: int = 0
 
     @property
     def clean(self) -> bool:
@@ -66,150 +59,168 @@ class Verification(msgspec.Struct, frozen=True):
         return not self.findings
 
 
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What a verification may rely on."""
+
+    trusted_keys: Mapping[str, bytes] | None = None
+    """The public keys that may have signed, by id; None believes those that the database itself names."""
+    anchors: Mapping[int, str] = {}
+    """Hashes of seals that were published, by number."""
+    state: StateFile = StateFile(None)
+    scratch: Scratch = embedded_scratch
+
+
 Report = Callable[[Checked], None]
 
 
-async def verify(pool: "Pool", projections: Sequence[Projection], report: Report = lambda _: None) -> Verification:
-    """Check every lane, then every projection; what is written meanwhile is checked by the next run."""
-    began = time.perf_counter()
-    findings: list[Finding] = []
-    notes: list[str] = []
-    events = 0
+async def verify(
+    pool: "Pool",
+    projections: Sequence[Projection],
+    report: Report = lambda _: None,
+    options: Options | None = None,
+) -> Verification:
+    """Check every lane, then the seals, then every projection. Raises StateError for a state that cannot be used."""
+    options = options or Options()
     async with pool.acquire() as connection:
-        heads = await lane_heads(connection)
-        total = sum(head.head for head in heads)
-        for head in heads:
-            found, count = await _check_lane(connection, head, lambda done: report(_ledger(done, total)), events)
-            findings += found
-            events += count
-        report(Checked("ledger", events, max(events, 1)))
-        for projection in projections:
-            found, skipped = await _check_projection(connection, projection, report)
-            findings += found
-            notes += skipped
-    seconds = round(time.perf_counter() - began, 3)
-    return Verification(len(heads), events, seconds, tuple(sorted(findings)), tuple(notes))
-
-
-def _ledger(done: int, total: int) -> Checked:
-    return Checked("ledger", done, max(total, done))
-
-
-async def _check_lane(
-    connection: "Connection", lane: LaneHead, report: Callable[[int], None], before: int
-) -> tuple[list[Finding], int]:
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        row = await connection.fetchrow(
-            "SELECT head, last_at FROM ledger.lane WHERE lane = $1 AND tenant_id = $2", lane.lane, lane.tenant_id
-        )
-        assert row is not None
-        where = (lane.tenant_id, lane.lane)
-        check = LaneCheck(*where, _accounts(await connection.fetch(_ACCOUNTS, *where)))
-        position, count = 0, 0
-        while page := await read_page(connection, *where, position, limit=PAGE_EVENTS):
-            for event in page:
-                check.event(_decoded(event))
-            position = page[-1].position
-            count += len(page)
-            report(before + count)
-        holds = [HoldRow(*hold) for hold in await connection.fetch(_HOLDS, *where)]
-        check.finish(head=row["head"], last_at=row["last_at"], holds=holds)
-    return check.findings, count
-
-
-def _accounts(rows: Iterable["asyncpg.Record"]) -> Mapping[str, AccountRow]:
-    return {row["account_id"]: AccountRow(**{name: _aware(value) for name, value in row.items()}) for row in rows}
-
-
-def _aware(value: Any) -> Any:
-    # asyncpg gives PostgreSQL's infinity as the largest datetime there is, without a zone.
-    return value.replace(tzinfo=dt.UTC) if isinstance(value, dt.datetime) and value.tzinfo is None else value
-
-
-def _decoded(event: LoggedEvent) -> verification.LoggedEvent:
-    value: Any
-    try:
-        value = decode(event.type, event.data)
-    except (msgspec.DecodeError, TallygateError):
-        # The check reports it, with its position.
-        value = None
-    return verification.LoggedEvent(
-        event.position, event.type, value, event.recorded_at, event.account_ids, event.posted, event.held
+        state = options.state.load(await _identity(connection))
+        run = _Run(connection, state, report, options)
+        with run.keeping():
+            await run.lanes()
+            await run.seals()
+            await run.projections(projections)
+        await run.note_unsealed()
+    options.state.remove()
+    return Verification(
+        state.lanes,
+        state.events,
+        round(state.seconds, 3),
+        tuple(sorted(state.findings)),
+        state.notes,
+        state.sealed,
+        state.seals[0] if state.seals is not None else 0,
     )
 
 
-async def _check_projection(
-    connection: "Connection", projection: Projection, report: Report
-) -> tuple[list[Finding], list[str]]:
-    transaction = connection.transaction(isolation="repeatable_read")
-    await transaction.start()
-    try:
-        generation = await connection.fetchval(
-            "SELECT generation FROM projection.generation WHERE name = $1 AND version = $2 AND state = 'live'",
-            projection.name,
-            projection.version,
-        )
-        if generation is None:
-            return [], [f"{projection.name} is of another version, or was never filled: not compared"]
-        return await _compare(connection, projection, generation, report), []
-    finally:
-        if not connection.is_closed():
-            await transaction.rollback()
-
-
-async def _compare(connection: "Connection", projection: Projection, generation: int, report: Report) -> list[Finding]:
-    """Fold the log up to the checkpoints into a generation that no other process uses, and compare the rows."""
-    scratch: int = await connection.fetchval("SELECT -pg_backend_pid()")
-    checkpoints = await connection.fetch(
-        "SELECT c.tenant_id, c.lane, c.position, c.error, l.head FROM projection.checkpoint AS c"
-        " LEFT JOIN ledger.lane AS l ON l.lane = c.lane AND l.tenant_id = c.tenant_id"
-        " WHERE c.name = $1 AND c.generation = $2 ORDER BY c.lane",
-        projection.name,
-        generation,
+async def _identity(connection: "Connection") -> str:
+    """Tell this database from every other one."""
+    found: str = await connection.fetchval(
+        "SELECT current_database() || ' ' || coalesce((SELECT min(applied_at)::text FROM schema_migration), '')"
     )
-    findings = []
-    total, done = sum(row["position"] for row in checkpoints), 0
-    scratchpad = _Scratch(connection, projection, scratch)
-    for row in checkpoints:
-        where = (row["tenant_id"], row["lane"])
-        if row["error"] is not None:
-            message = f"{projection.name} is parked: {row['error']}"
-            findings.append(Finding(*where, row["position"] + 1, "projection", message))
-        if row["head"] is None or row["position"] > row["head"]:
-            message = f"{projection.name} is at {row['position']}, beyond the lane's head"
-            findings.append(Finding(*where, row["position"], "projection", message))
-            continue
-        try:
-            async for folded in scratchpad.fold(*where, row["position"]):
-                done += folded
-                report(Checked(projection.name, done, max(total, 1)))
-        except (msgspec.DecodeError, TallygateError, MissingPositionError) as error:
-            findings.append(Finding(*where, row["position"], "projection", f"{projection.name}: {error}"))
-            return findings
-    positions = {row["tenant_id"]: row["position"] for row in checkpoints}
-    for table, tenant_id, line in await differences(connection, projection, generation, scratch):
-        lane = first_lane(TenantId(tenant_id))
-        message = f"{projection.name}: a row of {table} is not what the log folds to: {line}"
-        findings.append(Finding(tenant_id, lane, positions.get(tenant_id, 0), "projection", message))
-    return findings
+    return found
 
 
-class _Scratch:
-    """Folds lanes into a generation of a transaction that will be rolled back."""
+class _Run:
+    """One run: parts that are done are not done again."""
 
-    def __init__(self, connection: "Connection", projection: Projection, generation: int) -> None:
+    def __init__(self, connection: "Connection", state: State, report: Report, options: Options) -> None:
         self._connection = connection
-        self._projection = projection
-        self._generation = generation
-        self._reader = Reader(projection)
+        self._state = state
+        self._report = report
+        self._options = options
+        self._total = 0
 
-    async def fold(self, tenant_id: int, lane: int, until: int) -> AsyncIterator[int]:
-        """Fold a lane from its beginning; gives how many events each page had."""
-        position = 0
-        while position < until:
-            stretch = Stretch(TenantId(tenant_id), Lane(lane), position, min(until, position + SCRATCH_EVENTS))
-            events = self._reader.decode(await self._reader.rows(self._connection, [stretch]))
-            if events:
-                await self._projection.apply(self._connection, self._generation, events)  # type: ignore[arg-type]
-            yield stretch.high - position
-            position = stretch.high
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Count the time, and keep the state if the run is broken off."""
+        began, before = time.perf_counter(), self._state.seconds
+        try:
+            yield
+        except BaseException:
+            self._state.seconds = before + time.perf_counter() - began
+            self._options.state.save(self._state)
+            raise
+        self._state.seconds = before + time.perf_counter() - began
+
+    async def lanes(self) -> None:
+        """Check the lanes that are left."""
+        state = self._state
+        heads = await lane_heads(self._connection)
+        self._total = sum(head.head for head in heads)
+        for head in heads:
+            if (head.lane, head.tenant_id) > state.after:
+                await self._lane(head)
+        self._report(Checked("ledger", state.events, max(state.events, 1)))
+
+    async def _lane(self, head: LaneHead) -> None:
+        state = self._state
+        before = state.lane
+        if before is not None and (before.lane, before.tenant_id) != (head.lane, head.tenant_id):
+            before = None
+        run = LaneRun(self._connection, head, before, on_page=lambda: self._page(run))
+        await run.run()
+        state.findings += tuple(run.findings)
+        state.events += run.events
+        state.sealed += run.sealed
+        state.lanes += 1
+        if run.unsealed_since is not None:
+            state.unsealed_since = min(run.unsealed_since, state.unsealed_since or run.unsealed_since)
+        state.lane, state.after = None, (head.lane, head.tenant_id)
+        if self._options.state.is_due:
+            self._options.state.save(state)
+
+    def _page(self, run: LaneRun) -> None:
+        done = self._state.events + run.events
+        self._report(Checked("ledger", done, max(self._total, done)))
+        if self._options.state.is_due:
+            self._state.lane = run.progress()
+            self._options.state.save(self._state)
+
+    async def seals(self) -> None:
+        """Check the chain of seals."""
+        state = self._state
+        if state.seals_done:
+            return
+        keys = self._options.trusted_keys
+        if keys is None:
+            rows = await seals.read_public_keys(self._connection)
+            keys = {row["key_id"]: row["public_key"] for row in rows}
+            if keys:
+                state.notes += (
+                    "the keys that signed are those that the database names: give the public key to be sure",
+                )
+        total = await self._connection.fetchval("SELECT coalesce(sum(events), 0)::bigint FROM proof.seal")
+
+        def page(done: int) -> None:
+            self._report(Checked("seals", done, max(total, done, 1)))
+            if self._options.state.is_due:
+                self._options.state.save(state)
+
+        await check_seals(self._connection, state, keys, self._options.anchors, page)
+        state.seals_done = True
+        self._report(Checked("seals", max(total, 1), max(total, 1)))
+
+    async def projections(self, projections: Sequence[Projection]) -> None:
+        """Compare the projections that are left."""
+        left = [projection for projection in projections if projection.name not in self._state.projections]
+        if not left:
+            return
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                scratch = await asyncpg.connect(await stack.enter_async_context(self._options.scratch()))
+            except (OSError, PostgresError) as error:
+                self._state.notes += (f"the projections were not compared, for lack of a scratch database: {error}",)
+                return
+            stack.push_async_callback(scratch.close)
+            for projection in left:
+                await self._projection(scratch, projection)
+
+    async def _projection(self, scratch: "Connection", projection: Projection) -> None:
+        comparison = Comparison(
+            self._connection, scratch, projection, lambda name, done, total: self._report(Checked(name, done, total))
+        )
+        findings, notes = await comparison.run()
+        self._state.findings += tuple(findings)
+        self._state.notes += tuple(notes)
+        self._state.projections += (projection.name,)
+        if self._options.state.is_due:
+            self._options.state.save(self._state)
+
+    async def note_unsealed(self) -> None:
+        """Say so when events have waited for a seal for so long that the sealer must be at a stand."""
+        since = self._state.unsealed_since
+        if since is None:
+            return
+        now = await self._connection.fetchval("SELECT clock_timestamp()")
+        if seals.micros_of(now) - since > UNSEALED_SECONDS_MAX * 1_000_000:
+            left = self._state.events - self._state.sealed
+            self._state.notes += (f"{left} events are not sealed, the oldest since {seals.time_of(since):%F %T} UTC",)

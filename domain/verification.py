@@ -42,6 +42,7 @@ Check = Literal[
     "wallet",
     "floor",
     "projection",
+    "seal",
 ]
 
 FINDINGS_MAX: Final = 50
@@ -116,35 +117,85 @@ class _Sum:
 
     __slots__ = ("held", "position", "posted")
 
-    def __init__(self) -> None:
-        self.posted = self.held = self.position = 0
+    def __init__(self, posted: int = 0, held: int = 0, position: int = 0) -> None:
+        self.posted, self.held, self.position = posted, held, position
 
 
-class _Held(NamedTuple):
-    event: HoldAuthorized | None
+class OpenHold(msgspec.Struct, frozen=True):
+    """A hold that the log has not ended yet."""
+
+    authorized_nanos: int
     account_ids: Sequence[str]
     amounts: Sequence[int]
+
+
+class LaneState(msgspec.Struct, frozen=True, kw_only=True):
+    """A check of a lane that was broken off behind a position, to be gone on with later."""
+
+    position: int = 0
+    at: dt.datetime = dt.datetime.min.replace(tzinfo=dt.UTC)
+    sums: dict[str, tuple[int, int, int]] = {}
+    """Posted, held and the last position, by account."""
+    open: dict[str, OpenHold] = {}
+    windows: tuple[str, ...] = ()
+    credit_limit_nanos: int = 0
+    wallet_nanos: int = 0
+    findings: tuple[Finding, ...] = ()
+
+
+BEGINNING: Final = LaneState()
 
 
 class LaneCheck:
     """Checks one lane: `event` for each event in order, then `finish`; `findings` has what was found."""
 
-    def __init__(self, tenant_id: int, lane: int, accounts: Mapping[str, AccountRow]) -> None:
-        """Take the lane's account rows, as of the moment up to which events will come."""
-        self.findings: list[Finding] = []
+    def __init__(
+        self, tenant_id: int, lane: int, accounts: Mapping[str, AccountRow], state: LaneState = BEGINNING
+    ) -> None:
+        """Take the lane's account rows, as of a moment up to which events will come; `refresh` takes later ones."""
+        self.findings: list[Finding] = list(state.findings)
         self._tenant_id = tenant_id
         self._lane = lane
+        self._sums: dict[str, _Sum] = {account: _Sum(*sums) for account, sums in state.sums.items()}
+        self._open = dict(state.open)
+        self._windows = set(state.windows)
+        self._position = state.position
+        self._at = state.at
+        self._credit_limit_nanos = state.credit_limit_nanos
+        self._wallet_nanos = state.wallet_nanos
+        self.refresh(accounts)
+
+    @property
+    def position(self) -> int:
+        """The last event that was checked."""
+        return self._position
+
+    def refresh(self, accounts: Mapping[str, AccountRow]) -> None:
+        """Take the account rows as of a later moment: the events up to it come next."""
         self._rows = accounts
         self._members = {row.account_id: row.burn_key for row in accounts.values() if row.pool_id is not None}
         self._names = {row.name: row.account_id for row in accounts.values()}
-        self._sums: dict[str, _Sum] = {}
-        self._open: dict[str, _Held] = {}
-        self._windows: set[str] = set()
         self._ready: list[BurnKey] = []
-        self._position = 0
-        self._at = dt.datetime.min.replace(tzinfo=dt.UTC)
-        self._credit_limit_nanos = 0
-        self._wallet_nanos = 0
+        for account, sums in self._sums.items():
+            row = accounts.get(account)
+            if row is not None and self._at < row.opened_at and row.purge_at.year < dt.MAXYEAR:
+                # This window was purged meanwhile, and will be opened anew by an event that is still to come.
+                self._sums[account] = _Sum()
+            elif account in self._members:
+                self._note_ready(self._members[account], sums)
+
+    def state(self) -> LaneState:
+        """Give what it takes to go on from here in another process."""
+        return LaneState(
+            position=self._position,
+            at=self._at,
+            sums={account: (each.posted, each.held, each.position) for account, each in self._sums.items()},
+            open=dict(self._open),
+            windows=tuple(sorted(self._windows)),
+            credit_limit_nanos=self._credit_limit_nanos,
+            wallet_nanos=self._wallet_nanos,
+            findings=tuple(self.findings),
+        )
 
     def event(self, event: LoggedEvent) -> None:
         """Check one event."""
@@ -260,7 +311,7 @@ class LaneCheck:
     def _authorized(self, event: LoggedEvent, value: HoldAuthorized) -> None:
         if value.hold_id in self._open:
             self._find(event.position, "terminals", f"hold {value.hold_id} was made before")
-        self._open[value.hold_id] = _Held(value, event.account_ids, event.held)
+        self._open[value.hold_id] = OpenHold(value.authorized_nanos, event.account_ids, event.held)
         pooled = sum(
             held for account, held in zip(event.account_ids, event.held, strict=True) if account in self._members
         )
@@ -302,17 +353,16 @@ class LaneCheck:
         elif any(event.posted):
             self._find(event.position, "holds", f"{event.type} took something")
 
-    def _captured(self, event: LoggedEvent, value: HoldCaptured, hold: _Held) -> None:
+    def _captured(self, event: LoggedEvent, value: HoldCaptured, hold: OpenHold) -> None:
         if (value.captured_nanos, value.allowance_nanos) != _due(value.factors):
             due = _due(value.factors)
             message = (
                 f"captured {value.captured_nanos} and {value.allowance_nanos} of the allowance, factors give {due}"
             )
             self._find(event.position, "price", message)
-        if hold.event is not None:
-            overrun = max(0, value.captured_nanos - hold.event.authorized_nanos)
-            if overrun != value.overrun_nanos:
-                self._find(event.position, "overrun", f"flagged {value.overrun_nanos}, was {overrun}")
+        overrun = max(0, value.captured_nanos - hold.authorized_nanos)
+        if overrun != value.overrun_nanos:
+            self._find(event.position, "overrun", f"flagged {value.overrun_nanos}, was {overrun}")
         # The grants that the hold stood on pay in its order: one that gives something follows only such as gave all.
         gave_all = True
         for account, posted, held in zip(event.account_ids, event.posted, event.held, strict=True):

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -10,14 +10,30 @@ import msgspec
 import pytest
 
 from app.projections import PROJECTIONS
-from app.verify import Checked, verify
+from app.verify import Checked, Options, Report, Verification
+from app.verify import verify as verify_all
 from domain.ids import TenantId, first_lane
+from projections.base import Projection
 from projections.runner import advance, ensure, parked
 from tests.projections.workload import Connection, Customer, Workload
+from tests.support.scratch import scratch_on
 
 if TYPE_CHECKING:
     from domain.verification import Check, Finding
     from projections.folder import Pool
+
+
+_options = Options()
+
+
+@pytest.fixture(autouse=True)
+def scratch(postgres_dsn: str, template_database: str) -> None:
+    global _options  # noqa: PLW0603 -- set before every test, to the same
+    _options = Options(scratch=scratch_on(postgres_dsn, template_database))
+
+
+async def verify(pool: "Pool", projections: Sequence[Projection], report: Report = lambda _: None) -> Verification:
+    return await verify_all(pool, projections, report, _options)
 
 
 @pytest.fixture
@@ -84,7 +100,7 @@ async def test_a_random_history_is_clean(pool: "Pool", history: Workload) -> Non
     assert result.findings == ()
     assert result.notes == ()
     assert (result.lanes, result.events) == (4, history.events)
-    assert {checked.part for checked in seen} == {"ledger", *(projection.name for projection in PROJECTIONS)}
+    assert {checked.part for checked in seen} == {"ledger", "seals", *(projection.name for projection in PROJECTIONS)}
     assert all(checked.done <= checked.total for checked in seen)
     assert seen[-1].done == seen[-1].total
 
