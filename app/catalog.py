@@ -8,7 +8,7 @@ PostgreSQL is away what is here goes on being served.
 import asyncio
 import contextlib
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -18,6 +18,7 @@ from adapters.postgres.admin_store import AdminStore, Stored
 from adapters.vault import Vault, VaultError
 from app.snapshot import KINDS, Snapshot, TokenContext
 from domain.ids import PLATFORM, TenantId
+from domain.routing.choice import Traits
 
 if TYPE_CHECKING:
     from domain.admin.entities import Channel
@@ -59,8 +60,10 @@ class Catalog:
         poll_seconds: float = POLL_SECONDS,
         tokens_max: int = TOKENS_MAX,
         unknown_seconds: float = UNKNOWN_SECONDS,
+        traits: Mapping[str, Traits] | None = None,
     ) -> None:
-        """Take where configuration is kept, and what opens the channels' keys."""
+        """Take where configuration is kept, what opens the channels' keys, and what channel types can do."""
+        self._traits = traits
         self._store = AdminStore(pool)
         self._vault = vault
         self._poll_seconds = poll_seconds
@@ -202,7 +205,7 @@ class Catalog:
         channels = [thing.entity for thing in changed if thing.kind == "channel" and not thing.archived]
         await self._read_keys([channel for channel in channels if channel.key_version])
         self._platform_position = max([position, *(thing.position for thing in changed)])
-        self.snapshot = Snapshot(self._platform_position, self._things.values())
+        self.snapshot = Snapshot(self._platform_position, self._things.values(), self._traits)
         in_use = {(c.channel_id, c.key_version) for c in self.snapshot.channels_by_id.values()}
         # A request that began before the change may still want the former key: one version is kept.
         self._keys = {

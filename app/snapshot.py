@@ -13,8 +13,10 @@ from domain.admin.settings import SETTINGS
 from domain.ids import EntityId
 from domain.pricing.multipliers import NEUTRAL, MultiplierEntry, MultiplierMatrix
 from domain.pricing.rate_card import ModelPrice, RateCard, RateCards
+from domain.routing.choice import Pools, Traits
+from domain.routing.policy import Policies
 
-KINDS: Final = ("channel", "group", "multiplier", "rate_card", "mapping", "setting")
+KINDS: Final = ("channel", "group", "multiplier", "rate_card", "mapping", "setting", "routing_policy")
 """What a snapshot is made of."""
 
 
@@ -50,8 +52,8 @@ class TokenContext:
 class Snapshot:
     """The platform's configuration at one position of its lane."""
 
-    def __init__(self, position: int, things: Iterable[Stored]) -> None:
-        """Take the position, and everything of `KINDS`; archived things are left out."""
+    def __init__(self, position: int, things: Iterable[Stored], traits: Mapping[str, Traits] | None = None) -> None:
+        """Take the position, everything of `KINDS`, and what channel types can do; archived things are left out."""
         by_kind: dict[str, list[Stored]] = defaultdict(list)
         versions = 0
         for thing in things:
@@ -65,6 +67,11 @@ class Snapshot:
         self.channels_by_id: Mapping[EntityId, Channel] = {
             stored.entity.channel_id: stored.entity for stored in _ordered(by_kind["channel"])
         }
+        self.pools = Pools(self.channels_by_id.values(), traits)
+        """Which channels serve which model, worked out for the choice."""
+        self.acted_at: Mapping[EntityId, int] = {EntityId(s.entity_id): s.position for s in by_kind["channel"]}
+        """Where in the platform's lane each channel was last changed by a person."""
+        self.policies = Policies(stored.entity for stored in by_kind["routing_policy"])
         served: dict[str, list[Channel]] = defaultdict(list)
         created: dict[str, int] = {}
         for stored in _ordered(by_kind["channel"]):
