@@ -7,6 +7,7 @@ import asyncpg
 
 from app.observability import metrics as m
 from app.observability.exposition import Figure
+from app.observability.probe import Probe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +53,7 @@ class DatabaseFigures:
         """Take the database, and who knows of read models and seals."""
         self._pool = pool
         self._runner = runner
+        self._figures = Probe(self._ask, QUERY_SECONDS_MAX)
         self.sealer = sealer
         self._busy = asyncio.Lock()
         self._kept: list[Figure] = []
@@ -63,8 +65,7 @@ class DatabaseFigures:
             clock = asyncio.get_running_loop().time
             if clock() >= self._until:
                 try:
-                    async with asyncio.timeout(QUERY_SECONDS_MAX):
-                        self._kept = [(m.DATABASE_UP, (), 1.0), *await self._ask()]
+                    self._kept = [(m.DATABASE_UP, (), 1.0), *await self._figures.answer()]
                 except _AWAY:
                     self._kept = [(m.DATABASE_UP, (), 0.0)]
                 self._until = clock() + KEPT_SECONDS

@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import asyncpg
 
+from app.observability.probe import Probe
+
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
 DATABASE_SECONDS_MAX: Final = 2.0
+_MIGRATIONS: Final = "SELECT number FROM schema_migration"
 _AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
@@ -42,12 +45,10 @@ class Readiness:
         settlements: _Settlements,
         pool: "Pool",
         migrations: Sequence[int],
-        migrations_query: str = "SELECT number FROM schema_migration",
     ) -> None:
         """Take what is looked at, and the numbers of the migrations that this version needs."""
-        self._pool = pool
+        self._applied = Probe(lambda: pool.fetch(_MIGRATIONS), DATABASE_SECONDS_MAX)
         self._migrations = frozenset(migrations)
-        self._query = migrations_query
         self._checks: tuple[tuple[str, Callable[[], str | None]], ...] = (
             ("stopping", lambda: "stopping" if relay.stopping else None),
             ("ledger", lambda: None if ledger.available else "the ledger is catching up"),
@@ -65,7 +66,7 @@ class Readiness:
 
     async def _database(self) -> dict[str, str]:
         try:
-            rows = await self._pool.fetch(self._query, timeout=DATABASE_SECONDS_MAX)
+            rows = await self._applied.answer()
         except _AWAY:
             return {"database": "the database is away"}
         missing = sorted(self._migrations - {row["number"] for row in rows})
