@@ -12,6 +12,8 @@ _COMMANDS = {
     "serve": "app.cli.serve",
     "migrate": "app.cli.migrate",
     "verify": "app.cli.verify",
+    "verify-proof": "app.cli.verify_proof",
+    "seal-key": "app.cli.seal_key",
     "rebuild": "app.cli.rebuild",
     "events": "app.cli.events",
     "user": "app.cli.reset_password",
