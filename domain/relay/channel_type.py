@@ -55,6 +55,8 @@ class ChannelType(msgspec.Struct, frozen=True, kw_only=True):
     native: frozenset[ClientDialect] = frozenset()
     """Contracts of clients that the vendor speaks itself: their bytes pass through, and `dialect` is a Native."""
     capabilities: frozenset[Capability] = frozenset()
+    inlines_media: bool = False
+    """Whether the vendor takes images and files only inside the request: those named by an address are fetched."""
     models: tuple[str, ...] = ()
     """Suggestions for the form; a channel serves what its operator writes down."""
     probe: Literal["models", "chat", "embeddings", "rerank", "none"] = "models"

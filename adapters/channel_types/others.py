@@ -1,0 +1,167 @@
+"""Channel types of all other vendors with a format of their own."""
+
+from typing import Final
+
+from adapters.dialects import aiproxy_library, cloudflare, cohere, deepl, dify, ollama, replicate, voyage
+from domain.relay.channel_type import ChannelType, Field, Words
+
+_TESTS: Final = ("tests/adapters/dialects/test_own_dialects.py", "tests/adapters/dialects/test_own_wires.py")
+
+ROWS: Final[tuple[ChannelType, ...]] = (
+    ChannelType(
+        name="cohere",
+        title=Words("Cohere", "Cohere"),
+        dialect=cohere.DIALECT,
+        base_url="https://api.cohere.com",
+        number=35,
+        surfaces=cohere.DIALECT.surfaces,
+        capabilities=frozenset({"tools", "images", "json_object", "json_schema", "reasoning", "logprobs", "seed"}),
+        models=("command-a-03-2025", "command-r-plus-08-2024", "embed-v4.0", "rerank-v3.5"),
+        unverified=("a trailing [DONE] in streams: the end counts with and without it",),
+        shown_by=_TESTS,
+    ),
+    ChannelType(
+        name="ollama",
+        title=Words("Ollama (native)", "Ollama（原生）"),
+        dialect=ollama.DIALECT,
+        base_url="http://localhost:11434",
+        number=30,
+        needs_key=False,
+        fields=(
+            Field(
+                name="num_ctx",
+                title=Words("Context length", "上下文长度"),
+                help=Words("Tokens; Ollama's own default is small.", "单位为 token；Ollama 的默认值较小。"),
+            ),
+        ),
+        surfaces=ollama.DIALECT.surfaces,
+        capabilities=frozenset({"tools", "images", "json_object", "json_schema", "reasoning", "logprobs", "seed"}),
+        inlines_media=True,
+        models=("llama3.2", "qwen3", "nomic-embed-text"),
+        shown_by=_TESTS,
+    ),
+    ChannelType(
+        name="dify",
+        title=Words("Dify", "Dify"),
+        dialect=dify.DIALECT,
+        base_url="https://api.dify.ai/v1",
+        key_title=Words("App key", "应用密钥"),
+        key_help=Words("app-...; one key is one application", "app-...；一个密钥对应一个应用"),
+        fields=(
+            Field(
+                name="app",
+                title=Words("Kind of application", "应用类型"),
+                help=Words("How the application is called.", "应用的调用方式。"),
+                default="chat",
+                choices=("chat", "completion", "workflow"),
+            ),
+            Field(
+                name="input",
+                title=Words("Input variable", "输入变量"),
+                help=Words(
+                    "Which input of a completion or workflow gets the question; `query` if empty.",
+                    "文本生成或工作流应用中接收问题的变量；留空为 query。",
+                ),
+            ),
+            Field(
+                name="user",
+                title=Words("User", "用户标识"),
+                help=Words("Told to Dify when the caller names no user.", "调用方未提供 user 时传给 Dify。"),
+            ),
+        ),
+        surfaces=dify.DIALECT.surfaces,
+        capabilities=frozenset({"images", "files", "audio"}),
+        models=("dify",),
+        shown_by=_TESTS,
+    ),
+    ChannelType(
+        name="deepl",
+        title=Words("DeepL", "DeepL"),
+        dialect=deepl.DIALECT,
+        base_url="https://api.deepl.com",
+        number=38,
+        key_help=Words("Keys ending in :fx are of the free plan.", "以 :fx 结尾的是免费版密钥。"),
+        surfaces=deepl.DIALECT.surfaces,
+        models=("deepl-en", "deepl-zh", "deepl-de", "deepl-ja"),
+        unverified=("whether EN and PT are still taken as targets: they are sent with a region",),
+        shown_by=_TESTS,
+    ),
+    ChannelType(
+        name="replicate",
+        title=Words("Replicate", "Replicate"),
+        dialect=replicate.DIALECT,
+        base_url="https://api.replicate.com",
+        number=46,
+        key_help=Words("r8_...", "r8_..."),
+        surfaces=replicate.DIALECT.surfaces,
+        capabilities=frozenset({"images", "seed"}),
+        models=("meta/meta-llama-3-70b-instruct", "black-forest-labs/flux-schnell"),
+        unverified=("the status `aborted`: any status that is neither success nor work in progress is a failure",),
+        shown_by=_TESTS,
+    ),
+    ChannelType(
+        name="cloudflare_native",
+        title=Words("Cloudflare Workers AI (native)", "Cloudflare Workers AI（原生）"),
+        dialect=cloudflare.DIALECT,
+        base_url="https://api.cloudflare.com",
+        key_title=Words("API token", "API 令牌"),
+        fields=(
+            Field(
+                name="account_id",
+                title=Words("Account id", "账户 ID"),
+                help=Words("From the dashboard's address.", "见控制台网址。"),
+                required=True,
+            ),
+        ),
+        surfaces=cloudflare.DIALECT.surfaces,
+        capabilities=frozenset({"tools", "json_object", "json_schema", "seed"}),
+        models=("@cf/meta/llama-3.1-8b-instruct", "@cf/baai/bge-base-en-v1.5", "@cf/black-forest-labs/flux-1-schnell"),
+        unverified=(
+            "where usage stands in streams: it counts wherever it comes",
+            "which models take which parameters: a refusal is passed on",
+            "error codes 5007, 3036 and 4006",
+        ),
+        shown_by=_TESTS,
+    ),
+    ChannelType(
+        name="aiproxy_library",
+        title=Words("AI Proxy Library", "AI Proxy 知识库"),
+        dialect=aiproxy_library.DIALECT,
+        base_url="https://api.aiproxy.io",
+        number=21,
+        aliases=("aiproxy",),
+        fields=(
+            Field(
+                name="library_id",
+                title=Words("Library id", "知识库 ID"),
+                help=Words("Which store of documents is asked.", "要查询的知识库。"),
+                required=True,
+            ),
+        ),
+        surfaces=aiproxy_library.DIALECT.surfaces,
+        models=("gpt-3.5-turbo",),
+        probe="chat",
+        unverified=("whether the service still runs", "whether streams end with [DONE]: both ends count"),
+        shown_by=_TESTS,
+    ),
+    ChannelType(
+        name="jina",
+        title=Words("Jina", "Jina"),
+        dialect=voyage.JINA,
+        base_url="https://api.jina.ai",
+        surfaces=voyage.JINA.surfaces,
+        models=("jina-embeddings-v3", "jina-reranker-v2-base-multilingual"),
+        probe="embeddings",
+        shown_by=_TESTS,
+    ),
+    ChannelType(
+        name="voyage",
+        title=Words("Voyage", "Voyage"),
+        dialect=voyage.VOYAGE,
+        base_url="https://api.voyageai.com",
+        surfaces=voyage.VOYAGE.surfaces,
+        models=("voyage-3.5", "rerank-2.5"),
+        probe="embeddings",
+        shown_by=_TESTS,
+    ),
+)
