@@ -58,9 +58,9 @@ class OpenAISurface:
         surface: Surface,
         body: bytes,
         *,
-        content_type: str = JSON,  # noqa: ARG002 - the port's; forms have one
-        model: str = "",  # noqa: ARG002 - the port's, for contracts whose paths name the model
-        stream: bool = False,  # noqa: ARG002 - the same
+        content_type: str = JSON,
+        model: str = "",
+        stream: bool = False,
     ) -> Call:
         """Read what routing and pricing need; the path says nothing here, the body everything."""
         match surface:

@@ -8,6 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from adapters.dialects.openai.mend import mended_body, mended_chunk
+from adapters.dialects.openai.pieces import BROKEN_REASONS, broken
+from adapters.dialects.openai.profile import OPENAI, Profile
 from adapters.dialects.openai.usage import decode_usage
 from adapters.wire.errors import classify
 from adapters.wire.lenient import leaves, loads
@@ -61,23 +64,35 @@ class _Event(msgspec.Struct, gc=False):
     usage: Any = None
     error: Any = None
     x_groq: _XGroq | None = None
+    base_resp: Any = None
 
 
 _event: Final = msgspec.json.Decoder(_Event)
 _DONE: Final = Delta(is_done=True)
 
 
-def decode_chunk(data: bytes) -> Delta:
+def decode_chunk(data: bytes, profile: Profile = OPENAI) -> Delta:
     """Read one payload of a stream; what is no answer gives a delta with an error, nothing is raised."""
     if data == b"[DONE]":
         return _DONE
     try:
         event = _event.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _decode_oddly_shaped(data)
-    if event.error is not None or (event.choices is None and event.usage is None and event.x_groq is None):
-        return _decode_oddly_shaped(data)
-    return _delta(event)
+        return _decode_oddly_shaped(data, profile)
+    if (
+        event.error is not None
+        or event.base_resp is not None
+        or (event.choices is None and event.usage is None and event.x_groq is None)
+    ):
+        return _decode_oddly_shaped(data, profile)
+    return _checked(_delta(event))
+
+
+def _checked(delta: Delta) -> Delta:
+    """Take a finish reason that means a fault for an error, where nothing was said with it."""
+    if delta.finish_reason in BROKEN_REASONS and not delta.text:
+        return msgspec.structs.replace(delta, error=broken(str(delta.finish_reason)), finish_reason=None)
+    return delta
 
 
 def _delta(event: _Event) -> Delta:
@@ -129,34 +144,56 @@ def _words(said: _Said) -> str:
 # ---- Shapes that vendors are known to send and no schema allows
 
 
-def _decode_oddly_shaped(data: bytes) -> Delta:
-    event = loads(data)
+def _decode_oddly_shaped(data: bytes, profile: Profile) -> Delta:
+    return read_event(loads(data), profile)
+
+
+def read_event(event: object, profile: Profile) -> Delta:
+    """Read a decoded payload whatever its shape: text, usage, finish reason, error; no pieces."""
     if isinstance(event, list) and len(event) == 1:
         event = event[0]
     if not isinstance(event, dict):
         return Delta(error=VendorError("protocol", vendor_code="invalid_json"))
-    x_groq = event.get("x_groq")
-    error = event.get("error") or (x_groq.get("error") if isinstance(x_groq, dict) else None)
-    if error:
-        return Delta(error=classify(event if event.get("error") else {"error": error}))
+    error = error_in(event, profile)
+    if error is not None:
+        return Delta(error=error)
     choices = event.get("choices")
-    if choices is None and not any(event.get(name) for name in ("usage", "x_groq", "object")) and event:
-        return Delta(error=classify(event))
     found = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
     reasons = [choice["finish_reason"] for choice in found if isinstance(choice.get("finish_reason"), str)]
-    return Delta(
-        text="".join(_spoken(choice) for choice in found),
-        finish_reason=reasons[-1] if reasons else None,
-        report=_report_anywhere(event, found),
-        choices=len(found),
-        usage_only=not found,
+    return _checked(
+        Delta(
+            text="".join(_spoken(choice) for choice in found),
+            finish_reason=reasons[-1] if reasons else None,
+            report=report_anywhere(event, found),
+            choices=len(found),
+            usage_only=not found,
+        )
     )
 
 
-def _report_anywhere(event: dict[str, Any], choices: list[dict[str, Any]]) -> UsageReport | None:
+def error_in(event: dict[str, Any], profile: Profile) -> VendorError | None:
+    """Give the error in an answer of status 200, if it is one."""
+    x_groq = event.get("x_groq")
+    error = event.get("error") or (x_groq.get("error") if isinstance(x_groq, dict) else None)
+    if error:
+        return classify(event if event.get("error") else {"error": error}, kinds=profile.error_kinds)
+    base = event.get("base_resp")
+    if isinstance(base, dict) and base.get("status_code") not in (None, 0):
+        return classify(event, kinds=profile.error_kinds)
+    choices = event.get("choices")
+    if choices is None and not any(event.get(name) for name in ("usage", "x_groq", "object")) and event:
+        return None if event.get("data") and not event.get("code") else classify(event, kinds=profile.error_kinds)
+    return None
+
+
+def report_anywhere(event: dict[str, Any], choices: list[dict[str, Any]]) -> UsageReport | None:
+    """Give the usage from whichever place a vendor puts it in."""
     x_groq = event.get("x_groq")
     places = [event.get("usage"), x_groq.get("usage") if isinstance(x_groq, dict) else None]
     places += [choice.get("usage") for choice in choices[:1]]
+    bots = event.get("bot_usage")
+    if isinstance(bots, dict) and isinstance(bots.get("model_usage"), list):
+        places += bots["model_usage"][:1]
     return next((report for report in map(decode_usage, places) if report is not None), None)
 
 
@@ -177,17 +214,20 @@ def _spoken(choice: dict[str, Any]) -> str:
 # ---- What the client gets
 
 
-def rewrite_chunk(data: bytes, delta: Delta, call: Call, model: str) -> bytes | None:
+def rewrite_chunk(data: bytes, delta: Delta, call: Call, model: str, profile: Profile = OPENAI) -> bytes | None:
     """Give the payload for the client, or None for one that it must not see; `model` is the routed name.
 
     The usage that the gateway asked for goes only to a client that asked for it too. The model has the name
-    that the client used. Everything else passes as it came.
+    that the client used. What only this vendor says is said as OpenAI does; everything else passes as it came.
     """
     if delta.is_done:
         return data
     if delta.usage_only and (delta.report is None or not call.include_usage):
         return None
-    if not call.include_usage and b'"usage"' in data:
+    mended = mended_chunk(data, delta, call, profile)
+    if mended is not None:
+        data = mended
+    elif not call.include_usage and b'"usage"' in data:
         data = _without_usage(data)
     return data if model == call.model else _renamed(data, model, call.model)
 
@@ -210,8 +250,9 @@ def usage_chunk(like: bytes, usage: TokenUsage, call: Call) -> bytes:
     )
 
 
-def rewrite_response(body: bytes, call: Call, model: str) -> bytes:
+def rewrite_response(body: bytes, call: Call, model: str, profile: Profile = OPENAI) -> bytes:
     """Give a plain answer for the client: the vendor's own, under the model name that the client used."""
+    body = mended_body(body, call, profile) or body
     return body if model == call.model else _renamed(body, model, call.model)
 
 
@@ -254,24 +295,25 @@ class _Answer(msgspec.Struct, gc=False):
     data: msgspec.Raw = msgspec.Raw()
     usage: Any = None
     error: Any = None
+    base_resp: Any = None
 
 
 _answer: Final = msgspec.json.Decoder(_Answer)
 
 
-def decode_response(body: bytes) -> Delta:
+def decode_response(body: bytes, profile: Profile = OPENAI) -> Delta:
     """Read a whole answer of status 200; an error inside it, or no answer in it, is a delta with an error."""
     try:
         answer = _answer.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _whole(_decode_oddly_shaped(body))
-    if answer.error is not None:
-        return _whole(_decode_oddly_shaped(body))
+        return _whole(_decode_oddly_shaped(body, profile))
+    if answer.error is not None or answer.base_resp is not None:
+        return _whole(_decode_oddly_shaped(body, profile))
     if answer.choices:
-        return _delta(_Event(choices=answer.choices, usage=answer.usage))
-    if bytes(answer.data)[:1] == b"[":
+        return _checked(_delta(_Event(choices=answer.choices, usage=answer.usage)))
+    if bytes(answer.data)[:1] in (b"[", b"{"):
         return Delta(report=decode_usage(answer.usage, input_only=True))
-    return _whole(_decode_oddly_shaped(body))
+    return _whole(_decode_oddly_shaped(body, profile))
 
 
 def _whole(delta: Delta) -> Delta:

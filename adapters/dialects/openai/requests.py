@@ -1,20 +1,13 @@
-"""The body, address and headers of a call, for a vendor of OpenAI's dialect."""
+"""The body of a call whose client speaks the dialect itself: its own bytes, patched where they must be."""
 
-import re
 from typing import Final
 
 import msgspec
 
-from domain.relay.call import Call, Surface
-
-JSON: Final = "application/json"
-
-_PATHS: Final[dict[Surface, str]] = {
-    "chat": "/chat/completions",
-    "completions": "/completions",
-    "embeddings": "/embeddings",
-}
-_VERSIONED: Final = re.compile(r"/v\d+(?:alpha|beta)?\d*(?:/openai)?$")
+from adapters.dialects.openai.profile import OPENAI, Profile
+from adapters.dialects.openai.quirks import Members, fit_chat, unsupported, value_of
+from domain.relay.call import Call
+from domain.relay.dialect import Target
 
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encode: Final = msgspec.json.encode
@@ -24,7 +17,7 @@ _ASKING_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
 
 
 class Quirks(msgspec.Struct, frozen=True):
-    """How one vendor's idea of the dialect differs; data of the channel, not code."""
+    """How one vendor's idea of the dialect differs, where only these two things do."""
 
     takes_stream_options: bool = True
     """Whether `stream_options` may be sent: a few vendors refuse it and report usage unasked."""
@@ -32,39 +25,43 @@ class Quirks(msgspec.Struct, frozen=True):
     """The member for an output limit of the gateway's own, in a chat where the client set none."""
 
 
-OPENAI: Final = Quirks()
+PLAIN: Final = Quirks()
 
 
-def endpoint(base_url: str, surface: Surface, *, is_full_prefix: bool = False) -> str:
-    """Give the address of a call: a base without a version gets `/v1`, unless it is the full prefix."""
-    base = base_url.rstrip("/")
-    if not is_full_prefix and not _VERSIONED.search(base):
-        base += "/v1"
-    return base + _PATHS[surface]
-
-
-def request_headers(api_key: str, *, organization: str = "", project: str = "") -> dict[str, str]:
-    """Give all headers of a channel's requests; none of them is the client's.
-
-    Answers are asked for uncompressed: unpacking would cost more than it saves, and would hold tokens back.
-    """
-    headers = {"Content-Type": JSON, "Accept-Encoding": "identity", "User-Agent": "Tallygate"}
-    if api_key:
-        headers["Authorization"] = f"Bearer {api_key}"
-    if organization:
-        headers["OpenAI-Organization"] = organization
-    if project:
-        headers["OpenAI-Project"] = project
-    return headers
-
-
-def encode_request(call: Call, *, model: str, output_tokens_max: int | None, quirks: Quirks = OPENAI) -> bytes:
+def encode_request(call: Call, *, model: str, output_tokens_max: int | None, quirks: Quirks | Profile = PLAIN) -> bytes:
     """Give the body for the vendor: the client's, with the routed model, the limit and the wish for usage.
 
     Every other value keeps its bytes, unknown members included. A member given twice is sent once, with the
     value that was priced: gateway and vendor must not read two different limits out of one body.
     """
-    members = _members.decode(call.body)
+    return _encode(_patched(call, model, output_tokens_max, quirks))
+
+
+def encode_chat(call: Call, profile: Profile, target: Target) -> bytes:
+    """Give the client's chat or legacy completion, fitted to the vendor; UnsupportedParameterError."""
+    members = _patched(call, target.model, target.output_tokens_max, profile)
+    if profile is not OPENAI:
+        fit_chat(members, call.body, profile, target)
+    return _encode(members)
+
+
+def encode_embeddings(call: Call, profile: Profile, target: Target) -> bytes:
+    """Give the client's texts, fitted to the vendor; UnsupportedParameterError."""
+    members = _patched(call, target.model, None, profile)
+    if not profile.packs_vectors:
+        members.pop("encoding_format", None)
+    if "dimensions" in profile.cannot and value_of(members, "dimensions") is not None:
+        unsupported("dimensions", target)
+        del members["dimensions"]
+    elif profile.dimensions_field != "dimensions" and "dimensions" in members:
+        members[profile.dimensions_field] = members.pop("dimensions")
+    if "user" in profile.ignores or "user" in profile.cannot:
+        members.pop("user", None)
+    return _encode(members)
+
+
+def _patched(call: Call, model: str, output_tokens_max: int | None, quirks: Quirks | Profile) -> Members:
+    members: Members = _members.decode(call.body)
     if model != call.model:
         members["model"] = _raw(model)
     if call.surface != "embeddings":
@@ -73,10 +70,10 @@ def encode_request(call: Call, *, model: str, output_tokens_max: int | None, qui
         members["stream_options"] = _asking_usage(members.get("stream_options"))
     elif not quirks.takes_stream_options:
         members.pop("stream_options", None)
-    return _encode(members)
+    return members
 
 
-def _limit_output(members: dict[str, msgspec.Raw], call: Call, output_tokens_max: int | None, quirks: Quirks) -> None:
+def _limit_output(members: Members, call: Call, output_tokens_max: int | None, quirks: Quirks | Profile) -> None:
     """Set the output limit in each member that the client used for one: no reading of them exceeds it."""
     limit = call.output_tokens_max if output_tokens_max is None else output_tokens_max
     if limit is None:
@@ -86,10 +83,14 @@ def _limit_output(members: dict[str, msgspec.Raw], call: Call, output_tokens_max
         for name in ("max_completion_tokens", "max_tokens")
         if members.get(name, _NULL) != _NULL  # a null stands for no limit
     ]
-    if not given:
-        given = ["max_tokens" if call.surface == "completions" else quirks.output_limit_field]
+    field = "max_tokens" if call.surface == "completions" else quirks.output_limit_field
+    if isinstance(quirks, Profile) and quirks.output_limit_only:
+        for name in ("max_completion_tokens", "max_tokens"):
+            if name != field:
+                members.pop(name, None)
+        given = [field]
     value = _raw(limit)
-    for name in given:
+    for name in given or [field]:
         if members.get(name) != value:
             members[name] = value
 

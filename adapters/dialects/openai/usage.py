@@ -53,7 +53,10 @@ def _partition(
         prompt_tokens=prompt,
         completion_tokens=completion,
         cached=cached,
-        cache_write=read.first(((into, "cache_write_tokens"),), "cache_write"),
+        cache_write=read.first(
+            ((into, "cache_write_tokens"), (into, "cache_creation_input_tokens"), (into, "cache_creation_tokens")),
+            "cache_write",
+        ),
         audio_in=read.first(((into, "audio_tokens"),), "audio_input"),
         image_in=read.first(((into, "image_tokens"),), "image_input"),
         reasoning=reasoning,

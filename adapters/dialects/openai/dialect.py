@@ -1,0 +1,220 @@
+"""OpenAI's dialect as a value: one for each vendor that speaks it, made from a profile of its quirks."""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from adapters.dialects.openai.addresses import PATHS, request_headers, root
+from adapters.dialects.openai.answers import (
+    decode_chunk,
+    decode_response,
+    rewrite_chunk,
+    rewrite_response,
+    usage_chunk,
+)
+from adapters.dialects.openai.body import chat_members
+from adapters.dialects.openai.profile import OPENAI, Profile
+from adapters.dialects.openai.quirks import fit_chat
+from adapters.dialects.openai.requests import encode_chat, encode_embeddings
+from adapters.dialects.openai.streams import ChunkDecoder, read_answer
+from adapters.dialects.openai.vectors import embeddings_members, packed_answer, read_embeddings
+from adapters.wire.errors import decode_error
+from adapters.wire.lenient import loads
+from domain.metering.usage import TokenUsage
+from domain.relay.call import Call, InvalidRequestError, Surface
+from domain.relay.chat import ChatRequest
+from domain.relay.delta import Delta
+from domain.relay.dialect import AccessToken, CanonicalRequest, Frame, Framing, StreamDecoder, Target
+from domain.relay.ports import VendorRequest
+from domain.relay.tasks import EmbeddingsRequest
+from domain.relay.vendor_errors import VendorError
+
+SURFACES: frozenset[Surface] = frozenset({"chat", "completions", "embeddings"})
+
+
+class OpenAIDialect:
+    """One vendor of the dialect: a VendorDialect, and a Native for clients of OpenAI's contract."""
+
+    framing: Framing = "sse"
+    end_mark = b"data: [DONE]\n\n"
+
+    def __init__(self, profile: Profile = OPENAI, surfaces: frozenset[Surface] = SURFACES) -> None:
+        """Take the vendor's quirks, and what it serves."""
+        self.profile = profile
+        self.surfaces = surfaces
+
+    # ---- Requests
+
+    def encode(self, call: Call, request: CanonicalRequest, target: Target) -> VendorRequest:
+        """Write a request of any client's for this vendor."""
+        match request:
+            case ChatRequest():
+                members = chat_members(call, request, self.profile, target)
+                fit_chat(members, b"", self.profile, target)
+                return self._post("chat", msgspec.json.encode(members), target, streams=call.stream)
+            case EmbeddingsRequest():
+                members = embeddings_members(request, self.profile, target)
+                return self._post("embeddings", msgspec.json.encode(members), target, streams=False)
+            case _:
+                raise InvalidRequestError(f"This model's vendor has no {call.surface}.", param="model")
+
+    def encode_native(self, call: Call, target: Target) -> VendorRequest:
+        """Give the client's own body, patched: model, output limit, the wish for usage, the vendor's quirks."""
+        match call.surface:
+            case "chat" | "completions":
+                body = encode_chat(call, self.profile, target)
+            case "embeddings":
+                body = encode_embeddings(call, self.profile, target)
+            case _:
+                raise InvalidRequestError(f"This model's vendor has no {call.surface}.", param="model")
+        return self._post(call.surface, body, target, streams=call.stream)
+
+    def _post(
+        self, surface: Surface, body: bytes, target: Target, *, streams: bool, content_type: str = "application/json"
+    ) -> VendorRequest:
+        return VendorRequest(
+            url=self.url(surface, target),
+            headers=self.headers(target, content_type=content_type),
+            body=body,
+            streams=streams,
+        )
+
+    def url(self, surface: Surface, target: Target) -> str:
+        """Give the address of a kind of call."""
+        return self.root(target) + (self.profile.paths.get(surface) or PATHS[surface])
+
+    def root(self, target: Target) -> str:
+        """Give what paths are appended to."""
+        is_full = target.options.get("full_prefix") == "true"
+        return root(target.base_url, self.profile.prefix, is_full_prefix=is_full)
+
+    def headers(self, target: Target, *, content_type: str = "application/json") -> dict[str, str]:
+        """Give all headers of a request."""
+        key = target.access_token or target.key
+        if self.profile.key_separator:
+            key = key.partition(self.profile.key_separator)[0]
+        options = target.options
+        headers = request_headers(
+            key,
+            organization=options.get("organization", ""),
+            project=options.get("project", ""),
+            content_type=content_type,
+        )
+        return headers | dict(self.profile.headers)
+
+    def follow(self, reply: bytes, previous: VendorRequest, target: Target) -> VendorRequest | None:
+        """Give nothing: every answer is the answer."""
+        return None
+
+    # ---- Answers, read in full
+
+    def decoder(self, call: Call) -> StreamDecoder:
+        """Give a reader for one stream."""
+        return ChunkDecoder(self.profile)
+
+    def decode(self, body: bytes, headers: Mapping[str, str], call: Call) -> Delta:
+        """Read a whole answer."""
+        if call.surface == "embeddings":
+            return read_embeddings(body, self.profile)
+        return read_answer(body, self.profile)
+
+    def decode_error(
+        self, status: int, headers: Mapping[str, str], body: bytes, *, secrets: tuple[str, ...] = ()
+    ) -> VendorError:
+        """Read a failed answer, with the vendor's own codes."""
+        return decode_error(status, headers, body, secrets=secrets, kinds=self.profile.error_kinds)
+
+    def token_request(self, target: Target) -> VendorRequest | None:
+        """Give nothing: the key is sent as it is."""
+        return None
+
+    def decode_token(self, body: bytes) -> AccessToken:
+        """Refuse: there is nothing to exchange."""
+        raise VendorError("auth", vendor_code="no_access_token")
+
+    # ---- Bytes that pass through
+
+    def decode_native(self, frame: Frame) -> Delta:
+        """Read a frame: text for our own count, usage, error, end."""
+        return decode_chunk(frame.data, self.profile)
+
+    def rewrite_frame(self, frame: Frame, delta: Delta, call: Call, model: str) -> bytes | None:
+        """Give the payload for the client."""
+        return rewrite_chunk(frame.data, delta, call, model, self.profile)
+
+    def decode_native_body(self, body: bytes, headers: Mapping[str, str], call: Call) -> Delta:
+        """Read a whole answer: usage, text, error."""
+        return decode_response(body, self.profile)
+
+    def rewrite_body(self, body: bytes, call: Call, model: str) -> bytes:
+        """Give the whole answer for the client."""
+        if call.surface == "embeddings" and not self.profile.packs_vectors:
+            body = packed_answer(body, call)
+        return rewrite_response(body, call, model, self.profile)
+
+    def missing_usage(self, like: bytes, usage: TokenUsage, call: Call) -> bytes:
+        """Give the usage chunk that a client asked for and the vendor did not send, as a frame."""
+        if not call.include_usage:
+            return b""
+        return b"data: " + usage_chunk(like, usage, call) + b"\n\n"
+
+    # ---- The channel itself
+
+    def models_request(self, target: Target) -> VendorRequest | None:
+        """Give the request that lists models."""
+        if not self.profile.models_path:
+            return None
+        return self._get(self.root(target) + self.profile.models_path, target)
+
+    def decode_models(self, body: bytes) -> tuple[str, ...]:
+        """Read the list: in `data`, or bare, as Together sends it."""
+        answer = loads(body)
+        listed = answer.get("data") if isinstance(answer, dict) else answer
+        if not isinstance(listed, list):
+            return ()
+        named = [model.get("id") for model in listed if isinstance(model, dict)]
+        return tuple(name.removeprefix("models/") for name in named if isinstance(name, str) and name)
+
+    def balance_request(self, target: Target) -> VendorRequest | None:
+        """Give the request for the operator's credit, where the vendor tells."""
+        path = self.profile.balance_path
+        return self._get(self.root(target) + path, target) if path else None
+
+    def decode_balance(self, body: bytes) -> Mapping[str, Decimal]:
+        """Read what is left, by currency."""
+        answer = loads(body)
+        found: dict[str, Decimal] = {}
+        for path, currency in self.profile.balance_places:
+            amount = _amount(_at(answer, path))
+            if amount is not None:
+                named = _at(answer, currency) if "." in currency else currency
+                found[named if isinstance(named, str) and named else "USD"] = amount
+        return found
+
+    def _get(self, url: str, target: Target) -> VendorRequest:
+        headers = {name: value for name, value in self.headers(target).items() if name != "Content-Type"}
+        return VendorRequest(url=url, headers=headers, body=b"", method="GET", streams=False)
+
+
+def _at(value: Any, path: str) -> Any:
+    """Follow a dotted path; numbers are places in a list."""
+    for step in path.split("."):
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value
+
+
+def _amount(value: object) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() else None
