@@ -7,7 +7,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
-import apprise
 import msgspec
 
 from adapters.outbound import GuardedConnector
@@ -54,6 +53,9 @@ class AppriseSink:
 
     def __init__(self, url: str) -> None:
         """Take the address; ValueError for one that apprise does not know."""
+        # Imported late: it loads a module for each of a hundred services, and few operators need one.
+        import apprise  # noqa: PLC0415
+
         self._told = apprise.Apprise()
         if not self._told.add(url):
             raise ValueError(
