@@ -42,6 +42,8 @@ class Permission(StrEnum):
     """One's own tokens of the tenant, for those who may not touch every token."""
     BALANCE_READ = "balance:read"
     REQUEST_READ = "request:read"
+    PROOF_READ = "proof:read"
+    """Any event as it was sealed, with everything that it holds."""
     CREDIT_GRANT = "credit:grant"
     CREDIT_ADJUST = "credit:adjust"
     CODE_READ = "code:read"
@@ -61,7 +63,7 @@ P = Permission
 _OPERATOR_READ: Final = frozenset(
     {
         P.SELF, P.TENANT_READ, P.MEMBER_READ, P.USER_READ, P.TOKEN_READ, P.BALANCE_READ, P.REQUEST_READ,
-        P.CHANNEL_READ, P.PRICING_READ, P.SETTING_READ, P.CODE_READ,
+        P.CHANNEL_READ, P.PRICING_READ, P.SETTING_READ, P.CODE_READ, P.PROOF_READ,
     }
 )  # fmt: skip
 
@@ -69,17 +71,17 @@ PLATFORM_PERMISSIONS: Final[dict[PlatformRole, frozenset[Permission]]] = {
     "root": frozenset(Permission),
     "admin": frozenset(Permission),
     "auditor": _OPERATOR_READ,
-    "support": _OPERATOR_READ - {P.SETTING_READ, P.CODE_READ} | {P.TOKEN_WRITE, P.MEMBER_WRITE},
+    "support": _OPERATOR_READ - {P.SETTING_READ, P.CODE_READ, P.PROOF_READ} | {P.TOKEN_WRITE, P.MEMBER_WRITE},
 }
 """What a role of the platform allows, in every tenant. Who may make whom root: `may_assign`."""
 
 _TENANT_READ: Final = frozenset({P.SELF, P.TENANT_READ, P.BALANCE_READ, P.REQUEST_READ, P.TOKEN_READ, P.MEMBER_READ})
 
 TENANT_PERMISSIONS: Final[dict[TenantRole, frozenset[Permission]]] = {
-    "owner": _TENANT_READ | {P.TENANT_WRITE, P.MEMBER_WRITE, P.TOKEN_WRITE, P.CODE_REDEEM},
-    "admin": _TENANT_READ | {P.TENANT_WRITE, P.MEMBER_WRITE, P.TOKEN_WRITE, P.CODE_REDEEM},
+    "owner": _TENANT_READ | {P.TENANT_WRITE, P.MEMBER_WRITE, P.TOKEN_WRITE, P.CODE_REDEEM, P.PROOF_READ},
+    "admin": _TENANT_READ | {P.TENANT_WRITE, P.MEMBER_WRITE, P.TOKEN_WRITE, P.CODE_REDEEM, P.PROOF_READ},
     "member": _TENANT_READ - {P.TOKEN_READ} | {P.OWN_TOKEN_READ, P.OWN_TOKEN_WRITE},
-    "billing": _TENANT_READ | {P.CODE_REDEEM},
+    "billing": _TENANT_READ | {P.CODE_REDEEM, P.PROOF_READ},
     "viewer": _TENANT_READ,
 }
 """What a role in a tenant allows, in that tenant."""

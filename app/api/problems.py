@@ -101,6 +101,13 @@ PROBLEMS: Final[dict[str, Entry]] = {
     "code_used_by_tenant": Entry(409, "Code used already", "You have redeemed this code as often as you may."),
     "code_expired": Entry(409, "Code expired", "The code has passed its last day."),
     "code_revoked": Entry(409, "Code revoked", "The operator has withdrawn the code."),
+    # Proof.
+    "not_sealed": Entry(
+        409, "Not sealed yet", "The event is in the log, and will be sealed in a few seconds; see Retry-After."
+    ),
+    "seal_broken": Entry(
+        409, "Not as it was sealed", "The event or its seal was changed after it was sealed: run `tallygate verify`."
+    ),
     # The other side.
     "conflict": Entry(409, "Conflict", "The state of things does not allow this now: read it again."),
     "unavailable": Entry(503, "Not available now", "The database cannot be reached: ask again with the same key."),

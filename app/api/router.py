@@ -24,6 +24,7 @@ from app.api import (
     mappings,
     money,
     multipliers,
+    proofs,
     rate_cards,
     requests,
     settings,
@@ -61,6 +62,7 @@ _TAGS: Final = {
     "Money": money.ROUTES,
     "Redemption codes": codes.ROUTES,
     "Requests": requests.ROUTES,
+    "Proof": proofs.ROUTES,
 }
 
 

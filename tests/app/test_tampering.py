@@ -162,8 +162,8 @@ async def test_an_inserted_event_is_found(books: Books, writer: Connection) -> N
         )
     await writer.execute(
         "INSERT INTO ledger.event SELECT gen_random_uuid(), tenant_id, day, lane, position + 1,"
-        " recorded_at + interval '1 us', correlation_id, causation_id, digest, type, actor, data, account_ids, posted, held"
-        " FROM ledger.event WHERE lane = $1 AND position = $2",
+        " recorded_at + interval '1 us', correlation_id, causation_id, digest, type, actor, data,"
+        " account_ids, posted, held FROM ledger.event WHERE lane = $1 AND position = $2",
         books.tenant_id,
         POSITION - 1,
     )
