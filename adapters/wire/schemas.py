@@ -1,0 +1,169 @@
+"""JSON schemas cut to what vendors take: a keyword that one refuses is told to the model in words instead."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from domain.relay.call import InvalidRequestError
+
+DEPTH_MAX: Final = 64
+"""The deepest schema that is read: deeper ones refer to themselves, or are an attack."""
+
+_REFUSED_BY_ANTHROPIC: Final = frozenset(
+    {
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "maxItems",
+        "uniqueItems",
+        "minProperties",
+        "maxProperties",
+        "minContains",
+        "maxContains",
+    }
+)
+_OPENAPI: Final = frozenset(
+    {
+        "type",
+        "format",
+        "title",
+        "description",
+        "nullable",
+        "default",
+        "items",
+        "minItems",
+        "maxItems",
+        "enum",
+        "properties",
+        "propertyOrdering",
+        "required",
+        "minProperties",
+        "maxProperties",
+        "minimum",
+        "maximum",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "example",
+        "anyOf",
+    }
+)
+_MAPS: Final = frozenset({"properties", "$defs", "definitions", "patternProperties"})
+"""Keywords whose members are names of the schema's author, not keywords."""
+
+
+def _walk(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]], depth: int = 0) -> Any:
+    """Give a schema with every object schema in it changed, inner ones first."""
+    if depth > DEPTH_MAX:
+        raise InvalidRequestError("A JSON schema is nested too deeply, or refers to itself.", reason="invalid_value")
+    if isinstance(schema, list):
+        return [_walk(each, change, depth + 1) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {
+        name: (
+            {key: _walk(each, change, depth + 1) for key, each in value.items()}
+            if name in _MAPS and isinstance(value, dict)
+            else value
+            if name in ("enum", "const", "default", "example", "examples", "required")
+            else _walk(value, change, depth + 1)
+        )
+        for name, value in schema.items()
+    }
+    return change(inner)
+
+
+def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a schema as Anthropic takes it: closed objects, and ranges as a note in the description."""
+    changed: dict[str, Any] = _walk(dict(schema), _strict)
+    return changed
+
+
+def _strict(schema: dict[str, Any]) -> dict[str, Any]:
+    notes = {name: value for name, value in schema.items() if name in _REFUSED_BY_ANTHROPIC}
+    if schema.get("minItems") not in (None, 0, 1):
+        notes["minItems"] = schema["minItems"]
+    kept = {name: value for name, value in schema.items() if name not in notes}
+    if kept.get("type") == "object" or "properties" in kept:
+        kept.setdefault("type", "object")
+        kept["additionalProperties"] = False
+    if notes:
+        note = "{" + ", ".join(f"{name}: {value}" for name, value in notes.items()) + "}"
+        said = kept.get("description")
+        kept["description"] = f"{said}\n\n{note}" if isinstance(said, str) and said else note
+    return kept
+
+
+def openapi_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a schema in the subset of OpenAPI that Google's older interfaces take: no references, null as a mark."""
+    resolved = _resolved(dict(schema), _definitions(schema), 0)
+    changed: dict[str, Any] = _walk(resolved, _openapi)
+    return changed
+
+
+def _definitions(schema: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in ("$defs", "definitions"):
+        definitions = schema.get(name)
+        if isinstance(definitions, dict):
+            found |= {f"#/{name}/{key}": value for key, value in definitions.items()}
+    return found
+
+
+def _resolved(schema: Any, definitions: Mapping[str, Any], depth: int) -> Any:
+    if depth > DEPTH_MAX:
+        raise InvalidRequestError("A JSON schema is nested too deeply, or refers to itself.", reason="invalid_value")
+    if isinstance(schema, list):
+        return [_resolved(each, definitions, depth + 1) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        if reference not in definitions:
+            raise InvalidRequestError(
+                "A JSON schema refers to something that is not in its own '$defs'.", reason="invalid_value"
+            )
+        beside = {name: value for name, value in schema.items() if name != "$ref"}
+        return _resolved({**definitions[reference], **beside}, definitions, depth + 1)
+    return {
+        name: _resolved(value, definitions, depth + 1)
+        for name, value in schema.items()
+        if name not in ("$defs", "definitions")
+    }
+
+
+def _openapi(schema: dict[str, Any]) -> dict[str, Any]:
+    types = schema.get("type")
+    if isinstance(types, list):
+        named = [each for each in types if each != "null"]
+        schema = {**schema, "type": named[0]} if len(named) == 1 else _any_of_types(schema, named)
+        if len(named) != len(types):
+            schema["nullable"] = True
+    if "oneOf" in schema and "anyOf" not in schema:
+        schema = {**schema, "anyOf": schema["oneOf"]}
+    if "const" in schema and "enum" not in schema:
+        schema = {**schema, "enum": [schema["const"]]}
+    options = schema.get("anyOf")
+    if isinstance(options, list):
+        schema = _without_null(schema, options)
+    return {name: value for name, value in schema.items() if name in _OPENAPI}
+
+
+def _any_of_types(schema: dict[str, Any], types: list[Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in schema.items() if name != "type"}
+    return {**rest, "anyOf": [{"type": each} for each in types]} if types else rest
+
+
+def _without_null(schema: dict[str, Any], options: list[Any]) -> dict[str, Any]:
+    """Say of a choice between something and null that it may be null."""
+    some = [each for each in options if not (isinstance(each, dict) and each.get("type") == "null")]
+    if len(some) == len(options):
+        return schema
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    if len(some) == 1 and isinstance(some[0], dict):
+        return {**some[0], **rest, "nullable": True}
+    return {**rest, "anyOf": some, "nullable": True}
