@@ -204,11 +204,11 @@ class RoutingPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     fallbacks: tuple[Name, ...] = ()
     """Models to go on with, in this order, when no channel of the one asked for can serve it."""
     fallback_billed: Literal["asked", "routed"] = "routed"
-    """Whose price is charged when a fallback answered."""
+    """Whose price is charged when another model answered: a fallback, or that of an arm."""
     arms: tuple[Arm, ...] = ()
     sticky_by: Literal["user", "conversation"] = "user"
     """What a sticky choice and an experiment's arm stick to. Where a request has neither, to its token."""
-    attempts_max: Annotated[int, msgspec.Meta(ge=1, le=16)] = 4
+    attempts_max: Annotated[int, msgspec.Meta(ge=1, le=16)] = 8
     attempts_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 120
     """No attempt begins later than this after the first."""
     hedge_milliseconds: Annotated[int, msgspec.Meta(ge=50, le=600_000)] | None = None
