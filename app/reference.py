@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.api.problems import error_reference
+from app.observability.metrics import metrics_table
+from app.observability.spans import spans_table
 from app.settings import describe_settings
 from domain.admin.entities import KINDS
 from domain.events import TYPES
 
 DOCS: Final = Path(__file__).parent.parent / "docs"
 _TABLE: Final = re.compile(r"(?<=## Settings\n\n).*?(?=\n\n## )", re.DOTALL)
+_METRICS: Final = re.compile(r"(?<=## Every metric\n\n).*?(?=\n\n)", re.DOTALL)
+_SPANS: Final = re.compile(r"(?<=## Every span\n\n).*?(?=\n\n)", re.DOTALL)
 
 
 def settings_table() -> str:
@@ -84,9 +88,14 @@ def _shown(annotation: Any) -> str:
 def written(docs: Path) -> dict[Path, str]:
     """Give what each file of the reference should hold."""
     operations = docs / "operations.md"
+    observability = docs / "observability.md"
     return {
         docs / "events.md": events_reference(),
         docs / "errors.md": error_reference(),
+        observability: _SPANS.sub(
+            lambda _: spans_table(),
+            _METRICS.sub(lambda _: metrics_table(), observability.read_text(encoding="utf-8")),
+        ),
         operations: _TABLE.sub(lambda _: settings_table(), operations.read_text(encoding="utf-8")),
     }
 

@@ -167,7 +167,7 @@ PROJECTION_PARKED: Final = Metric(
     ("projection",), scope="database",
 )  # fmt: skip
 SEALER_LAG: Final = Metric(
-    "tallygate_sealer_lag_events", "gauge", "Events that are not in a signed block yet; missing without a sealer.",
+    "tallygate_sealer_lag_events", "gauge", "Events that are not in a signed block yet; missing before the first seal.",
     scope="database",
 )  # fmt: skip
 

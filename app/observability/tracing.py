@@ -20,6 +20,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from app.observability.span_outbox import SpanOutbox
+from app.observability.spans import OPERATIONS, PROVIDERS
 from app.version import VERSION
 from domain.holds.events import HoldAuthorized, HoldCaptured
 from domain.ledger.commands import Answer, Code, Command, Kind
@@ -29,35 +30,6 @@ from domain.relay.vendor_errors import VendorError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
-
-OPERATIONS: Final[Mapping[str, str]] = {"completions": "text_completion"}
-"""Surfaces whose name in OpenTelemetry's GenAI conventions is another."""
-PROVIDERS: Final[Mapping[str, str]] = {
-    "azure": "azure.ai.openai",
-    "bedrock": "aws.bedrock",
-    "gemini": "gcp.gemini",
-    "mistral": "mistral_ai",
-    "vertex": "gcp.vertex_ai",
-    "xai": "x_ai",
-}
-"""Channel types whose `gen_ai.provider.name` is another."""
-_REQUEST: Final = (
-    "`http.request.method`, `http.route`, `http.response.status_code`, `gen_ai.operation.name`, `gen_ai.request.model`,"
-    " `gen_ai.response.model`, `gen_ai.request.stream`, `gen_ai.usage.*`, `tallygate.request_id`,"
-    " `tallygate.tenant_id`, `tallygate.charge_nanos`, `error.type`"
-)
-_ATTEMPT: Final = (
-    "`gen_ai.provider.name`, `gen_ai.operation.name`, `gen_ai.request.model`, `gen_ai.response.model`,"
-    " `gen_ai.usage.*`, `gen_ai.response.time_to_first_chunk`, `server.address`, `server.port`,"
-    " `http.response.status_code`, `error.type`"
-)
-SPANS: Final[tuple[tuple[str, str, str, str], ...]] = (
-    ("`{operation} {model}`", "server", "one request on a model route", _REQUEST),
-    ("`hold`", "internal", "setting the worst case aside, commit included", "`tallygate.code`, `error.type`"),
-    ("`{operation} {model}`", "client", "one attempt at a vendor, to the end of its answer", _ATTEMPT),
-    ("`capture` or `void`", "internal", "the end of the hold, commit included", "`tallygate.code`, `error.type`"),
-)
-"""Name, kind, what it spans, attributes; docs/observability.md has them as a table."""
 
 _log = structlog.get_logger(__name__)
 _ERROR_STATUS: Final = 400
@@ -352,9 +324,3 @@ def _fail(span: Span, error: BaseException) -> None:
     kind = (error.vendor_code or error.kind) if isinstance(error, VendorError) else type(error).__name__
     span.set_attribute("error.type", kind[:64])
     span.set_status(Status(StatusCode.ERROR))
-
-
-def spans_table() -> str:
-    """Give the spans as a table, for the documentation."""
-    rows = [f"| {name} | {kind} | {what} | {attributes} |" for name, kind, what, attributes in SPANS]
-    return "\n".join(["| span | kind | what it spans | attributes |", "|---|---|---|---|", *rows])
