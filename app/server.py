@@ -45,6 +45,7 @@ from app.relay.repeats import Repeats
 from app.relay.service import Relay
 from app.relay.settlement import Settlements
 from app.relay.vendors import Vendors
+from app.sealer import KeyFile, Sealer
 from app.settings import Settings
 from app.wallets import Wallets
 from domain.relay.ports import Timeouts, Vendor
@@ -157,6 +158,9 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         housekeeper = Housekeeper(ledger, pool, hold_timeout_seconds=settings.hold_timeout_seconds)
         await housekeeper.start()
         stack.push_async_callback(housekeeper.stop)
+        sealer = Sealer(pool, KeyFile(settings.seal_key_file))
+        await sealer.start()
+        stack.push_async_callback(sealer.stop)
 
         refusals = CountedRefusals(ledger, now=clock.now, new_id=ids.new_id, node=node)
         refusals.counted = instruments.refused

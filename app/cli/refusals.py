@@ -2,6 +2,7 @@
 
 from adapters.file_lock import LockHeldError
 from adapters.postgres.errors import PostgresError, SchemaError
+from adapters.seal_keys import SealKeyError
 from app.settings import SettingsError
 
 
@@ -9,4 +10,4 @@ class StartError(Exception):
     """A command cannot do its work as things are; the message says what to change."""
 
 
-REFUSALS = (StartError, SettingsError, LockHeldError, PostgresError, SchemaError)
+REFUSALS = (StartError, SettingsError, LockHeldError, PostgresError, SchemaError, SealKeyError)
