@@ -120,9 +120,10 @@ class HttpVendor:
     async def _attempt(self, session: aiohttp.ClientSession, request: VendorRequest, started: float) -> "HttpReply":
         deadline = started + request.timeouts.first_byte_seconds
         async with asyncio.timeout_at(deadline):
-            response = await session.post(
+            response = await session.request(
+                request.method,
                 self._url(request.url),
-                data=request.body,
+                data=request.body or None,
                 headers=request.headers,
                 timeout=self._timeout(request.timeouts.connect_seconds),
                 allow_redirects=False,  # A redirect would carry the channel's key to wherever it points.
@@ -137,7 +138,8 @@ class HttpVendor:
                 target(url, self._rules)
             except OutboundRefusedError as refusal:
                 raise AddressRefusedError(refusal) from None
-            parsed = URL(url)
+            # What a dialect has quoted stays so: a signature may be over it, twice quoted or not.
+            parsed = URL(url, encoded="%" in url)
             if len(self._urls) >= _CACHED_MAX:
                 self._urls.clear()
             self._urls[url] = parsed

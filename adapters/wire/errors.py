@@ -77,6 +77,7 @@ _KINDS_BY_WORDS: Final[dict[str, Kind]] = {
     "busy": "overloaded",
 }
 _NO_KINDS: Final[Mapping[str, Kind]] = {}
+_CODE_MAX: Final = 10**12
 _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
 
 
@@ -198,7 +199,7 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         # A half surrogate pair could not be sent on.
         return value.encode("utf-8", "replace").decode()
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < RETRY_AFTER_SECONDS_MAX:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _CODE_MAX:
         return str(value)
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return _text(value[0].get("msg"))

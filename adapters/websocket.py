@@ -1,0 +1,143 @@
+"""Vendors behind a WebSocket: one message out, messages in until the vendor closes, behind the relay's port."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType, TracebackType
+from typing import Final, Self
+
+import aiohttp
+
+from adapters.outbound import GuardedConnector
+from domain.outbound import OutboundRules
+from domain.relay.ports import VendorRequest
+from domain.relay.vendor_errors import VendorError
+
+MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024
+_SWITCHED: Final = 200
+"""What the dialect is told when the handshake was accepted: the vendor's answer comes in messages."""
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class WebSocketVendor:
+    """Opens one connection per call; an async context manager, entered inside the event loop."""
+
+    def __init__(self, *, rules: OutboundRules | None = None) -> None:
+        """Take which addresses channels may have."""
+        self._rules = OutboundRules() if rules is None else rules
+
+    async def __aenter__(self) -> Self:
+        """Open the session."""
+        self._session = aiohttp.ClientSession(
+            connector=GuardedConnector(self._rules),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+    async def send(self, request: VendorRequest) -> "WebSocketReply | RefusedHandshake":
+        """Connect and send the body as one message; VendorError of kind connect, timeout or protocol otherwise."""
+        timeouts = request.timeouts
+        deadline = asyncio.get_running_loop().time() + timeouts.first_byte_seconds
+        try:
+            async with asyncio.timeout(timeouts.connect_seconds):
+                socket = await self._session.ws_connect(
+                    request.url, headers=request.headers, max_msg_size=MESSAGE_BYTES_MAX, autoping=True
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            return RefusedHandshake(error.status, error.headers or _NONE)
+        except TimeoutError as error:
+            raise VendorError("timeout", vendor_code="connect_timeout") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise VendorError("connect", vendor_code="unreachable") from error
+        reply = WebSocketReply(socket, deadline, timeouts.idle_seconds)
+        try:
+            if request.body:
+                await socket.send_str(request.body.decode())
+        except (aiohttp.ClientError, OSError) as error:
+            await reply.close()
+            raise VendorError("connect", vendor_code="disconnected") from error
+        except BaseException:
+            await reply.close()
+            raise
+        return reply
+
+
+class RefusedHandshake:
+    """An answer that is no WebSocket: only its status is known."""
+
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take what came."""
+        self.status = status
+        self.headers = headers
+
+    async def read(self, bytes_max: int) -> bytes:
+        """Give nothing: aiohttp does not keep the body of a refused handshake."""
+        del bytes_max
+        return b""
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Give nothing."""
+        nothing: tuple[bytes, ...] = ()
+        for piece in nothing:
+            yield piece
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class WebSocketReply:
+    """The messages of one call; each chunk is one message."""
+
+    status: Final = _SWITCHED
+    headers: Mapping[str, str] = _NONE
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, deadline: float, idle_seconds: float) -> None:
+        """Take the socket, the loop time by which a first message must come, and the longest pause after that."""
+        self._socket = socket
+        self._deadline = deadline
+        self._idle_seconds = idle_seconds
+        self._is_first = True
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Give each message; the vendor's closing ends them, VendorError if it stalls or breaks off."""
+        loop = asyncio.get_running_loop()
+        while True:
+            deadline = self._deadline if self._is_first else loop.time() + self._idle_seconds
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await self._socket.receive()
+            except TimeoutError as error:
+                code = "first_byte_timeout" if self._is_first else "idle_timeout"
+                raise VendorError("timeout", vendor_code=code) from error
+            self._is_first = False
+            match message.type:
+                case aiohttp.WSMsgType.TEXT:
+                    yield message.data.encode()
+                case aiohttp.WSMsgType.BINARY:
+                    yield message.data
+                case aiohttp.WSMsgType.ERROR:
+                    raise VendorError("protocol", vendor_code="broken_off")
+                case _:
+                    return
+
+    async def read(self, bytes_max: int) -> bytes:
+        """Give all messages joined by line ends; VendorError if they are longer than `bytes_max`."""
+        pieces: list[bytes] = []
+        length = 0
+        async for piece in self.chunks():
+            length += len(piece) + 1
+            if length > bytes_max:
+                raise VendorError("protocol", vendor_code="response_too_large")
+            pieces.append(piece)
+        return b"\n".join(pieces)
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._socket.close()
