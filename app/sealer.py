@@ -168,6 +168,9 @@ class Sealer:
             except _FAILURES as error:
                 _log.warning("sealing_delayed", error=str(error) or type(error).__name__)
                 pause = _LOOK_SECONDS
+            except Exception as error:  # noqa: BLE001 -- nothing ends it for good: a late seal is better than none
+                _log.error("sealing_failed", error=f"{type(error).__name__}: {error}"[:300])
+                pause = _STUCK_SECONDS
             await asyncio.sleep(pause)
 
     async def _waiting(self) -> int:

@@ -45,6 +45,7 @@ from app.relay.repeats import Repeats
 from app.relay.service import Relay
 from app.relay.settlement import Settlements
 from app.relay.vendors import Vendors
+from app.seal_heads import publishing
 from app.sealer import KeyFile, Sealer
 from app.settings import Settings
 from app.wallets import Wallets
@@ -158,7 +159,10 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         housekeeper = Housekeeper(ledger, pool, hold_timeout_seconds=settings.hold_timeout_seconds)
         await housekeeper.start()
         stack.push_async_callback(housekeeper.stop)
-        sealer = Sealer(pool, KeyFile(settings.seal_key_file))
+        heads = await stack.enter_async_context(
+            publishing(pool, file=settings.seal_heads_file, url=settings.seal_heads_url, rules=settings.outbound_allow)
+        )
+        sealer = Sealer(pool, KeyFile(settings.seal_key_file), on_seal=heads.notice)
         await sealer.start()
         stack.push_async_callback(sealer.stop)
 
