@@ -8,6 +8,7 @@ from adapters.dialects.openai.answers import (
     rewrite_response,
     usage_chunk,
 )
+from adapters.dialects.openai.azure import AzureDialect
 from adapters.dialects.openai.dialect import OpenAIDialect
 from adapters.dialects.openai.profile import COMPATIBLE, OPENAI, Profile, Range
 from adapters.dialects.openai.requests import Quirks, encode_request
@@ -17,6 +18,7 @@ from adapters.wire.errors import decode_error
 __all__ = [
     "COMPATIBLE",
     "OPENAI",
+    "AzureDialect",
     "OpenAIDialect",
     "Profile",
     "Quirks",

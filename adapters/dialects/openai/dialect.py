@@ -1,12 +1,14 @@
 """OpenAI's dialect as a value: one for each vendor that speaks it, made from a profile of its quirks."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
-from adapters.dialects.openai.addresses import PATHS, request_headers, root
+from adapters.dialects.openai.addresses import PATHS, RESPONSES, request_headers, root
 from adapters.dialects.openai.answers import (
     decode_chunk,
     decode_response,
@@ -31,6 +33,8 @@ from domain.relay.ports import VendorRequest
 from domain.relay.tasks import EmbeddingsRequest
 from domain.relay.vendor_errors import VendorError
 
+_FIELD: Final = re.compile(r"\{(\w+)\}")
+
 SURFACES: frozenset[Surface] = frozenset({"chat", "completions", "embeddings"})
 
 
@@ -51,8 +55,9 @@ class OpenAIDialect:
         """Write a request of any client's for this vendor."""
         match request:
             case ChatRequest():
-                members = chat_members(call, request, self.profile, target)
-                fit_chat(members, b"", self.profile, target)
+                profile = self.profile_of(target)
+                members = chat_members(call, request, profile, target)
+                fit_chat(members, b"", profile, target)
                 return self._post("chat", msgspec.json.encode(members), target, streams=call.stream)
             case EmbeddingsRequest():
                 members = embeddings_members(request, self.profile, target)
@@ -64,12 +69,18 @@ class OpenAIDialect:
         """Give the client's own body, patched: model, output limit, the wish for usage, the vendor's quirks."""
         match call.surface:
             case "chat" | "completions":
-                body = encode_chat(call, self.profile, target)
+                body = encode_chat(call, self.profile_of(target), target)
             case "embeddings":
                 body = encode_embeddings(call, self.profile, target)
             case _:
                 raise InvalidRequestError(f"This model's vendor has no {call.surface}.", param="model")
         return self._post(call.surface, body, target, streams=call.stream)
+
+    def profile_of(self, target: Target) -> Profile:
+        """Give the vendor's quirks, with what the channel says about its own server."""
+        if target.options.get("stream_options") == "false":
+            return msgspec.structs.replace(self.profile, takes_stream_options=False)
+        return self.profile
 
     def _post(
         self, surface: Surface, body: bytes, target: Target, *, streams: bool, content_type: str = "application/json"
@@ -85,24 +96,32 @@ class OpenAIDialect:
         """Give the address of a kind of call."""
         return self.root(target) + (self.profile.paths.get(surface) or PATHS[surface])
 
+    def responses_url(self, target: Target) -> str:
+        """Give the address of the Responses API."""
+        return self.root(target) + RESPONSES
+
     def root(self, target: Target) -> str:
         """Give what paths are appended to."""
         is_full = target.options.get("full_prefix") == "true"
-        return root(target.base_url, self.profile.prefix, is_full_prefix=is_full)
+        prefix = _FIELD.sub(lambda field: quote(target.options.get(field[1], ""), safe=""), self.profile.prefix)
+        return root(target.base_url, prefix, is_full_prefix=is_full)
 
     def headers(self, target: Target, *, content_type: str = "application/json") -> dict[str, str]:
         """Give all headers of a request."""
-        key = target.access_token or target.key
-        if self.profile.key_separator:
-            key = key.partition(self.profile.key_separator)[0]
-        options = target.options
-        headers = request_headers(
-            key,
-            organization=options.get("organization", ""),
-            project=options.get("project", ""),
-            content_type=content_type,
-        )
-        return headers | dict(self.profile.headers)
+        headers = request_headers(self.key(target), content_type=content_type) | dict(self.profile.headers)
+        for name, header in self.profile.option_headers.items():
+            if target.options.get(name):
+                headers[header] = target.options[name]
+        return headers
+
+    def key(self, target: Target) -> str:
+        """Give the key that is sent: the one in a composite such as One API's operators write."""
+        profile = self.profile
+        parts = target.key.split(profile.key_separator) if profile.key_separator else [target.key]
+        try:
+            return profile.key_format.format(*parts)
+        except IndexError:
+            return parts[0]
 
     def follow(self, reply: bytes, previous: VendorRequest, target: Target) -> VendorRequest | None:
         """Give nothing: every answer is the answer."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from adapters.dialects.openai.pieces import finish_reason
-from adapters.dialects.openai.profile import OPENAI, Profile
+from adapters.dialects.openai.profile import Profile
 from adapters.wire.lenient import leaves, loads
 from domain.relay.call import Call
 from domain.relay.delta import Delta
@@ -30,7 +30,11 @@ _CONTENT_ARRAYS: Final = (b'"content":[', b'"content": [')
 
 def mended_chunk(data: bytes, delta: Delta, call: Call, profile: Profile) -> bytes | None:
     """Give a chunk as OpenAI would have written it; None where it already is so."""
-    if delta.finish_reason in _KNOWN and (profile is OPENAI or not _strays(data)) and not _repeats(delta, profile):
+    if (
+        delta.finish_reason in _KNOWN
+        and (profile.is_reference or not (_strays(data) or _has_bare_calls(data)))
+        and not _repeats(delta, profile)
+    ):
         return None
     event = loads(data)
     if not isinstance(event, dict):
@@ -51,7 +55,7 @@ def mended_body(body: bytes, call: Call, profile: Profile) -> bytes | None:
     """Give a whole answer as OpenAI would have written it; None where it already is so."""
     if call.surface not in ("chat", "completions"):
         return None
-    if profile is OPENAI or not (_strays(body) or _has_strange_reason(body)):
+    if profile.is_reference or not (_strays(body) or _has_strange_reason(body)):
         return None
     answer = loads(body)
     if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
@@ -78,6 +82,12 @@ def _strays(data: bytes) -> bool:
     )
 
 
+def _has_bare_calls(data: bytes) -> bool:
+    """Tell whether there are tool calls in a stream that nothing numbers: the choice has an index, and each call."""
+    begun = data.find(b'"tool_calls"')
+    return begun >= 0 and b'"function"' in data and not (b'"index"' in data[begun:] and b'"type"' in data[begun:])
+
+
 def _has_strange_reason(body: bytes) -> bool:
     """Tell whether a whole answer ends for a reason that OpenAI does not know."""
     try:
@@ -95,7 +105,7 @@ def _repeats(delta: Delta, profile: Profile) -> bool:
     """
     if delta.usage_only or delta.report is None:
         return False
-    return delta.finish_reason is None or profile is not OPENAI
+    return delta.finish_reason is None or not profile.is_reference
 
 
 def _is_running(event: dict[str, Any]) -> bool:
@@ -119,10 +129,20 @@ def _mend(event: dict[str, Any], name: str) -> None:
             continue
         if isinstance(said.get("content"), list):
             _split_content(said)
+        if name == "delta" and isinstance(said.get("tool_calls"), list):
+            _number_calls(said["tool_calls"])
         if "reasoning" in said:
             thoughts = leaves(said.pop("reasoning"))
             if thoughts and not said.get("reasoning_content"):
                 said["reasoning_content"] = thoughts
+
+
+def _number_calls(calls: list[Any]) -> None:
+    """Give calls the numbers of their places: vendors that leave the index out send each call whole, in one chunk."""
+    for place, call in enumerate(calls):
+        if isinstance(call, dict) and type(call.get("index")) is not int:
+            call["index"] = place
+            call.setdefault("type", "function")
 
 
 def _split_content(said: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ _SHORT_ID: Final = re.compile(r"[A-Za-z0-9]{9}")
 _DATA_HEAD: Final = re.compile(r"data:[^,]{0,200};base64,")
 _KINDS: Final = {"image_url": "image", "input_audio": "audio", "file": "file", "video_url": "video"}
 _MEMBERS: Final = frozenset(
-    {"role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "prefix", "partial"}
+    {"role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "reasoning", "prefix", "partial"}
 )
 
 

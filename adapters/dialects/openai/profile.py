@@ -33,13 +33,18 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     # Addresses and headers.
     prefix: str = "/v1"
-    """What stands between the vendor's host and the paths; empty where the base URL is all there is."""
+    """What stands between the vendor's host and the paths; empty where the base URL is all there is. A word in
+    braces is a field of the channel."""
     paths: Mapping[Surface, str] = {}
     """Paths other than OpenAI's own."""
     headers: Mapping[str, str] = {}
     """Headers beside those that every vendor gets."""
+    option_headers: Mapping[str, str] = {}
+    """Headers whose values are fields of the channel, by the field's name."""
     key_separator: str = ""
-    """What a composite key is cut at: the first part is the key that is sent."""
+    """What a composite key is cut at."""
+    key_format: str = "{0}"
+    """How the parts of a composite key make the one that is sent."""
 
     # Parameters.
     cannot: frozenset[str] = frozenset()
@@ -115,6 +120,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     models_path: str = "/models"
 
     @property
+    def is_reference(self) -> bool:
+        """Whether this is OpenAI itself, at whatever address: then nothing needs to be fitted or mended."""
+        return self.has_developer_role
+
+    @property
     def touches_messages(self) -> bool:
         """Whether messages must be looked at one by one."""
         return (
@@ -128,6 +138,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-OPENAI: Final = Profile(has_developer_role=True, takes_token_ids=True, cannot=frozenset({"top_k"}))
+OPENAI: Final = Profile(
+    option_headers={"organization": "OpenAI-Organization", "project": "OpenAI-Project"},
+    has_developer_role=True,
+    takes_token_ids=True,
+    cannot=frozenset({"top_k"}),
+)
 COMPATIBLE: Final = Profile(media=frozenset({"image", "audio", "video", "file"}))
 """A vendor of whom nothing is known: everything is passed on, and the vendor judges."""

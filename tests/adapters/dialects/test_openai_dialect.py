@@ -405,7 +405,9 @@ def test_a_full_prefix_is_taken_as_it_is() -> None:
 
 def test_requests_carry_the_channels_key_and_nothing_of_the_client() -> None:
     target = _target(key="sk-a|group", options={"organization": "org-1"})
-    made = OpenAIDialect(Profile(key_separator="|")).encode_native(_call(), target)
+    made = OpenAIDialect(
+        Profile(key_separator="|", option_headers={"organization": "OpenAI-Organization"})
+    ).encode_native(_call(), target)
 
     assert made.headers["Authorization"] == "Bearer sk-a"
     assert made.headers["OpenAI-Organization"] == "org-1"
