@@ -29,6 +29,7 @@ from app.api.schemas import (
     NewChannel,
     NewChannelKey,
     channel_state,
+    limits_in,
 )
 from domain.admin.entities import Channel
 from domain.ids import EntityId
@@ -52,6 +53,8 @@ async def create_channel(call: ThisCall, data: JSONBody[NewChannel]) -> Response
         priority=data.priority,
         enabled=data.enabled,
         cost_card_id=data.cost_card_id,
+        limits=limits_in(data.limits),
+        context_tokens_max=data.context_tokens_max,
     )
     return await CHANNELS.created(call, channel, data.reason, secret=data.key)
 

@@ -15,6 +15,7 @@ from app.api.problems import ApiError
 from app.api.sessions import PERSONAL_TOKEN_PREFIX, Sessions
 from app.api.throttle import FailureThrottle, RateLimiter
 from app.receipts import Receipts
+from app.routing.desk import Desk
 from app.settings import Network
 from app.wallets import Wallets
 from domain.ids import PLATFORM, TenantId
@@ -34,6 +35,8 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     wallets: Wallets
     receipts: Receipts
     sessions: Sessions
+    routing: Desk | None = None
+    """None where nothing is relayed: then nobody can be asked about it."""
     ids: Callable[[], str]
     clock: Callable[[], dt.datetime]
     secure_cookies: bool

@@ -54,6 +54,9 @@ class Permission(StrEnum):
     PRICING_READ = "pricing:read"
     """Groups, multipliers, rate cards, mappings."""
     PRICING_WRITE = "pricing:write"
+    ROUTING_READ = "routing:read"
+    """Routing policies and explanations, the health of channels, alerts."""
+    ROUTING_WRITE = "routing:write"
     SETTING_READ = "setting:read"
     SETTING_WRITE = "setting:write"
 
@@ -63,7 +66,7 @@ P = Permission
 _OPERATOR_READ: Final = frozenset(
     {
         P.SELF, P.TENANT_READ, P.MEMBER_READ, P.USER_READ, P.TOKEN_READ, P.BALANCE_READ, P.REQUEST_READ,
-        P.CHANNEL_READ, P.PRICING_READ, P.SETTING_READ, P.CODE_READ, P.PROOF_READ,
+        P.CHANNEL_READ, P.PRICING_READ, P.SETTING_READ, P.CODE_READ, P.ROUTING_READ, P.PROOF_READ,
     }
 )  # fmt: skip
 

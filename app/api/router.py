@@ -27,6 +27,7 @@ from app.api import (
     proofs,
     rate_cards,
     requests,
+    routing,
     settings,
     tenants,
     tokens,
@@ -38,6 +39,7 @@ from app.api.problems import EXCEPTION_HANDLERS
 from app.api.sessions import Sessions
 from app.api.throttle import FailureThrottle, RateLimiter
 from app.receipts import Receipts
+from app.routing.desk import Desk
 from app.settings import MEBIBYTE, Network
 from app.version import VERSION
 from app.wallets import Wallets
@@ -58,6 +60,7 @@ _TAGS: Final = {
     "Multipliers": multipliers.ROUTES,
     "Rate cards": rate_cards.ROUTES,
     "Mappings": mappings.ROUTES,
+    "Routing": routing.ROUTES,
     "Settings": settings.ROUTES,
     "Money": money.ROUTES,
     "Redemption codes": codes.ROUTES,
@@ -107,6 +110,7 @@ def api_router(
     pool: "asyncpg.Pool[asyncpg.Record]",
     secure_cookies: bool,
     trusted_proxies: tuple[Network, ...] = (),
+    desk: Desk | None = None,
     ids: Callable[[], str] = new_id,
     clock: Callable[[], dt.datetime] = now,
     monotonic: Callable[[], float] = time.monotonic,
@@ -118,6 +122,7 @@ def api_router(
         wallets=wallets,
         receipts=Receipts(pool),
         sessions=Sessions(pool),
+        routing=desk,
         ids=ids,
         clock=clock,
         secure_cookies=secure_cookies,

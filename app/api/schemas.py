@@ -34,6 +34,7 @@ Reference = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00-\x1f\x
 Login = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._@+-]{0,126}$")]
 Password = Annotated[str, msgspec.Meta(max_length=1024)]
 ModelNames = Annotated[tuple[Name, ...], msgspec.Meta(max_length=1000)]
+CacheSeconds = Annotated[int, msgspec.Meta(ge=0, le=7 * 86_400)]
 Tags = Annotated[tuple[Annotated[str, msgspec.Meta(max_length=100)], ...], msgspec.Meta(max_length=50)]
 DecimalText = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$", examples=["1.25"])]
 
@@ -360,6 +361,7 @@ class TokenState(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     budgets: tuple[BudgetBody, ...]
     tags: tuple[str, ...]
+    cache_seconds: int
 
 
 class TokenView(TokenState, frozen=True, kw_only=True):
@@ -390,6 +392,8 @@ class NewToken(Reasoned, frozen=True, kw_only=True):
     limits: LimitsBody = LimitsBody()
     budgets: Budgets = ()
     tags: Tags = ()
+    cache_seconds: CacheSeconds = 0
+    """How long an answer may be given again to the very same request; 0 is never."""
 
 
 class TokenChange(Reasoned, frozen=True, kw_only=True):
@@ -403,6 +407,7 @@ class TokenChange(Reasoned, frozen=True, kw_only=True):
     limits: LimitsBody | UnsetType = UNSET
     budgets: Budgets | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
+    cache_seconds: CacheSeconds | UnsetType = UNSET
 
 
 def token_state(token: e.Token) -> TokenState:
@@ -420,6 +425,7 @@ def token_state(token: e.Token) -> TokenState:
         limits=token.limits,
         budgets=budgets_out(token.budgets),
         tags=token.tags,
+        cache_seconds=token.cache_seconds,
     )
 
 
@@ -442,6 +448,8 @@ class ChannelState(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     enabled: bool
     cost_card_id: EntityId | None
+    limits: Limits
+    context_tokens_max: int | None
 
 
 class ChannelView(ChannelState, frozen=True, kw_only=True):
@@ -455,6 +463,7 @@ class ChannelView(ChannelState, frozen=True, kw_only=True):
 
 VendorKey = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 Weight = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+ContextTokens = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
 Priority = Annotated[int, msgspec.Meta(ge=-1_000_000, le=1_000_000)]
 
 
@@ -473,6 +482,10 @@ class NewChannel(Reasoned, frozen=True, kw_only=True):
     priority: Priority = 0
     enabled: bool = True
     cost_card_id: EntityId | None = None
+    limits: LimitsBody = LimitsBody()
+    """What the vendor allows, over all nodes and tenants."""
+    context_tokens_max: ContextTokens | None = None
+    """Longer requests are sent elsewhere; null is unknown."""
 
 
 class ChannelChange(Reasoned, frozen=True, kw_only=True):
@@ -487,6 +500,8 @@ class ChannelChange(Reasoned, frozen=True, kw_only=True):
     priority: Priority | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
     cost_card_id: EntityId | UnsetType | None = UNSET
+    limits: LimitsBody | UnsetType = UNSET
+    context_tokens_max: ContextTokens | UnsetType | None = UNSET
 
 
 class NewChannelKey(Reasoned, frozen=True, kw_only=True):
@@ -511,6 +526,8 @@ def channel_state(channel: e.Channel) -> ChannelState:
         priority=channel.priority,
         enabled=channel.enabled,
         cost_card_id=channel.cost_card_id,
+        limits=channel.limits,
+        context_tokens_max=channel.context_tokens_max,
     )
 
 

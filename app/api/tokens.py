@@ -67,6 +67,7 @@ async def create_token(call: ThisCall, data: JSONBody[NewToken]) -> Response[Cre
         limits=limits_in(data.limits),
         budgets=budgets_in(data.budgets),
         tags=data.tags,
+        cache_seconds=data.cache_seconds,
     )
     stored = await TOKENS.create(call, token, data.reason)
     return versioned(join(CreatedToken, TOKENS.view(stored), secret=secret), 201)
