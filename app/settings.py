@@ -49,6 +49,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     seal_heads_url: str | None
     trusted_proxies: tuple[Network, ...]
     outbound_allow: OutboundRules
+    requests_max: int
+    queue_max: int
+    queue_seconds: float
+    cache_max_bytes: int
+    alert_urls: tuple[str, ...]
     metrics_token: str | None
     access_log: bool
     traces: bool
@@ -210,6 +215,13 @@ def _outbound(text: str) -> OutboundRules:
         raise ValueError("hosts or networks, comma-separated, such as vllm.internal,*.svc.example,10.0.0.0/8") from None
 
 
+def _alert_urls(text: str) -> tuple[str, ...]:
+    urls = tuple(text.split())
+    if not all(urlsplit(url).scheme and urlsplit(url).netloc for url in urls):
+        raise ValueError("addresses such as https://example.com/hook, separated by blanks")
+    return urls
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("data", "data", "Directory of the embedded PostgreSQL, the journal and the secret key.", _path),
     Setting("host", "127.0.0.1", "Address to listen on.", _text),
@@ -320,6 +332,39 @@ SETTINGS: tuple[Setting, ...] = (
         " refused.",
         _outbound,
         default_shown="(the public internet only)",
+    ),
+    Setting(
+        "requests_max",
+        "1000",
+        "Model requests that a worker serves at a time; an eighth of them is out of any single tenant's reach.",
+        _whole_number(1, 1_000_000),
+    ),
+    Setting(
+        "queue_max",
+        "1000",
+        "Model requests that may wait for their turn, beyond those; further ones are answered with 429 or 503 at once.",
+        _whole_number(0, 1_000_000),
+    ),
+    Setting(
+        "queue_seconds",
+        "5",
+        "How long a model request waits for its turn before it is answered with 429 or 503.",
+        _seconds(0.01, 3600),
+    ),
+    Setting(
+        "cache_max_bytes",
+        str(64 * MEBIBYTE),
+        "Memory of a worker for answers that are given again to tokens that opted in.",
+        _whole_number(0, 1024 * 1024 * MEBIBYTE),
+    ),
+    Setting(
+        "alert_urls",
+        "",
+        "Where alerts are told beside the log: webhooks (https://...), and mailtos:// and all else that apprise knows,"
+        " separated by blanks.",
+        _alert_urls,
+        secret=True,
+        default_shown="(the log only)",
     ),
     Setting(
         "metrics_token",

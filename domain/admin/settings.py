@@ -40,5 +40,11 @@ SETTINGS: Final = {
         lowest=1,
         highest=10_000_000,
     ),
+    "cache_hit_percent": KnownSetting(
+        "integer",
+        0,
+        "What an answer from the cache costs, in percent of what it would cost anew.",
+        highest=100,
+    ),
     "setup_completed": KnownSetting("boolean", False, "Whether the first start has made everything that it makes."),
 }
