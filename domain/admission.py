@@ -21,6 +21,7 @@ from domain.holds.events import (
     HoldVoided,
     LimitHeld,
     Outcome,
+    RoutingNote,
     UsageAdjusted,
 )
 from domain.ids import EntityId, EventId, HoldId, derive_id, first_lane
@@ -35,6 +36,9 @@ from domain.relay.call import Call
 
 OUTPUT_TOKENS_WORTHWHILE = 16
 """An output limit is not lowered below this: an answer cut off so early is of no use, and not worth its price."""
+
+_MULTIPLIER_STEP = Decimal("1e-9")
+"""The finest multiplier that there is."""
 
 _TEXT_ONLY: tuple[TokenClass, ...] = ("audio_input_tokens", "audio_output_tokens", "image_output_tokens")
 _WITH_AUDIO: tuple[TokenClass, ...] = ("image_output_tokens",)
@@ -59,6 +63,10 @@ class Route(msgspec.Struct, frozen=True):
     multiplier_id: EntityId | None
     cost_price: ModelPrice | None = None
     """What the vendor charges the operator, where the channel has a cost card."""
+    model_billed: str = ""
+    """Whose price is charged on this route, where it is not the quote's: a fallback's own."""
+    price: ModelPrice | None = None
+    """The price of that model."""
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -78,18 +86,20 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     output_limit: int | None
     """Per choice, to send to the vendor; None leaves the client's own words alone."""
     lowered: bool = False
+    routing: RoutingNote | None = None
+    """How the routes were chosen."""
 
     @property
     def tokens_max(self) -> int:
         """Tokens of all classes that the request can come to."""
         return self.estimate.prompt_tokens_upper + self.output_tokens_max
 
-    def worst(self, multiplier: Decimal) -> int:
-        """Give the most that it can cost, in nano-units, at a multiplier."""
+    def worst(self, multiplier: Decimal, price: ModelPrice | None = None) -> int:
+        """Give the most that it can cost, in nano-units, at a multiplier, and a price other than the quote's."""
         return worst_case(
             self.estimate.prompt_tokens_upper,
             self.output_tokens_max,
-            self.price,
+            price or self.price,
             multiplier,
             impossible=_WITH_AUDIO if self.estimate.has_audio or self.wants_audio else _TEXT_ONLY,
         )
@@ -101,30 +111,41 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def highest(self) -> Route:
-        """The candidate with the highest multiplier: what the wallet must cover."""
-        return max(self.routes, key=lambda route: route.multiplier.multiplier)
+        """The candidate that can cost the most: what the wallet must cover."""
+        if all(route.price is None for route in self.routes):
+            return max(self.routes, key=lambda route: route.multiplier.multiplier)
+        return max(self.routes, key=lambda route: self.worst(route.multiplier.multiplier, route.price))
 
     @cached_property
     def authorized_nanos(self) -> int:
         """What is set aside in the wallet."""
-        return self.worst(self.highest.multiplier.multiplier)
+        return self.worst(self.highest.multiplier.multiplier, self.highest.price)
+
+    @cached_property
+    def terms(self) -> tuple[tuple[Decimal, ModelPrice], ...]:
+        """The multipliers and prices that may apply."""
+        return tuple((route.multiplier.multiplier, route.price or self.price) for route in self.routes)
 
 
 def lower(quote: Quote, available_nanos: int) -> Quote | None:
     """Give the quote with an output limit that the wallet covers; None where that is not worth the call."""
-    multiplier = quote.highest.multiplier.multiplier
-    if not quote.output_tokens_max or multiplier == 0 or available_nanos <= 0:
+    if not quote.output_tokens_max or available_nanos <= 0:
         return None
-    tokens = affordable_output_tokens(
-        available_nanos,
-        quote.estimate.prompt_tokens_upper,
-        quote.output_tokens_max,
-        quote.price,
-        multiplier,
-        impossible=_WITH_AUDIO if quote.estimate.has_audio or quote.wants_audio else _TEXT_ONLY,
-    )
-    if tokens is None:
+    affordable = [
+        affordable_output_tokens(
+            available_nanos,
+            quote.estimate.prompt_tokens_upper,
+            quote.output_tokens_max,
+            price,
+            multiplier,
+            impossible=_WITH_AUDIO if quote.estimate.has_audio or quote.wants_audio else _TEXT_ONLY,
+        )
+        for multiplier, price in quote.terms
+        if multiplier
+    ]
+    if not affordable or None in affordable:
         return None
+    tokens = min(tokens for tokens in affordable if tokens is not None)
     each = tokens // quote.call.choices_max
     if each < OUTPUT_TOKENS_WORTHWHILE:
         return None
@@ -140,8 +161,8 @@ def hold_command(
     highest = quote.highest
     multiplier = highest.multiplier.multiplier
     money = quote.authorized_nanos
-    is_free = any(route.multiplier.multiplier == 0 for route in quote.routes)
-    allowance = quote.worst(Decimal(1)) if is_free else 0
+    free = [price for multiplier, price in quote.terms if multiplier == 0]
+    allowance = max((quote.worst(Decimal(1), price) for price in free), default=0)
     payer = quote.payer
     made = limit_legs(
         tenant=payer.tenant,
@@ -158,7 +179,7 @@ def hold_command(
         surface=quote.call.surface,
         stream=quote.call.stream,
         model_asked=quote.call.model,
-        model_billed=quote.model_billed,
+        model_billed=highest.model_billed or quote.model_billed,
         authorized_nanos=money,
         allowance_nanos=allowance,
         prompt_tokens_upper=quote.estimate.prompt_tokens_upper,
@@ -175,6 +196,7 @@ def hold_command(
         limits=made.limits[3:],
         tags=payer.token.tags,
         node=node,
+        routing=quote.routing,
     )
     command = Command(
         tenant_id=payer.tenant.tenant_id,
@@ -219,7 +241,7 @@ def _follow_up(quote: Quote, event: msgspec.Struct, *, kind: Kind, event_id: Eve
 
 def price_of(quote: Quote, route: Route, usage: TokenUsage) -> Charge:
     """Give what a usage costs the tenant on a route."""
-    return charge(usage, quote.price, route.multiplier.multiplier)
+    return charge(usage, route.price or quote.price, route.multiplier.multiplier)
 
 
 def cost_of(route: Route, usage: TokenUsage) -> int:
@@ -237,6 +259,7 @@ def capture_command(
     outcome: Outcome,
     attempt: Attempt,
     attempts: int,
+    cached: bool = False,
 ) -> tuple[Command, int]:
     """Give the capture for what was used, and what it charges."""
     charged = price_of(quote, route, usage)
@@ -256,7 +279,7 @@ def capture_command(
         stream=quote.call.stream,
         model_asked=quote.call.model,
         model_routed=route.model_routed,
-        model_billed=quote.model_billed,
+        model_billed=route.model_billed or quote.model_billed,
         channel_id=route.channel.channel_id,
         currency=quote.card.currency,
         card_id=quote.card.card_id,
@@ -266,6 +289,7 @@ def capture_command(
         attempt=attempt,
         attempts=attempts,
         tags=quote.payer.token.tags,
+        cached=cached,
     )
     command = _follow_up(
         quote,
@@ -278,6 +302,35 @@ def capture_command(
         allowance_nanos=due.allowance_nanos,
     )
     return command, due.wallet_nanos
+
+
+def cached_command(
+    quote: Quote, route: Route, *, usage: TokenUsage, hit_percent: int, channel_id: EntityId, milliseconds: int
+) -> tuple[Command, int]:
+    """Give the capture of an answer that the gateway had already, and what it charges.
+
+    `usage` is what the answer took when it was new, `hit_percent` the part of its price that is charged. At 0, and
+    where use is free, nothing is: then nothing counts as used, either, for no vendor was asked.
+    """
+    multiplier = (route.multiplier.multiplier * hit_percent / 100).quantize(_MULTIPLIER_STEP)
+    entry = msgspec.structs.replace(route.multiplier, multiplier=multiplier) if multiplier else route.multiplier
+    return capture_command(
+        quote,
+        msgspec.structs.replace(route, multiplier=entry),
+        usage=usage if multiplier else TokenUsage(),
+        basis="policy",
+        adjusted=False,
+        outcome="completed",
+        attempt=Attempt(
+            channel_id=channel_id,
+            model_routed=route.model_routed,
+            outcome="completed",
+            code="cached",
+            latency_milliseconds=milliseconds,
+        ),
+        attempts=0,
+        cached=True,
+    )
 
 
 def void_command(quote: Quote, *, reason: str, attempts: int, attempt: Attempt | None) -> Command:

@@ -12,13 +12,14 @@ from domain.admission import (
     Quote,
     Route,
     adjustment_command,
+    cached_command,
     capture_command,
     cost_of,
     hold_command,
     lower,
     void_command,
 )
-from domain.holds.events import Attempt, HoldAuthorized, HoldCaptured, HoldVoided, UsageAdjusted
+from domain.holds.events import Attempt, HoldAuthorized, HoldCaptured, HoldVoided, RoutingNote, UsageAdjusted
 from domain.ids import AccountId, EntityId, HoldId, TenantId, account_id, derive_id
 from domain.ledger.commands import NO_FLOOR, Kind, Unit
 from domain.metering.estimate import Estimate
@@ -272,3 +273,78 @@ def test_no_two_limits_share_an_account() -> None:
 
     accounts: list[AccountId] = [leg.account_id for leg in command.legs]
     assert len(set(accounts)) == len(accounts) == 3 + 2 * 3 + 3 * 8
+
+
+def _fallback(price: str, multiplier: str = "1") -> Route:
+    entry = MultiplierEntry("all", "all", Decimal(multiplier))
+    return msgspec.structs.replace(
+        _route(entry),
+        model_billed="large",
+        price=ModelPrice(input=Decimal(price), output=Decimal(price)),
+    )
+
+
+def test_the_hold_covers_a_fallback_that_costs_more_and_its_capture_is_at_its_own_price() -> None:
+    quote = _quote(_route(), _fallback("3"))
+
+    held, _ = hold_command(quote, now=NOW, timeout_seconds=900, node="n")
+    usage = TokenUsage(input_tokens=8, output_tokens=10)
+    as_asked = capture_command(
+        quote,
+        quote.routes[0],
+        usage=usage,
+        basis="vendor",
+        adjusted=False,
+        outcome="completed",
+        attempt=ATTEMPT,
+        attempts=1,
+    )
+    as_routed = capture_command(
+        quote,
+        quote.routes[1],
+        usage=usage,
+        basis="vendor",
+        adjusted=False,
+        outcome="completed",
+        attempt=ATTEMPT,
+        attempts=2,
+    )
+
+    # 110 tokens x 3000 nano-units for the hold; 8 x 150 + 10 x 600, or 18 x 3000, for what was used.
+    assert held.money_nanos == 330_000
+    assert (as_asked[1], as_routed[1]) == (7_200, 54_000)
+    assert events.decode(as_asked[0].type, as_asked[0].data).model_billed == "m"
+    assert events.decode(as_routed[0].type, as_routed[0].data).model_billed == "large"
+
+
+def test_the_output_limit_is_lowered_to_what_covers_every_candidate() -> None:
+    lowered = lower(_quote(_route(), _fallback("3")), 10 * 3_000 + 40 * 3_000)
+
+    assert lowered is not None
+    assert lowered.output_limit == 40
+
+
+@pytest.mark.parametrize(("percent", "charged", "tokens"), [(0, 0, 0), (50, 3_600, 18), (100, 7_200, 18)])
+def test_an_answer_from_the_cache_costs_its_part_and_says_so(percent: int, charged: int, tokens: int) -> None:
+    usage = TokenUsage(input_tokens=8, output_tokens=10)
+
+    command, cost = cached_command(
+        _quote(), _route(), usage=usage, hit_percent=percent, channel_id=EntityId("ch"), milliseconds=3
+    )
+
+    event = events.decode(command.type, command.data)
+    assert isinstance(event, HoldCaptured)
+    assert (cost, command.money_nanos, command.tokens) == (charged, charged, tokens)
+    assert (event.cached, event.attempts, event.attempt.code, event.attempt.cost_nanos) == (True, 0, "cached", 0)
+    assert reprice(event.factors) == charged
+
+
+def test_how_the_routes_were_chosen_is_in_the_hold() -> None:
+    note = RoutingNote(
+        mode="sticky", arm="trial", candidates=(EntityId("ch"), EntityId("d")), fell_out={EntityId("x"): "disabled"}
+    )
+    quote = msgspec.structs.replace(_quote(), routing=note)
+
+    command, _ = hold_command(quote, now=NOW, timeout_seconds=900, node="n")
+
+    assert events.decode(command.type, command.data).routing == note
