@@ -14,12 +14,14 @@ from adapters.surfaces.openai_answers import (
     text_answer,
 )
 from adapters.surfaces.openai_chat import read_chat, read_members
+from adapters.surfaces.openai_results import task_answer
+from adapters.surfaces.openai_tasks import parse_task, read_task
 from domain.metering.usage import TokenUsage
 from domain.relay.call import Call, ClientDialect, InvalidRequestError, Surface, parse_call, refusal_of
 from domain.relay.chat import ChatRequest, Message, Text
 from domain.relay.delta import Delta
 from domain.relay.dialect import AnswerWriter, CanonicalRequest, ClientError, Said
-from domain.relay.tasks import Embeddings, EmbeddingsRequest
+from domain.relay.tasks import Embeddings, EmbeddingsRequest, Images, Moderation, Ranking, Speech, Transcript
 
 
 class _CompletionsBody(msgspec.Struct):
@@ -67,7 +69,7 @@ class OpenAISurface:
             case "chat" | "completions" | "embeddings":
                 return parse_call(surface, body)
             case _:
-                raise InvalidRequestError(f"There is no {surface} in this contract.")
+                return parse_task(surface, body, content_type)
 
     def canonical(self, call: Call) -> CanonicalRequest:
         """Read the whole body; InvalidRequestError naming the member at fault."""
@@ -79,7 +81,7 @@ class OpenAISurface:
             case "embeddings":
                 return _read_embeddings(call)
             case _:
-                raise InvalidRequestError(f"There is no {call.surface} in this contract.")
+                return read_task(call)
 
     def writer(self, call: Call, said: Said) -> AnswerWriter:
         """Give a writer for one stream."""
@@ -90,6 +92,8 @@ class OpenAISurface:
         match delta.result:
             case Embeddings():
                 return embeddings_answer(call, delta.result, usage), JSON
+            case Images() | Speech() | Transcript() | Moderation() | Ranking():
+                return task_answer(call, said, delta.result, usage)
             case _ if call.surface == "completions":
                 return text_answer(call, said, delta, usage), JSON
             case _:

@@ -20,7 +20,9 @@ from adapters.dialects.openai.body import chat_members
 from adapters.dialects.openai.profile import OPENAI, Profile
 from adapters.dialects.openai.quirks import fit_chat
 from adapters.dialects.openai.requests import encode_chat, encode_embeddings
+from adapters.dialects.openai.results import read_result, rewrite_result
 from adapters.dialects.openai.streams import ChunkDecoder, read_answer
+from adapters.dialects.openai.tasks import native_task, task_body
 from adapters.dialects.openai.vectors import embeddings_members, packed_answer, read_embeddings
 from adapters.wire.errors import decode_error
 from adapters.wire.lenient import loads
@@ -35,7 +37,8 @@ from domain.relay.vendor_errors import VendorError
 
 _FIELD: Final = re.compile(r"\{(\w+)\}")
 
-SURFACES: frozenset[Surface] = frozenset({"chat", "completions", "embeddings"})
+_TEXTS: Final[frozenset[Surface]] = frozenset({"chat", "completions", "embeddings"})
+SURFACES: Final = _TEXTS
 
 
 class OpenAIDialect:
@@ -62,8 +65,12 @@ class OpenAIDialect:
             case EmbeddingsRequest():
                 members = embeddings_members(request, self.profile, target)
                 return self._post("embeddings", msgspec.json.encode(members), target, streams=False)
-            case _:
+            case _ if call.surface not in self.surfaces:
                 raise InvalidRequestError(f"This model's vendor has no {call.surface}.", param="model")
+            case _:
+                body, content_type = task_body(call, request, self.profile, target)
+                surface: Surface = call.surface
+                return self._post(surface, body, target, streams=False, content_type=content_type)
 
     def encode_native(self, call: Call, target: Target) -> VendorRequest:
         """Give the client's own body, patched: model, output limit, the wish for usage, the vendor's quirks."""
@@ -72,8 +79,11 @@ class OpenAIDialect:
                 body = encode_chat(call, self.profile_of(target), target)
             case "embeddings":
                 body = encode_embeddings(call, self.profile, target)
-            case _:
+            case _ if call.surface not in self.surfaces:
                 raise InvalidRequestError(f"This model's vendor has no {call.surface}.", param="model")
+            case _:
+                body, content_type = native_task(call, self.profile, target)
+                return self._post(call.surface, body, target, streams=False, content_type=content_type)
         return self._post(call.surface, body, target, streams=call.stream)
 
     def profile_of(self, target: Target) -> Profile:
@@ -137,6 +147,8 @@ class OpenAIDialect:
         """Read a whole answer."""
         if call.surface == "embeddings":
             return read_embeddings(body, self.profile)
+        if call.surface not in _TEXTS:
+            return read_result(body, headers, call, self.profile)
         return read_answer(body, self.profile)
 
     def decode_error(
@@ -165,12 +177,17 @@ class OpenAIDialect:
 
     def decode_native_body(self, body: bytes, headers: Mapping[str, str], call: Call) -> Delta:
         """Read a whole answer: usage, text, error."""
+        if call.surface not in _TEXTS:
+            delta = read_result(body, headers, call, self.profile)
+            return msgspec.structs.replace(delta, result=None)
         return decode_response(body, self.profile)
 
     def rewrite_body(self, body: bytes, call: Call, model: str) -> bytes:
         """Give the whole answer for the client."""
         if call.surface == "embeddings" and not self.profile.packs_vectors:
             body = packed_answer(body, call)
+        if call.surface not in _TEXTS:
+            return rewrite_result(body, call, model)
         return rewrite_response(body, call, model, self.profile)
 
     def missing_usage(self, like: bytes, usage: TokenUsage, call: Call) -> bytes:
