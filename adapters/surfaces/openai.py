@@ -54,6 +54,8 @@ class OpenAISurface:
     """The contract of /v1 with OpenAI's SDKs."""
 
     dialect: ClientDialect = "openai"
+    headers: frozenset[str] = frozenset()
+    """The client's headers that go on to a vendor of this contract: none, for the SDK's tell only about itself."""
 
     def parse(
         self,

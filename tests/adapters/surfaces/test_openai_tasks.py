@@ -308,14 +308,15 @@ def test_an_error_with_status_200_and_an_answer_of_nothing_are_errors(surface: S
         "rerank": _call("rerank", query="q", documents=["a"]),
     }[surface]
 
-    for body in (
+    bodies: list[Any] = [
         {"code": 20012, "message": "Model does not exist", "data": None},
         {},
         {"data": []},
         [],
         "x",
         b"<html>",
-    ):
+    ]
+    for body in bodies:
         assert _read(call, body).error is not None
 
 
