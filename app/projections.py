@@ -7,12 +7,12 @@ from projections.base import BulkProjection, Projection
 from projections.entities import Entities
 from projections.multipliers import Multipliers
 from projections.routing import Routing
-from projections.usage_hourly import UsageHourly
+from projections.usage import UsageProjection
 
 PROJECTIONS: Final[tuple[Projection | BulkProjection, ...]] = (
     Entities(),
     Balances(),
-    UsageHourly(),
+    UsageProjection(),
     Multipliers(),
     Routing(),
 )

@@ -386,9 +386,11 @@ async def test_windows_that_were_purged_are_no_finding(pool: "Pool", writer: Con
         ("balances", "UPDATE projection.balances SET captured_nanos = captured_nanos + 1 WHERE owner = 'token'"),
         ("balances", "DELETE FROM projection.balances WHERE owner = 'user'"),
         (
-            "usage_hourly",
+            "usage",
             "UPDATE projection.usage_hourly SET output_tokens = output_tokens - 1 WHERE output_tokens > 0",
         ),
+        ("usage", "UPDATE projection.request_log SET cost_nanos = cost_nanos + 1"),
+        ("usage", "DELETE FROM projection.credit_log WHERE kind = 'lapsed'"),
         ("multipliers", "UPDATE projection.multipliers SET value = value + 1"),
         ("multipliers", "UPDATE projection.multipliers SET valid_from = valid_from - interval '1 us'"),
     ],

@@ -14,7 +14,7 @@ from app.projections import PROJECTIONS
 from domain.events import TYPES, UnknownEventError, decode, encode
 from domain.ids import EventId, Lane, TenantId
 from domain.verification import LaneCheck, LoggedEvent
-from projections import balances, usage_hourly
+from projections import balances, usage
 from projections.base import BulkProjection, StoredEvent
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -75,19 +75,22 @@ def test_balances_fold_the_corpus() -> None:
 
 
 def test_usage_folds_the_corpus() -> None:
-    projection = usage_hourly.USAGE_HOURLY
+    projection = usage.USAGE
     events = [
         stored(name, msgspec.json.decode(sample(name), type=projection.shapes[name]))
         for name in sorted(projection.types)
     ]
+    entries = [(event, entry) for event in events if (entry := usage.entry_of(event.value, {})) is not None]
 
-    rows = usage_hourly.fold(events, {})
+    rows = usage.fold(entries)
 
     assert {key.hour for key in rows} == {dt.datetime(2026, 11, 23, 22, tzinfo=dt.UTC)}
-    totals = [sum(column) for column in zip(*rows.values(), strict=True)]
-    assert totals[:6] == [1, 1, 1, 12, 1, 1]
-    assert totals[6] == 2 * 1000
-    assert totals[-3:] == [2 * 1_474_500, 0, 2_000_000]
+    totals = dict(
+        zip(usage.SUMS, (sum(column) for column in zip(*(r.values for r in rows.values()), strict=True)), strict=True)
+    )
+    assert [totals[name] for name in usage.SUMS[:6]] == [1, 1, 1, 12, 1, 1]
+    assert totals["input_tokens"] == 2 * 1000
+    assert [totals[name] for name in usage.SUMS[-3:]] == [2 * 1_474_500, 0, 2_000_000]
 
 
 def test_a_type_from_the_future_is_refused_by_name() -> None:

@@ -19,7 +19,7 @@ from projections.folder import Folder
 from projections.generations import digest
 from projections.multipliers import MULTIPLIERS
 from projections.runner import Lag, ProjectionParkedError, Runner, advance, lag, parked, resume
-from projections.usage_hourly import USAGE_HOURLY
+from projections.usage import USAGE
 from tests.projections.workload import Connection, Workload, post
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ async def test_balances_are_what_the_events_say(pool: "Pool", writer: Connection
 
 async def test_usage_by_the_hour_adds_up_to_the_balances(pool: "Pool", writer: Connection, workload: Workload) -> None:
     await workload.run(writer, 30)
-    await advance_all(pool, workload, [BALANCES, USAGE_HOURLY])
+    await advance_all(pool, workload, [BALANCES, USAGE])
 
     usage = await pool.fetch(
         "SELECT tenant_id, sum(captured_nanos) AS captured, sum(allowance_nanos) AS allowance,"
@@ -85,7 +85,7 @@ async def test_expired_holds_and_failed_attempts_count_for_whoever_made_the_requ
     pool: "Pool", writer: Connection, workload: Workload
 ) -> None:
     await workload.run(writer, 40)
-    await advance_all(pool, workload, [USAGE_HOURLY])
+    await advance_all(pool, workload, [USAGE])
 
     counts = await pool.fetchrow(
         "SELECT sum(expired) AS expired, sum(failed_attempts) AS failed FROM projection.usage_hourly"
