@@ -141,6 +141,11 @@ class HealthBoard:
                 return
         self._fold((channel_id, 0), sample)
 
+    def has_rows(self, channel_id: EntityId) -> bool:
+        """Say whether a success of a channel would change anything."""
+        known = self._known.get((channel_id, 0))
+        return known is not None and not known.own.is_sound
+
     def key_out(self, channel_id: EntityId, key: int) -> str | None:
         """Give why a key of a channel that has several is not used at the moment."""
         known = self._known.get((channel_id, key))

@@ -12,7 +12,7 @@ from domain.admin.entities import Arm, RoutingPolicy
 from domain.holds.events import RoutingNote
 from domain.ids import EntityId
 from domain.relay.call import Call
-from domain.routing.choice import Decision, FellOut, Member, Need, Now, decide, retry_milliseconds
+from domain.routing.choice import Decision, FellOut, Member, Need, Now, decide, in_use, retry_milliseconds
 from domain.routing.conversation import conversation_key
 from domain.routing.policy import arm_of
 
@@ -149,9 +149,9 @@ class Router:
         health = self.board.view.get(member.channel_id)
         return health is not None and health.why_out(self._milliseconds()) is not None
 
-    def has_candidate(self, snapshot: Snapshot, model: str) -> bool:
+    def is_served(self, snapshot: Snapshot, model: str) -> bool:
         """Say whether any channel that serves a model is in use at the moment, whatever the request."""
-        return bool(decide(snapshot.pools.members(model), Need(surface=""), self.now(), seed=0).candidates)
+        return in_use(snapshot.pools.members(model), self.now())
 
 
 def capabilities(call: Call) -> frozenset[str]:

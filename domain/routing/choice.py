@@ -158,6 +158,14 @@ def decide(
     return Decision(mode=mode, candidates=tuple(stay), fell_out=tuple(fell_out))
 
 
+def in_use(members: Sequence[Member], now: Now) -> bool:
+    """Say whether any of the channels takes requests at a moment, whatever they ask for."""
+    return any(
+        member.channel.enabled and _passing(member, now.health.get(member.channel_id, SOUND), now) is None
+        for member in members
+    )
+
+
 def retry_milliseconds(decision: Decision, now: Now) -> int:
     """Give when it is worth asking again, if nobody is a candidate: the first pause or limit that ends."""
     ends = []
