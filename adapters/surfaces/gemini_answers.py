@@ -240,8 +240,11 @@ class EventWriter(_Writer):
         return b"" if partial is None else _event(_encode(partial))
 
     def finish(self, usage: TokenUsage, note: bytes) -> bytes:
-        """Give the last event, with calls, reasons and usage; the note goes before it. Nothing marks the end."""
-        return (b": " + note + b"\n\n" if note else b"") + _event(_encode(self._last(usage)))
+        """Give the last event, with calls, reasons and usage. Nothing marks the end.
+
+        The note is left out: Google's SDK for Python takes a comment for an answer, and fails.
+        """
+        return _event(_encode(self._last(usage)))
 
     def fail(self, error: ClientError) -> bytes:
         """Give an error in mid-stream; nothing follows it."""
