@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ OUTPUT_NANOS: Final = 10_000
 PRICES: Final = {MODEL: {"input": "2", "output": "10"}}
 CREDIT: Final = "100"
 _WAIT_SECONDS: Final = 30.0
+SERVE: Final = ("-m", "app", "serve")
 _VERIFY: Final = (sys.executable, "-m", "app", "verify")
 
 
@@ -198,9 +199,11 @@ def nanos(amount: str) -> int:
 
 
 @contextlib.asynccontextmanager
-async def world(data: Path, settings: Mapping[str, str], *, vendor: FakeVendor | None = None) -> AsyncIterator[World]:
+async def world(
+    data: Path, settings: Mapping[str, str], *, vendor: FakeVendor | None = None, program: Sequence[str] = SERVE
+) -> AsyncIterator[World]:
     """Start a server for the first time, with one channel, one price and one rich customer."""
-    server = ServerProcess(data, {"ROOT_PASSWORD": FIRST_PASSWORD, **settings})
+    server = ServerProcess(data, {"ROOT_PASSWORD": FIRST_PASSWORD, **settings}, program=program)
     timeout = aiohttp.ClientTimeout(total=60)
     async with contextlib.AsyncExitStack() as stack:
         scripted = await stack.enter_async_context(FakeVendor()) if vendor is None else vendor

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -26,8 +26,12 @@ class ServerProcess:
     `ServerProcess(data, {"WORKERS": "2"})`.
     """
 
-    def __init__(self, data: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, settings: Mapping[str, str] | None = None, *, program: Sequence[str] = ("-m", "app", "serve")
+    ) -> None:
+        """Take where its data is and its settings; `program` is what Python runs, if not the command itself."""
         self.data = data
+        self._program = tuple(program)
         self.port = free_port()
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,7 +74,7 @@ class ServerProcess:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("TALLYGATE_")}
         environ |= {f"TALLYGATE_{name}": value for name, value in (own | self._settings).items()}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve"],
+            [sys.executable, *self._program],
             cwd=REPOSITORY,
             env=environ,
             stdin=subprocess.DEVNULL,
