@@ -20,6 +20,14 @@ from adapters.dialects.openai.body import chat_members
 from adapters.dialects.openai.profile import OPENAI, Profile
 from adapters.dialects.openai.quirks import fit_chat
 from adapters.dialects.openai.requests import encode_chat, encode_embeddings
+from adapters.dialects.openai.responses import (
+    decode_event,
+    decode_response_body,
+    encode_response,
+    is_response_event,
+    rewrite_event,
+    rewrite_response_body,
+)
 from adapters.dialects.openai.results import read_result, rewrite_result
 from adapters.dialects.openai.streams import ChunkDecoder, read_answer
 from adapters.dialects.openai.tasks import native_task, task_body
@@ -74,6 +82,13 @@ class OpenAIDialect:
 
     def encode_native(self, call: Call, target: Target) -> VendorRequest:
         """Give the client's own body, patched: model, output limit, the wish for usage, the vendor's quirks."""
+        if call.dialect == "responses":
+            return VendorRequest(
+                url=self.responses_url(target),
+                headers=self.headers(target),
+                body=encode_response(call, target),
+                streams=call.stream,
+            )
         match call.surface:
             case "chat" | "completions":
                 body = encode_chat(call, self.profile_of(target), target)
@@ -169,14 +184,20 @@ class OpenAIDialect:
 
     def decode_native(self, frame: Frame) -> Delta:
         """Read a frame: text for our own count, usage, error, end."""
+        if is_response_event(frame):
+            return decode_event(frame, self.profile)
         return decode_chunk(frame.data, self.profile)
 
     def rewrite_frame(self, frame: Frame, delta: Delta, call: Call, model: str) -> bytes | None:
         """Give the payload for the client."""
+        if call.dialect == "responses":
+            return rewrite_event(frame.data, call, model)
         return rewrite_chunk(frame.data, delta, call, model, self.profile)
 
     def decode_native_body(self, body: bytes, headers: Mapping[str, str], call: Call) -> Delta:
         """Read a whole answer: usage, text, error."""
+        if call.dialect == "responses":
+            return decode_response_body(body, self.profile)
         if call.surface not in _TEXTS:
             delta = read_result(body, headers, call, self.profile)
             return msgspec.structs.replace(delta, result=None)
@@ -184,6 +205,8 @@ class OpenAIDialect:
 
     def rewrite_body(self, body: bytes, call: Call, model: str) -> bytes:
         """Give the whole answer for the client."""
+        if call.dialect == "responses":
+            return rewrite_response_body(body, call, model)
         if call.surface == "embeddings" and not self.profile.packs_vectors:
             body = packed_answer(body, call)
         if call.surface not in _TEXTS:
@@ -192,7 +215,7 @@ class OpenAIDialect:
 
     def missing_usage(self, like: bytes, usage: TokenUsage, call: Call) -> bytes:
         """Give the usage chunk that a client asked for and the vendor did not send, as a frame."""
-        if not call.include_usage:
+        if not call.include_usage or call.dialect == "responses":
             return b""
         return b"data: " + usage_chunk(like, usage, call) + b"\n\n"
 

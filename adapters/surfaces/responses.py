@@ -1,0 +1,98 @@
+"""OpenAI's Responses API as clients speak it: `/v1/responses`, plain and as a stream of named events.
+
+Earlier responses are kept by the vendor that made them, and by nobody else: `previous_response_id` works where the
+bytes pass through, and is refused by name otherwise.
+"""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from adapters.surfaces.openai_answers import JSON, error_body
+from adapters.surfaces.responses_reading import read_response_request, unsupported
+from adapters.surfaces.responses_writing import ResponseWriter
+from domain.metering.usage import TokenUsage
+from domain.relay.call import Call, ClientDialect, InvalidRequestError, Surface, refusal_of
+from domain.relay.delta import Delta
+from domain.relay.dialect import AnswerWriter, CanonicalRequest, ClientError, Said
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+
+
+class _Head(msgspec.Struct):
+    model: _Name
+    input: str | Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1)]
+    stream: bool | None = None
+    max_output_tokens: _Count | None = None
+    tools: list[msgspec.Raw] | None = None
+    background: bool | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+
+
+_head: Final = msgspec.json.Decoder(_Head)
+
+
+class ResponsesSurface:
+    """The contract of /v1/responses."""
+
+    dialect: ClientDialect = "responses"
+    headers: frozenset[str] = frozenset()
+    """The client's headers that go on to a vendor of this contract."""
+
+    def parse(
+        self,
+        surface: Surface,
+        body: bytes,
+        *,
+        content_type: str = JSON,
+        model: str = "",
+        stream: bool = False,
+    ) -> Call:
+        """Read what routing and pricing need; InvalidRequestError. Usage is part of every answer."""
+        try:
+            asked = _head.decode(body)
+        except msgspec.ValidationError as error:
+            raise refusal_of(str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise InvalidRequestError("The request body is not valid JSON.") from None
+        except RecursionError:
+            raise InvalidRequestError("The request body is nested too deeply.") from None
+        if asked.background:
+            raise unsupported("background", "Responses are not made in the background here")
+        return Call(
+            surface="chat",
+            dialect="responses",
+            model=asked.model,
+            body=body,
+            stream=bool(asked.stream),
+            include_usage=True,
+            output_tokens_max=asked.max_output_tokens,
+            has_tools=bool(asked.tools),
+            has_images=b'"input_image"' in body,
+            user=asked.safety_identifier or asked.prompt_cache_key or asked.user,
+        )
+
+    def canonical(self, call: Call) -> CanonicalRequest:
+        """Read the whole body; InvalidRequestError naming the member at fault."""
+        return read_response_request(call)
+
+    def writer(self, call: Call, said: Said) -> AnswerWriter:
+        """Give a writer for one stream."""
+        return ResponseWriter(call, said)
+
+    def answer(self, call: Call, said: Said, delta: Delta, usage: TokenUsage) -> tuple[bytes, str]:
+        """Give a whole response."""
+        writer = ResponseWriter(call, said)
+        writer.write(delta)
+        body: dict[str, Any] = writer.whole(usage)
+        return msgspec.json.encode(body), JSON
+
+    def error(self, error: ClientError) -> bytes:
+        """Give the envelope of a refusal."""
+        return error_body(error)
+
+
+SURFACE: Final = ResponsesSurface()
