@@ -23,7 +23,9 @@ from domain.verification import Finding
 from projections.base import Projection
 
 if TYPE_CHECKING:
-    from projections.folder import Connection, Pool
+    from adapters.postgres.seals import Connection
+
+    Pool = asyncpg.Pool[asyncpg.Record]
 
 UNSEALED_SECONDS_MAX: Final = 600.0
 """An event that has waited for its seal for longer is worth a note."""

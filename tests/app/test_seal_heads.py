@@ -19,7 +19,7 @@ from domain.proof.seals import Seal, SignedSeal, is_signed_by
 from tests.projections.workload import Connection, Workload
 
 if TYPE_CHECKING:
-    from projections.folder import Pool
+    Pool = asyncpg.Pool[asyncpg.Record]
 
 URL = "https://notary.example/heads?token=very-secret"
 

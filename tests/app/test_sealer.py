@@ -17,7 +17,7 @@ from domain.proof.seals import BLOCK_EVENTS_MAX
 from tests.projections.workload import Connection, Workload
 
 if TYPE_CHECKING:
-    from projections.folder import Pool
+    Pool = asyncpg.Pool[asyncpg.Record]
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from tests.projections.workload import Connection, Workload
 
 if TYPE_CHECKING:
     from domain.verification import Finding
-    from projections.folder import Pool
+
+    Pool = asyncpg.Pool[asyncpg.Record]
 
 
 @pytest.fixture

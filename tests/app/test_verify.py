@@ -20,7 +20,8 @@ from tests.support.scratch import scratch_on
 
 if TYPE_CHECKING:
     from domain.verification import Check, Finding
-    from projections.folder import Pool
+
+    Pool = asyncpg.Pool[asyncpg.Record]
 
 
 _options = Options()

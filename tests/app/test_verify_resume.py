@@ -23,7 +23,7 @@ from tests.projections.workload import Connection, Workload
 from tests.support.scratch import scratch_on
 
 if TYPE_CHECKING:
-    from projections.folder import Pool
+    Pool = asyncpg.Pool[asyncpg.Record]
 
 
 class BrokenOffError(Exception):
