@@ -207,6 +207,7 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
                         pool=pool,
                         secure_cookies=(settings.public_url or "").startswith("https:"),
                         trusted_proxies=settings.trusted_proxies,
+                        outbound=settings.outbound_allow,
                     )
                 ],
                 openapi=openapi_config(),

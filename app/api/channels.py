@@ -32,7 +32,9 @@ from app.api.schemas import (
     limits_in,
 )
 from domain.admin.entities import Channel
+from domain.admin.errors import InvalidEntityError
 from domain.ids import EntityId
+from domain.outbound import OutboundRefusedError, target
 
 CHANNELS = Resource(
     "channel", state=channel_state, view=ChannelView, read=Permission.CHANNEL_READ, write=Permission.CHANNEL_WRITE
@@ -41,6 +43,7 @@ CHANNELS = Resource(
 
 @post("/channels", **route(Permission.CHANNEL_WRITE, "createChannel", "Make a channel", 409, 422))
 async def create_channel(call: ThisCall, data: JSONBody[NewChannel]) -> Response[ChannelView]:
+    _check_address(call, data.base_url)
     channel = Channel(
         channel_id=EntityId(""),
         name=data.name,
@@ -83,6 +86,8 @@ async def read_channel(call: ThisCall, channel_id: FromPath[str]) -> Response[Ch
 async def change_channel(
     call: ThisCall, channel_id: FromPath[str], data: JSONBody[ChannelChange], if_match: IfMatch = None
 ) -> Response[ChannelView]:
+    if isinstance(data.base_url, str):
+        _check_address(call, data.base_url)
     return await CHANNELS.change(call, channel_id, if_match, data)
 
 
@@ -124,6 +129,15 @@ async def set_channel_key(
         correlation_id=call.correlation_id,
     )
     return versioned(CHANNELS.view(stored))
+
+
+def _check_address(call: ThisCall, base_url: str) -> None:
+    """Refuse an address that no request could go to; what a name resolves to is judged when it is called."""
+    try:
+        if base_url:
+            target(base_url, call.api.outbound)
+    except OutboundRefusedError as refused:
+        raise InvalidEntityError("base_url", str(refused)) from refused
 
 
 ROUTES: Sequence[BaseRouteHandler] = (

@@ -19,6 +19,7 @@ from app.routing.desk import Desk
 from app.settings import Network
 from app.wallets import Wallets
 from domain.ids import PLATFORM, TenantId
+from domain.outbound import OutboundRules
 
 if TYPE_CHECKING:
     import asyncpg
@@ -41,6 +42,8 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     clock: Callable[[], dt.datetime]
     secure_cookies: bool
     trusted_proxies: tuple[Network, ...]
+    outbound: OutboundRules
+    """Which addresses a channel may have."""
     logins: FailureThrottle
     """By login: a person."""
     addresses: FailureThrottle

@@ -43,6 +43,7 @@ from app.routing.desk import Desk
 from app.settings import MEBIBYTE, Network
 from app.version import VERSION
 from app.wallets import Wallets
+from domain.outbound import OutboundRules
 
 if TYPE_CHECKING:
     import asyncpg
@@ -110,6 +111,7 @@ def api_router(
     pool: "asyncpg.Pool[asyncpg.Record]",
     secure_cookies: bool,
     trusted_proxies: tuple[Network, ...] = (),
+    outbound: OutboundRules | None = None,
     desk: Desk | None = None,
     ids: Callable[[], str] = new_id,
     clock: Callable[[], dt.datetime] = now,
@@ -127,6 +129,7 @@ def api_router(
         clock=clock,
         secure_cookies=secure_cookies,
         trusted_proxies=trusted_proxies,
+        outbound=outbound if outbound is not None else OutboundRules(),
         logins=FailureThrottle(monotonic),
         addresses=FailureThrottle(monotonic, free=20),
         codes=FailureThrottle(monotonic, free=10),
