@@ -71,6 +71,7 @@ _KINDS_BY_WORDS: Final[dict[str, Kind]] = {
     "exceeded your current quota": "quota",
     "incorrect api key": "auth",
     "invalid api key": "auth",
+    "api key not valid": "auth",
     "invalid token": "auth",
     "rate limit": "rate_limit",
     "overloaded": "overloaded",

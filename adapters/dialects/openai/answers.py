@@ -65,9 +65,11 @@ class _Event(msgspec.Struct, gc=False):
     error: Any = None
     x_groq: _XGroq | None = None
     base_resp: Any = None
+    bot_usage: Any = None
 
 
 _event: Final = msgspec.json.Decoder(_Event)
+_FINE, _FAILED, _BEYOND = 200, 400, 600
 _DONE: Final = Delta(is_done=True)
 
 
@@ -82,6 +84,8 @@ def decode_chunk(data: bytes, profile: Profile = OPENAI) -> Delta:
     if (
         event.error is not None
         or event.base_resp is not None
+        or event.bot_usage is not None
+        or (event.x_groq is not None and event.x_groq.error is not None)
         or (event.choices is None and event.usage is None and event.x_groq is None)
     ):
         return _decode_oddly_shaped(data, profile)
@@ -176,7 +180,8 @@ def error_in(event: dict[str, Any], profile: Profile) -> VendorError | None:
     x_groq = event.get("x_groq")
     error = event.get("error") or (x_groq.get("error") if isinstance(x_groq, dict) else None)
     if error:
-        return classify(event if event.get("error") else {"error": error}, kinds=profile.error_kinds)
+        told = event if event.get("error") else {"error": error}
+        return classify(told, status=_status_told(error), kinds=profile.error_kinds)
     base = event.get("base_resp")
     if isinstance(base, dict) and base.get("status_code") not in (None, 0):
         return classify(event, kinds=profile.error_kinds)
@@ -184,6 +189,14 @@ def error_in(event: dict[str, Any], profile: Profile) -> VendorError | None:
     if choices is None and not any(event.get(name) for name in ("usage", "x_groq", "object")) and event:
         return None if event.get("data") and not event.get("code") else classify(event, kinds=profile.error_kinds)
     return None
+
+
+def _status_told(error: object) -> int:
+    """Give the HTTP status that an error within an answer names as its code, as gateways do; else 200."""
+    code = error.get("code") if isinstance(error, dict) else None
+    if isinstance(code, str) and code.isascii() and code.isdecimal():
+        code = int(code[:4])
+    return code if type(code) is int and _FAILED <= code < _BEYOND else _FINE
 
 
 def report_anywhere(event: dict[str, Any], choices: list[dict[str, Any]]) -> UsageReport | None:
@@ -224,12 +237,25 @@ def rewrite_chunk(data: bytes, delta: Delta, call: Call, model: str, profile: Pr
         return data
     if delta.usage_only and (delta.report is None or not call.include_usage):
         return None
+    if _says_nothing(data, delta, call):
+        return None
     mended = mended_chunk(data, delta, call, profile)
     if mended is not None:
         data = mended
     elif not call.include_usage and b'"usage"' in data:
         data = _without_usage(data)
     return data if model == call.model else _renamed(data, model, call.model)
+
+
+def _says_nothing(data: bytes, delta: Delta, call: Call) -> bool:
+    """Tell a chunk whose choices have no delta, such as Azure's on content filters: clients read it without a look."""
+    return (
+        call.surface == "chat"
+        and not delta.text
+        and delta.finish_reason is None
+        and delta.report is None
+        and b'"delta"' not in data
+    )
 
 
 def usage_chunk(like: bytes, usage: TokenUsage, call: Call) -> bytes:

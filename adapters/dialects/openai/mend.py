@@ -44,11 +44,23 @@ def mended_chunk(data: bytes, delta: Delta, call: Call, profile: Profile) -> byt
     if not call.include_usage or _is_running(event):
         event.pop("usage", None)
     elif "usage" not in event and delta.report is not None:
-        event["usage"] = _usage_elsewhere(event)
+        event["usage"] = _usage_elsewhere(event) or _told(delta)
     for choice in _choices(event):
         choice.pop("usage", None)
     event.pop("x_groq", None)
     return msgspec.json.encode(event)
+
+
+def _told(delta: Delta) -> dict[str, int] | None:
+    """Say in OpenAI's members what a vendor said in its own."""
+    usage = delta.usage
+    if usage is None:
+        return None
+    return {
+        "prompt_tokens": usage.input_total,
+        "completion_tokens": usage.output_total,
+        "total_tokens": usage.total,
+    }
 
 
 def mended_body(body: bytes, call: Call, profile: Profile) -> bytes | None:
