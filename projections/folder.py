@@ -1,95 +1,63 @@
-"""Folds lanes: a batch and its checkpoint in one transaction; parks a lane whose event is in the way; tells the lag."""
+"""Folds lanes of one projection: a batch and its checkpoint in one transaction; parks a lane that cannot be folded.
+
+This is how a generation is filled, how a projection that is behind the others catches up, and how a reader has a lane
+folded at once. What live projections fold from day to day they fold together: `projections/group.py`.
+"""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
 
-import asyncpg
-import msgspec
 import structlog
 
 from domain.ids import Lane, TenantId
-from projections.base import BulkProjection, Projection
+from projections.base import BulkProjection, Projection, StoredEvent
+from projections.checkpoints import (
+    TRANSIENT,
+    LaneKey,
+    ParkedLane,
+    Progress,
+    drop_own,
+    ensure,
+    enter_fold,
+    live_generation,
+    lock_shared,
+    make_shared,
+    own_rows,
+    park,
+    put_own,
+)
 from projections.pages import Reader, Stretch
 
 if TYPE_CHECKING:
-    from asyncpg.pool import PoolConnectionProxy
+    import asyncpg
 
-    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
-    Pool = asyncpg.Pool[asyncpg.Record]
+    from projections.checkpoints import Connection as Connection  # noqa: PLC0414 -- others import it from here
+    from projections.checkpoints import Pool as Pool  # noqa: PLC0414 -- others import it from here
 
-LaneKey = tuple[TenantId, Lane]
-
+__all__ = [
+    "BATCH_EVENTS",
+    "TRANSACTION_LANES",
+    "Folder",
+    "ProjectionParkedError",
+    "advance",
+    "ensure",
+]
 
 BATCH_EVENTS: Final = 5000
 """Events folded in one transaction, at most (or one for each lane in it)."""
-TRANSACTION_LANES: Final = 200
+TRANSACTION_LANES: Final = 500
 """Lanes folded in one transaction, at most. Citus wants one: `FOR UPDATE SKIP LOCKED` must name one tenant there."""
-
-_FLIP_LOCK: Final = 7_101
-"""The class of the advisory locks that let folds of a projection go on together, and a flip alone."""
+ERROR_CHARACTERS: Final = 500
 
 _log = structlog.get_logger(__name__)
 
-# What is wrong with the connection or the server and not with an event: the same batch is tried again later.
-TRANSIENT: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.LockNotAvailableError,
-)
+OnPark = Callable[[ParkedLane], None]
+"""Hears of a lane that has just parked."""
 
 
 class ProjectionParkedError(Exception):
     """A lane of the projection waits at an event that cannot be folded: its rows are behind the log."""
-
-
-class Lag(msgspec.Struct, frozen=True):
-    """How far a live projection is behind."""
-
-    projection: str
-    events: int
-    lanes: int
-    """Lanes that are behind, parked ones included."""
-    parked: int
-
-
-class ParkedLane(msgspec.Struct, frozen=True):
-    """A lane that stands still."""
-
-    projection: str
-    generation: int
-    tenant_id: int
-    lane: int
-    position: int
-    """Of the event that cannot be folded."""
-    error: str
-
-
-class Progress(NamedTuple):
-    """Where one lane got to."""
-
-    position: int
-    head: int
-    """As it was when the fold began."""
-    folded: int
-    parked: str | None = None
-
-
-async def ensure(pool: "Pool", projections: Iterable[Projection]) -> None:
-    """Give each projection that the database has never seen its first generation: live at once, filled from the log."""
-    for projection in projections:
-        await pool.execute(
-            "INSERT INTO projection.generation (name, generation, version, state)"
-            " SELECT $1, 1, $2, 'live' WHERE NOT EXISTS (SELECT FROM projection.generation WHERE name = $1)"
-            " ON CONFLICT DO NOTHING",
-            projection.name,
-            projection.version,
-        )
 
 
 async def advance(pool: "Pool", projection: Projection, tenant_id: TenantId, lane: Lane) -> int:
@@ -113,30 +81,17 @@ async def advance(pool: "Pool", projection: Projection, tenant_id: TenantId, lan
             return progress.position
 
 
-async def live_generation(connection: "Connection", projection: Projection) -> int | None:
-    """Give the live generation if it is of this code's version."""
-    found: int | None = await connection.fetchval(
-        "SELECT generation FROM projection.generation WHERE name = $1 AND version = $2 AND state = 'live'",
-        projection.name,
-        projection.version,
-    )
-    return found
-
-
-async def exclude_folds(connection: "Connection", name: str) -> None:
-    """Wait until no transaction folds this projection, and keep others from it until this transaction ends."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", _FLIP_LOCK, name)
-
-
 class Folder:
     """Folds batches of a projection; each batch and its checkpoints are one transaction."""
 
-    def __init__(self, projection: Projection, *, batch_events: int = BATCH_EVENTS) -> None:
+    def __init__(
+        self, projection: Projection, *, batch_events: int = BATCH_EVENTS, on_park: OnPark = lambda _: None
+    ) -> None:
         self.projection = projection
         self.batch_events = batch_events
-        self._bulk = isinstance(projection, BulkProjection)
+        self._on_park = on_park
         self._reader = Reader(projection)
-        # Lanes whose checkpoint is known to be there, and committed.
+        # Lanes whose checkpoint is known to be there, and committed: of a fill, or shared ones.
         self._made: set[tuple[int, LaneKey]] = set()
 
     async def lane(self, connection: "Connection", generation: int, key: LaneKey) -> Progress | None:
@@ -150,9 +105,10 @@ class Folder:
                 return (await self._transaction(connection, generation, [key], limit, wait=True)).get(key)
             except TRANSIENT:
                 raise
-            except Exception as error:  # noqa: BLE001 -- whatever a fold raises is kept in the checkpoint
+            except Exception:
+                # With one event the lane has parked: what is raised then is not about an event.
                 if limit == 1:
-                    return await self._park(connection, generation, key, error)
+                    raise
                 limit //= 2
 
     async def lanes(
@@ -171,62 +127,67 @@ class Folder:
             return {key: progress for key, progress in alone if progress is not None}
 
     async def tail(self, connection: "Connection", generation: int, keys: Sequence[LaneKey]) -> None:
-        """Fold all that the lanes still lack, inside the caller's transaction; any error is the caller's."""
+        """Fold all that lanes of a fill still lack, inside the caller's transaction; any error is the caller's."""
         pending = list(keys)
         while pending:
-            done = await self._fold(connection, generation, pending, self.batch_events, wait=True)
+            states = await self._filled(connection, generation, pending, wait=True)
+            done = await self._fold(connection, generation, states, self.batch_events)
+            await put_own(connection, self.projection.name, generation, _positions(done))
             pending = [key for key, progress in done.items() if progress.position < progress.head]
 
     async def _transaction(
         self, connection: "Connection", generation: int, keys: Sequence[LaneKey], limit: int, *, wait: bool
     ) -> dict[LaneKey, Progress]:
         async with connection.transaction():
-            # A fold that a crash undoes is folded again from its checkpoint: it need not wait for the disk.
-            await connection.execute("SET LOCAL synchronous_commit = off")
-            await connection.execute(
-                "SELECT pg_advisory_xact_lock_shared($1, hashtext($2))", _FLIP_LOCK, self.projection.name
-            )
-            if not await connection.fetchval(
-                "SELECT EXISTS (SELECT FROM projection.generation"
-                " WHERE name = $1 AND generation = $2 AND version = $3 AND state <> 'retired')",
+            await enter_fold(connection, self.projection.name)
+            state = await connection.fetchval(
+                "SELECT state FROM projection.generation"
+                " WHERE name = $1 AND generation = $2 AND version = $3 AND state <> 'retired'",
                 self.projection.name,
                 generation,
                 self.projection.version,
-            ):
+            )
+            if state is None:
                 return {}
-            done = await self._fold(connection, generation, keys, limit, wait=wait)
+            shared: dict[LaneKey, Progress] = {}
+            if state == "live":
+                shared = await self._shared(connection, generation, keys, wait=wait)
+                states = await self._live(connection, generation, shared)
+            else:
+                states = await self._filled(connection, generation, keys, wait=wait)
+            if limit == 1:
+                done, stands = await self._one(connection, generation, states)
+            else:
+                done, stands = await self._fold(connection, generation, states, limit), None
+            await self._move(connection, generation, shared, states, done)
         self._made.update((generation, key) for key in done)
+        if stands is not None:
+            self._tell(stands)
         return done
 
-    async def _fold(
-        self, connection: "Connection", generation: int, keys: Sequence[LaneKey], limit: int, *, wait: bool
-    ) -> dict[LaneKey, Progress]:
-        states = await self._checkpoints(connection, generation, keys, wait=wait)
-        stretches = _share_out(states, limit)
-        if not stretches:
-            return states
-        today = dt.datetime.now(dt.UTC).date() if sum(s.high - s.low for s in stretches) < limit else None
-        rows = await self._reader.rows(connection, stretches, today=today)
-        events = self._reader.decode(rows)
-        if self._bulk or len(stretches) == 1:
-            batches = [events] if events else []
-        else:
-            by_lane: dict[LaneKey, list[Any]] = {}
-            for event in events:
-                by_lane.setdefault((event.tenant_id, event.lane), []).append(event)
-            batches = list(by_lane.values())
-        for batch in batches:
-            # The pool's proxy is a connection in all but its type.
-            await self.projection.apply(cast("asyncpg.Connection[asyncpg.Record]", connection), generation, batch)
-        await self._move(connection, generation, stretches)
-        return states | {
-            (s.tenant_id, s.lane): Progress(s.high, states[s.tenant_id, s.lane].head, s.high - s.low) for s in stretches
-        }
-
-    async def _checkpoints(
+    async def _shared(
         self, connection: "Connection", generation: int, keys: Sequence[LaneKey], *, wait: bool
     ) -> dict[LaneKey, Progress]:
-        """Lock the lanes' checkpoints, made if need be; those that another holds are waited for, or left out."""
+        if any((generation, key) not in self._made for key in keys):
+            await make_shared(connection, keys)
+        return await lock_shared(connection, keys, wait=wait)
+
+    async def _live(
+        self, connection: "Connection", generation: int, shared: Mapping[LaneKey, Progress]
+    ) -> dict[LaneKey, Progress]:
+        """Give where the live generation is on lanes whose shared rows are locked."""
+        own = await own_rows(connection, shared, {self.projection.name: generation})
+        states = dict(shared)
+        for key, rows in own.items():
+            if key in states:
+                row = rows[self.projection.name]
+                states[key] = states[key]._replace(position=row.position, parked=row.parked)
+        return states
+
+    async def _filled(
+        self, connection: "Connection", generation: int, keys: Sequence[LaneKey], *, wait: bool
+    ) -> dict[LaneKey, Progress]:
+        """Lock the checkpoints of a fill, made if need be; those that another holds are waited for, or left out."""
         query = (
             "SELECT c.tenant_id, c.lane, c.position, c.error, l.head FROM projection.checkpoint AS c"
             " JOIN ledger.lane AS l ON l.lane = c.lane AND l.tenant_id = c.tenant_id"
@@ -249,53 +210,89 @@ class Folder:
             for row in await connection.fetch(query if wait else query + " SKIP LOCKED", *where)
         }
 
-    async def _move(self, connection: "Connection", generation: int, stretches: Sequence[Stretch]) -> None:
-        await connection.execute(
-            "UPDATE projection.checkpoint AS c SET position = u.position"
-            " FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) AS u (tenant_id, lane, position)"
-            " WHERE c.name = $1 AND c.generation = $2 AND c.tenant_id = u.tenant_id AND c.lane = u.lane"
-            " AND c.tenant_id = ANY ($3::bigint[]) AND c.lane = ANY ($4::bigint[])",
-            self.projection.name,
-            generation,
-            [s.tenant_id for s in stretches],
-            [s.lane for s in stretches],
-            [s.high for s in stretches],
-        )
+    async def _fold(
+        self, connection: "Connection", generation: int, states: dict[LaneKey, Progress], limit: int
+    ) -> dict[LaneKey, Progress]:
+        """Fold one batch of the lanes, and give where they are then; the checkpoints are the caller's."""
+        stretches = share_out(states, limit)
+        if not stretches:
+            return states
+        rows = await self._reader.rows(connection, stretches, today=tail_day(stretches, limit))
+        await fold_into(connection, generation, self.projection, self._reader.decode(rows))
+        return states | {
+            (s.tenant_id, s.lane): Progress(s.high, states[s.tenant_id, s.lane].head, s.high - s.low) for s in stretches
+        }
 
-    async def _park(self, connection: "Connection", generation: int, key: LaneKey, error: Exception) -> Progress | None:
-        text = f"{type(error).__name__}: {error}"[:500]
-        row = await connection.fetchrow(
-            "UPDATE projection.checkpoint SET error = $5"
-            " WHERE name = $1 AND generation = $2 AND tenant_id = $3 AND lane = $4 RETURNING position",
-            self.projection.name,
-            generation,
-            *key,
-            text,
-        )
-        if row is None:
-            # The transaction that would have made it was rolled back: the lane parks before its first event.
-            await connection.execute(
-                "INSERT INTO projection.checkpoint (name, generation, tenant_id, lane, error)"
-                " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-                self.projection.name,
-                generation,
-                *key,
-                text,
-            )
-        position = row["position"] if row else 0
+    async def _one(
+        self, connection: "Connection", generation: int, states: dict[LaneKey, Progress]
+    ) -> tuple[dict[LaneKey, Progress], ParkedLane | None]:
+        """Fold one event of a lane; if it cannot be folded, the lane parks before it while its checkpoint is locked."""
+        try:
+            async with connection.transaction():
+                return await self._fold(connection, generation, states, 1), None
+        except TRANSIENT:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever a fold raises is kept in the checkpoint
+            ((key, state),) = states.items()
+            text = f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS]
+            stands = ParkedLane(self.projection.name, generation, *key, state.position + 1, text)
+            await park(connection, stands)
+            return {key: Progress(state.position, state.head, 0, text)}, stands
+
+    async def _move(
+        self,
+        connection: "Connection",
+        generation: int,
+        shared: Mapping[LaneKey, Progress],
+        states: Mapping[LaneKey, Progress],
+        done: Mapping[LaneKey, Progress],
+    ) -> None:
+        moved = {key: each.position for key, each in done.items() if each.parked is None and each.folded}
+        # Whatever says no more than the lane's shared row goes.
+        joined = [
+            key
+            for key, each in done.items()
+            if key in shared and each.parked is None and states[key] is not shared[key]
+            and each.position == shared[key].position
+        ]  # fmt: skip
+        apart = {key: position for key, position in moved.items() if key not in set(joined)}
+        if apart:
+            await put_own(connection, self.projection.name, generation, apart)
+        if joined:
+            await drop_own(connection, [(self.projection.name, generation, key) for key in joined])
+
+    def _tell(self, stands: ParkedLane) -> None:
         _log.error(
             "projection_parked",
-            projection=self.projection.name,
-            generation=generation,
-            tenant_id=key[0],
-            lane=key[1],
-            position=position + 1,
-            error=text,
+            projection=stands.projection,
+            generation=stands.generation,
+            tenant_id=stands.tenant_id,
+            lane=stands.lane,
+            position=stands.position,
+            error=stands.error,
         )
-        return Progress(position, position, 0, text)
+        self._on_park(stands)
 
 
-def _share_out(states: Mapping[LaneKey, Progress], limit: int) -> list[Stretch]:
+async def fold_into(
+    connection: "Connection", generation: int, projection: Projection | BulkProjection, events: Sequence[StoredEvent]
+) -> None:
+    """Have a projection fold events: of all lanes at once if it can, else lane by lane."""
+    if not events:
+        return
+    # The pool's proxy is a connection in all but its type.
+    plain = cast("asyncpg.Connection[asyncpg.Record]", connection)
+    if isinstance(projection, BulkProjection):
+        await projection.apply(plain, generation, events)
+        return
+    by_lane: dict[LaneKey, list[Any]] = {}
+    for event in events:
+        by_lane.setdefault((event.tenant_id, event.lane), []).append(event)
+    for batch in by_lane.values():
+        await projection.apply(plain, generation, batch)
+
+
+def share_out(states: Mapping[LaneKey, Progress], limit: int) -> list[Stretch]:
     """Share the batch out: lanes with little to fold get all of it, the others the rest in equal parts."""
     waiting = sorted(
         (state.head - state.position, key)
@@ -311,33 +308,10 @@ def _share_out(states: Mapping[LaneKey, Progress], limit: int) -> list[Stretch]:
     return stretches
 
 
-async def lag(pool: "Pool", projections: Iterable[Projection]) -> list[Lag]:
-    """Give how many events each live projection has not folded yet."""
-    names = [projection.name for projection in projections]
-    rows = await pool.fetch(
-        "SELECT g.name, coalesce(sum(l.head - coalesce(c.position, 0)), 0)::bigint AS events,"
-        " count(l.lane) FILTER (WHERE l.head > coalesce(c.position, 0)) AS lanes, count(c.error) AS parked"
-        " FROM projection.generation AS g CROSS JOIN ledger.lane AS l"
-        " LEFT JOIN projection.checkpoint AS c ON c.lane = l.lane AND c.tenant_id = l.tenant_id AND c.name = g.name"
-        " AND c.generation = g.generation"
-        " WHERE g.state = 'live' AND g.name = ANY ($1::text[]) GROUP BY g.name ORDER BY g.name",
-        names,
-    )
-    return [Lag(row["name"], row["events"], row["lanes"], row["parked"]) for row in rows]
+def tail_day(stretches: Sequence[Stretch], limit: int) -> dt.date | None:
+    """Give today if the stretches are likely to be the end of the log, and not a full batch from its middle."""
+    return dt.datetime.now(dt.UTC).date() if sum(s.high - s.low for s in stretches) < limit else None
 
 
-async def parked(pool: "Pool") -> list[ParkedLane]:
-    """Give the lanes that stand still, of all projections."""
-    rows = await pool.fetch(
-        "SELECT name, generation, tenant_id, lane, position + 1 AS position, error FROM projection.checkpoint"
-        " WHERE error IS NOT NULL ORDER BY name, generation, tenant_id, lane"
-    )
-    return [ParkedLane(*row.values()) for row in rows]
-
-
-async def resume(pool: "Pool", name: str) -> int:
-    """Let the parked lanes of a projection try again, and give how many there were."""
-    done = await pool.execute(
-        "UPDATE projection.checkpoint SET error = NULL WHERE name = $1 AND error IS NOT NULL", name
-    )
-    return int(done.split()[-1])
+def _positions(states: Mapping[LaneKey, Progress]) -> dict[LaneKey, int]:
+    return {key: state.position for key, state in states.items()}

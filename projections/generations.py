@@ -6,6 +6,8 @@ folds of this one projection, for as long as it takes to fold what came in since
 
 import asyncio
 import hashlib
+import itertools
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -14,10 +16,11 @@ import structlog
 
 from domain.ids import Lane, TenantId
 from projections.base import Projection
-from projections.folder import TRANSIENT, Folder, LaneKey, exclude_folds
+from projections.checkpoints import TRANSIENT, LaneKey, exclude_folds, exclude_folds_together, try_to_flip
+from projections.folder import Folder
 
 if TYPE_CHECKING:
-    from projections.folder import Connection, Pool
+    from projections.checkpoints import Connection, Pool
 
 FILL_EVENTS: Final = 20_000
 """Events of one transaction of a fill, at most: bigger than those of the live generation, which must be quick."""
@@ -26,6 +29,8 @@ _TAIL_EVENTS: Final = 2_000
 """A fill that is no further behind than this may flip: that much is folded while others wait."""
 
 _BUSY_SECONDS: Final = 0.05
+_FLIP_TRIES: Final = 400
+_FLIP_TRY_SECONDS: Final = 0.005
 
 _log = structlog.get_logger(__name__)
 
@@ -55,8 +60,11 @@ async def rebuild(
     *,
     batch_events: int = FILL_EVENTS,
     transaction_lanes: int = FILL_LANES,
+    on_flip: Callable[[float], None] = lambda _: None,
 ) -> int:
     """Make a projection again from the log, and give the generation that is live then.
+
+    `on_flip` hears for how many seconds the flip kept folds of the live generation waiting.
 
     Killed half-way and called again it goes on where it was; two at once share the work. Raises FillParkedError.
     """
@@ -65,7 +73,8 @@ async def rebuild(
     folder = Folder(projection, batch_events=batch_events)
     # The lanes that parked when this was last tried get another chance.
     await pool.execute(
-        "UPDATE projection.checkpoint SET error = NULL WHERE name = $1 AND generation = $2 AND error IS NOT NULL",
+        "UPDATE projection.checkpoint SET error = NULL, parked_at = NULL"
+        " WHERE name = $1 AND generation = $2 AND error IS NOT NULL",
         projection.name,
         generation,
     )
@@ -74,7 +83,7 @@ async def rebuild(
         report(filling)
         await _Fill(pool, folder, filling, report).run(behind, batch_events, transaction_lanes)
         filling, behind = await _behind(pool, projection, generation)
-        if filling.total - filling.done <= _TAIL_EVENTS and await _flip(pool, projection, generation, folder):
+        if filling.total - filling.done <= _TAIL_EVENTS and await _flip(pool, projection, generation, folder, on_flip):
             break
     report(msgspec.structs.replace(filling, done=filling.total))
     await clear_retired(pool, projection)
@@ -249,33 +258,55 @@ async def _behind(
     return Filling(projection.name, generation, done, total), behind
 
 
-async def _flip(pool: "Pool", projection: Projection, generation: int, folder: Folder) -> bool:
+async def _flip(
+    pool: "Pool", projection: Projection, generation: int, folder: Folder, on_flip: Callable[[float], None]
+) -> bool:
     """Fold the rest and make the generation the live one, in one transaction; False if an event is in the way.
 
     True also when another process has done it.
     """
-    async with pool.acquire() as connection, connection.transaction():
-        await exclude_folds(connection, projection.name)
-        state = await connection.fetchval(
-            "SELECT state FROM projection.generation WHERE name = $1 AND generation = $2", projection.name, generation
-        )
-        if state != "filling":
-            return True
-        _, behind = await _behind(connection, projection, generation)
-        try:
-            async with connection.transaction():
-                await folder.tail(connection, generation, list(behind))
-        except TRANSIENT:
-            raise
-        except Exception:  # noqa: BLE001 -- the next pass finds the event again, parks its lane and says which
-            return False
-        await connection.execute(
-            "UPDATE projection.generation SET state = 'retired' WHERE name = $1 AND state = 'live'", projection.name
-        )
-        await connection.execute(
-            "UPDATE projection.generation SET state = 'live' WHERE name = $1 AND generation = $2",
-            projection.name,
-            generation,
-        )
+    done = False
+    for attempt in itertools.count():
+        async with pool.acquire() as connection, connection.transaction():
+            # In a queue for the locks it would hold up the folds behind it, for as long as the one before takes.
+            if attempt < _FLIP_TRIES and not await try_to_flip(connection, projection.name):
+                await asyncio.sleep(_FLIP_TRY_SECONDS)
+                continue
+            began = time.perf_counter()
+            if attempt >= _FLIP_TRIES:
+                await exclude_folds(connection, projection.name)
+                await exclude_folds_together(connection)
+            done = await _flip_locked(connection, projection, generation, folder)
+        break
+    took = time.perf_counter() - began
+    if done:
+        on_flip(took)
+    return done
+
+
+async def _flip_locked(connection: "Connection", projection: Projection, generation: int, folder: Folder) -> bool:
+    # Folds wait for this commit, and it need not wait for the disk: a crash that undoes it undoes what follows, too.
+    await connection.execute("SET LOCAL synchronous_commit = off")
+    state = await connection.fetchval(
+        "SELECT state FROM projection.generation WHERE name = $1 AND generation = $2", projection.name, generation
+    )
+    if state != "filling":
+        return True
+    _, behind = await _behind(connection, projection, generation)
+    try:
+        async with connection.transaction():
+            await folder.tail(connection, generation, list(behind))
+    except TRANSIENT:
+        raise
+    except Exception:  # noqa: BLE001 -- the next pass finds the event again, parks its lane and says which
+        return False
+    await connection.execute(
+        "UPDATE projection.generation SET state = 'retired' WHERE name = $1 AND state = 'live'", projection.name
+    )
+    await connection.execute(
+        "UPDATE projection.generation SET state = 'live' WHERE name = $1 AND generation = $2",
+        projection.name,
+        generation,
+    )
     _log.info("projection_flipped", projection=projection.name, generation=generation, version=projection.version)
     return True

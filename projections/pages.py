@@ -36,8 +36,9 @@ CROSS JOIN LATERAL (
 _WHO: Final = "e.event_id::text AS event_id, e.actor, e.correlation_id::text AS correlation_id"
 _NOBODY: Final = "NULL::text AS event_id, NULL::text AS actor, NULL::text AS correlation_id"
 _IN_ORDER: Final = itemgetter("lane", "position")
-_DAYS: Final = " AND event.day >= $7::date"
-_RECENT_DAYS: Final = dt.timedelta(days=9)
+# A terminal is stored under its hold's day; almost all of them are of today or, after midnight, of yesterday.
+_DAYS: Final = " AND event.day BETWEEN $7::date AND $8::date"
+_RECENT_DAYS: Final = dt.timedelta(days=1)
 
 
 class Stretch(NamedTuple):
@@ -53,21 +54,39 @@ class MissingPositionError(Exception):
     """The log has fewer events between two positions of a lane than it must have."""
 
 
-class Reader:
-    """Reads what one projection folds."""
+class CannotFoldError(Exception):
+    """Some projections cannot fold an event; the others could."""
 
-    def __init__(self, projection: Projection | BulkProjection) -> None:
-        """Choose columns and decoders by what the projection says that it needs."""
-        bulk = projection if isinstance(projection, BulkProjection) else None
-        shapes: Mapping[str, Any] = bulk.shapes if bulk else {}
-        self._types = sorted(projection.types)
-        self._effects = sorted(bulk.effects) if bulk else self._types
-        self._decode = {
-            name: msgspec.json.Decoder(shapes.get(name, TYPES.get(name))).decode
-            for name in projection.types
-            if name in TYPES or name in shapes
+    def __init__(self, names: Sequence[str], cause: Exception) -> None:
+        """Take the names of the projections, and what was raised."""
+        super().__init__(f"{', '.join(names)}: {cause}")
+        self.names = frozenset(names)
+        self.cause = cause
+
+
+class Reader:
+    """Reads what some projections fold: one page for all of them, and each body once for each class that it becomes."""
+
+    def __init__(self, *projections: Projection | BulkProjection) -> None:
+        """Choose columns and decoders by what the projections say that they need."""
+        self._names = [projection.name for projection in projections]
+        wanted: dict[str, dict[Any, list[int]]] = {}
+        effects: set[str] = set()
+        for number, projection in enumerate(projections):
+            bulk = projection if isinstance(projection, BulkProjection) else None
+            effects |= bulk.effects if bulk else projection.types
+            for name in projection.types:
+                shape = bulk.shapes.get(name, TYPES.get(name)) if bulk else TYPES.get(name)
+                if shape is not None:
+                    wanted.setdefault(name, {}).setdefault(shape, []).append(number)
+        self._types = sorted({name for projection in projections for name in projection.types})
+        self._effects = sorted(effects)
+        # By event type: decoders, and for which of the projections.
+        self._plans: Mapping[str, list[tuple[Any, list[int]]]] = {
+            name: [(msgspec.json.Decoder(shape).decode, numbers) for shape, numbers in shapes.items()]
+            for name, shapes in wanted.items()
         }
-        who = _NOBODY if bulk else _WHO
+        who = _NOBODY if all(isinstance(projection, BulkProjection) for projection in projections) else _WHO
         self._statement = _PAGE.format(days="", who=who)
         self._recent = _PAGE.format(days=_DAYS, who=who)
 
@@ -86,7 +105,8 @@ class Reader:
         columns = [list(column) for column in zip(*stretches, strict=True)]
         wanted = sum(stretch.high - stretch.low for stretch in stretches)
         if today is not None:
-            recent = await connection.fetch(self._recent, *columns, self._types, self._effects, today - _RECENT_DAYS)
+            days = (today - _RECENT_DAYS, today + _RECENT_DAYS)
+            recent = await connection.fetch(self._recent, *columns, self._types, self._effects, *days)
             if len(recent) == wanted:
                 return sorted(recent, key=_IN_ORDER)
         found = await connection.fetch(self._statement, *columns, self._types, self._effects)
@@ -95,28 +115,46 @@ class Reader:
         return sorted(found, key=_IN_ORDER)
 
     def decode(self, rows: Sequence["asyncpg.Record"]) -> list[StoredEvent]:
-        """Give the events that are folded; raises what msgspec raises, and UnknownEventError."""
-        decoders = self._decode
-        events = []
+        """Give the events that the one projection folds; raises what msgspec raises, and UnknownEventError."""
+        try:
+            return self.share(rows)[0]
+        except CannotFoldError as error:
+            raise error.cause from error
+
+    def share(self, rows: Sequence["asyncpg.Record"], excused: frozenset[str] = frozenset()) -> list[list[StoredEvent]]:
+        """Give each projection the events that it folds; raises CannotFoldError and UnknownEventError.
+
+        What only those who are excused would have decoded is left out.
+        """
+        shared: list[list[StoredEvent]] = [[] for _ in self._names]
+        plans = self._plans_without(excused) if excused else self._plans
         for row in rows:
             (tenant_id, lane, position, type_, data, recorded_at, event_id, actor, correlation_id,
              account_ids, posted, held) = row.values()  # fmt: skip
-            if data is None:
-                if type_ not in TYPES:
-                    raise UnknownEventError(f"event type {type_!r} is not known here: run a newer version of Tallygate")
+            if data is None and type_ in TYPES:
                 continue
-            value = decoders[type_](data)
-            if account_ids is None:
-                event = StoredEvent(
-                    tenant_id, lane, position, event_id, type_, value, actor, correlation_id, recorded_at
-                )
-            else:
-                effects = tuple(account_ids), tuple(posted), tuple(held)
+            plan = plans.get(type_)
+            if plan is None:
+                raise UnknownEventError(f"event type {type_!r} is not known here: run a newer version of Tallygate")
+            effects = ((), (), ()) if account_ids is None else (tuple(account_ids), tuple(posted), tuple(held))
+            for decode, numbers in plan:
+                try:
+                    value = decode(data)
+                except msgspec.DecodeError as error:
+                    raise CannotFoldError([self._names[number] for number in numbers], error) from error
                 event = StoredEvent(
                     tenant_id, lane, position, event_id, type_, value, actor, correlation_id, recorded_at, *effects
                 )
-            events.append(event)
-        return events
+                for number in numbers:
+                    shared[number].append(event)
+        return shared
+
+    def _plans_without(self, excused: frozenset[str]) -> "Mapping[str, list[tuple[Any, list[int]]]]":
+        left = {number for number, name in enumerate(self._names) if name not in excused}
+        return {
+            type_: [(decode, kept) for decode, numbers in plan if (kept := [n for n in numbers if n in left])]
+            for type_, plan in self._plans.items()
+        }
 
 
 def _worded(stretches: Sequence[Stretch]) -> str:

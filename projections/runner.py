@@ -2,32 +2,33 @@
 
 import asyncio
 import contextlib
+import hashlib
+import uuid
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from domain.ids import Lane, TenantId
 from projections.base import Projection
-from projections.folder import (
-    TRANSACTION_LANES,
+from projections.checkpoints import (
     TRANSIENT,
-    Folder,
     Lag,
     LaneKey,
     ParkedLane,
-    ProjectionParkedError,
-    advance,
-    ensure,
+    behind_shared,
     lag,
     live_generation,
+    moved_lanes,
     parked,
+    rejoin,
     resume,
 )
+from projections.folder import TRANSACTION_LANES, Folder, OnPark, ProjectionParkedError, advance, ensure
 from projections.generations import FillParkedError, is_outdated, rebuild
+from projections.group import Group, StrangerError
 
 if TYPE_CHECKING:
-    from projections.folder import Pool
+    from projections.checkpoints import Pool
 
 __all__ = [
     "Lag",
@@ -43,40 +44,64 @@ __all__ = [
 
 _log = structlog.get_logger(__name__)
 
+# Taken, or said again: by its holder, or by anybody once it has run out. Losing it in a crash costs nothing.
+_LEAD: Final = """
+WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+INSERT INTO projection.lease AS l (projections, holder, until)
+SELECT $1, $2, now() + $3 * interval '1 second' FROM quick
+ON CONFLICT (projections) DO UPDATE SET holder = excluded.holder, until = excluded.until
+WHERE l.holder = excluded.holder OR l.until < now()
+RETURNING true
+"""
+
 
 class Runner:
-    """Folds moved lanes in the background: one task per projection, each lane a bounded batch in its turn.
+    """Folds moved lanes in the background, all live projections together.
 
-    Any number of processes may run one: a lane that another process is folding is skipped. `notice` makes it fold soon
-    what this process wrote; a poll of the lanes' heads finds everything else, and is the only thing relied upon.
+    Any number of processes may run one: of those with the same projections one folds, under a lease that another takes
+    over when it runs out. `notice` makes it fold soon what this process wrote; a poll of the lanes' heads finds
+    everything else, and is the only thing relied upon.
     """
 
+    REST_MIN_SECONDS: Final = 0.1
+    REST_MAX_SECONDS: Final = 0.5
+    REST_SHARE: Final = 9
+    """A round is followed by a rest of this many times as long, within those bounds.
+
+    It gathers what comes in meanwhile: ten new events of a lane are folded at almost the cost of one.
+    """
     POLL_MIN_SECONDS: Final = 0.05
     POLL_MAX_SECONDS: Final = 1.0
-    GATHER_SECONDS: Final = 0.2
-    """The rest after each round: under load, five rounds a second cost a tenth of what twenty do."""
     POLL_SHARE: Final = 10
     """A poll that takes long is followed by a pause of this many times as long."""
-    SLOW_SECONDS: Final = 2.0
-    """The rest of a projection that no request concerns: all that it does then is to move checkpoints past them.
-
-    Whoever changes what it shows folds the lane at once, by `advance`.
-    """
+    APART_SECONDS: Final = 2.0
+    """The pause between two looks for projections that are not with the others."""
+    APART_LANES: Final = 5000
+    LEASE_SECONDS: Final = 3.0
     RENEW_SECONDS: Final = 60.0
     """The pause before a rebuild that an event is in the way of is tried again."""
 
     def __init__(
-        self, pool: "Pool", projections: Sequence[Projection], *, transaction_lanes: int = TRANSACTION_LANES
+        self,
+        pool: "Pool",
+        projections: Sequence[Projection],
+        *,
+        transaction_lanes: int = TRANSACTION_LANES,
+        on_park: OnPark = lambda _: None,
     ) -> None:
-        """Take the pool to work on: one connection per projection is used at a time."""
+        """Take the pool to work on: up to two connections are used at a time. `on_park` hears of lanes that park."""
         self._pool = pool
         self._projections = tuple(projections)
         self._transaction_lanes = transaction_lanes
-        self._noticed: dict[str, dict[LaneKey, None]] = {p.name: {} for p in projections}
-        self._rest_seconds = {
-            p.name: self.GATHER_SECONDS if _follows_requests(p) else self.SLOW_SECONDS for p in projections
-        }
-        self._woken = {p.name: asyncio.Event() for p in projections}
+        self._group = Group(projections)
+        self._folders = {p.name: Folder(p, on_park=on_park) for p in projections}
+        self._holder = uuid.uuid4().hex
+        versions = " ".join(sorted(f"{p.name}.{p.version}" for p in projections))
+        self._lease = hashlib.sha256(versions.encode()).hexdigest()
+        self._leads = False
+        self._lead_again = 0.0
+        self._noticed: dict[LaneKey, None] = {}
+        self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -84,9 +109,11 @@ class Runner:
         await ensure(self._pool, self._projections)
         for projection in self._projections:
             await resume(self._pool, projection.name)
+        await self._pool.execute("DELETE FROM projection.lease WHERE until < now() - interval '1 day'")
         self._tasks = [
-            asyncio.create_task(self._run(projection), name=f"projection:{projection.name}")
-            for projection in self._projections
+            asyncio.create_task(self._run(), name="projections"),
+            asyncio.create_task(self._run_apart(), name="projections-apart"),
+            *(asyncio.create_task(self._renew(each), name=f"projection:{each.name}") for each in self._projections),
         ]
 
     async def stop(self) -> None:
@@ -97,44 +124,110 @@ class Runner:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._tasks = []
+        if self._leads:
+            self._leads = False
+            with contextlib.suppress(*TRANSIENT):
+                await self._pool.execute("DELETE FROM projection.lease WHERE holder = $1", self._holder)
 
     def notice(self, lanes: Iterable[LaneKey]) -> None:
         """Say which lanes have just been written: a hint, which may be lost."""
-        keys = dict.fromkeys(lanes)
-        for projection in self._projections:
-            if _follows_requests(projection):
-                self._noticed[projection.name].update(keys)
-                self._woken[projection.name].set()
+        if self._leads:
+            self._noticed.update(dict.fromkeys(lanes))
+            self._woken.set()
 
     async def lag(self) -> list[Lag]:
         """Give how far each live projection is behind."""
         return await lag(self._pool, self._projections)
 
-    async def _run(self, projection: Projection) -> None:
-        await self._renew(projection)
-        folder = Folder(projection)
+    async def _run(self) -> None:
         clock = asyncio.get_running_loop().time
         poll_at, pause = clock(), self.POLL_MIN_SECONDS
         while True:
+            rest = self.REST_MIN_SECONDS
             try:
-                keys = list(self._noticed[projection.name])
-                self._noticed[projection.name].clear()
-                self._woken[projection.name].clear()
+                if not await self._lead():
+                    await asyncio.sleep(self.POLL_MAX_SECONDS)
+                    continue
                 began = clock()
+                keys = list(self._noticed)
+                self._noticed.clear()
+                self._woken.clear()
                 if began >= poll_at:
-                    polled = await self._moved(projection)
+                    polled = await moved_lanes(self._pool)
                     pause = self.POLL_MIN_SECONDS if polled else min(2 * pause, self.POLL_MAX_SECONDS)
                     poll_at = clock() + max(pause, self.POLL_SHARE * (clock() - began))
                     keys = list(dict.fromkeys([*polled, *keys]))
-                if await self._fold(folder, keys):
+                if keys and await self._fold(keys):
                     poll_at = min(poll_at, clock())
+                rest = min(max(rest, self.REST_SHARE * (clock() - began)), self.REST_MAX_SECONDS)
             except TRANSIENT as error:
-                _log.warning("projection_delayed", projection=projection.name, error=str(error) or type(error).__name__)
+                _log.warning("projections_delayed", error=str(error) or type(error).__name__)
                 poll_at = clock() + self.POLL_MAX_SECONDS
-            # A short rest gathers what comes in meanwhile into one transaction.
-            await asyncio.sleep(self._rest_seconds[projection.name])
+            except Exception:  # noqa: BLE001 -- no event's fault, for that parks a lane: tried again, and told
+                _log.exception("projections_failed")
+                poll_at = clock() + self.POLL_MAX_SECONDS
+            await asyncio.sleep(rest)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken[projection.name].wait(), max(0.0, poll_at - clock()))
+                await asyncio.wait_for(self._woken.wait(), max(0.0, poll_at - clock()))
+
+    async def _lead(self) -> bool:
+        """Say whether this process is the one that folds; hold the lease a third of its time before it is renewed."""
+        now = asyncio.get_running_loop().time()
+        if not self._leads or now >= self._lead_again:
+            self._lead_again = now + self.LEASE_SECONDS / 3
+            led = await self._pool.fetchval(_LEAD, self._lease, self._holder, self.LEASE_SECONDS)
+            self._leads = led is not None
+        return self._leads
+
+    async def _fold(self, keys: Sequence[LaneKey]) -> bool:
+        """Fold a batch of each lane; say whether any has more."""
+        more = False
+        for start in range(0, len(keys), self._transaction_lanes):
+            lanes = keys[start : start + self._transaction_lanes]
+            async with self._pool.acquire() as connection:
+                try:
+                    done = await self._group.lanes(connection, lanes)
+                except StrangerError:
+                    # A newer version is at work, or an older one has left its rows: each for itself, then.
+                    more = await self._fold_alone(lanes) or more
+                    continue
+            more = more or len(done) < len(lanes) or any(each.position < each.head for each in done.values())
+        return more
+
+    async def _fold_alone(self, lanes: Sequence[LaneKey]) -> bool:
+        more = False
+        for folder in self._folders.values():
+            async with self._pool.acquire() as connection:
+                generation = await live_generation(connection, folder.projection)
+                if generation is not None:
+                    done = await folder.lanes(connection, generation, lanes)
+                    more = more or any(each.parked is None and each.position < each.head for each in done.values())
+        return more
+
+    async def _run_apart(self) -> None:
+        """Bring those that are behind the others back to them, each for itself."""
+        while True:
+            more = False
+            try:
+                if self._leads:
+                    await rejoin(self._pool, self.APART_LANES)
+                    more = await self._catch_up()
+            except TRANSIENT as error:
+                _log.warning("projections_delayed", error=str(error) or type(error).__name__)
+            except Exception:  # noqa: BLE001 -- no event's fault, for that parks a lane: tried again, and told
+                _log.exception("projections_failed")
+            await asyncio.sleep(self.POLL_MIN_SECONDS if more else self.APART_SECONDS)
+
+    async def _catch_up(self) -> bool:
+        found = await behind_shared(self._pool, list(self._folders), self.APART_LANES)
+        for name, lanes in found.items():
+            folder = self._folders[name]
+            for start in range(0, len(lanes), self._transaction_lanes):
+                async with self._pool.acquire() as connection:
+                    generation = await live_generation(connection, folder.projection)
+                    if generation is not None:
+                        await folder.lanes(connection, generation, lanes[start : start + self._transaction_lanes])
+        return bool(found)
 
     async def _renew(self, projection: Projection) -> None:
         """Fill a generation of this version if the live one is older: the old one serves meanwhile."""
@@ -150,31 +243,3 @@ class Runner:
                 await asyncio.sleep(self.POLL_MAX_SECONDS)
             else:
                 return
-
-    async def _moved(self, projection: Projection) -> list[LaneKey]:
-        rows = await self._pool.fetch(
-            "SELECT l.tenant_id, l.lane FROM ledger.lane AS l"
-            " JOIN projection.generation AS g ON g.name = $1 AND g.version = $2 AND g.state = 'live'"
-            " LEFT JOIN projection.checkpoint AS c ON c.lane = l.lane AND c.tenant_id = l.tenant_id"
-            " AND c.name = $1 AND c.generation = g.generation"
-            " WHERE l.head > coalesce(c.position, 0) AND c.error IS NULL",
-            projection.name,
-            projection.version,
-        )
-        return [(TenantId(row["tenant_id"]), Lane(row["lane"])) for row in rows]
-
-    async def _fold(self, folder: Folder, keys: Sequence[LaneKey]) -> bool:
-        """Fold a batch of each lane; say whether any has more."""
-        more = False
-        for start in range(0, len(keys), self._transaction_lanes):
-            async with self._pool.acquire() as connection:
-                generation = await live_generation(connection, folder.projection)
-                if generation is None:
-                    return False
-                done = await folder.lanes(connection, generation, keys[start : start + self._transaction_lanes])
-            more = more or any(p.parked is None and p.position < p.head for p in done.values())
-        return more
-
-
-def _follows_requests(projection: Projection) -> bool:
-    return any(name.startswith("hold.") for name in projection.types)
