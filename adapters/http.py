@@ -22,6 +22,8 @@ from domain.relay.vendor_errors import Kind, VendorError
 
 _CACHED_MAX: Final = 4096
 _RACE_SECONDS: Final = 1.0
+_STALL_SECONDS: Final = 0.1
+"""A timer that is later than this tells of a process that was stopped, or of a machine that slept."""
 _NEVER: Final = float("inf")
 _FAILURES: Final = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
@@ -231,6 +233,10 @@ class HttpReply:
         """Break a wait that has lasted too long; the timer is moved only here, not at every chunk."""
         now = self._loop.time()
         if now >= self._deadline:
+            if self._timer is not None and now - self._timer.when() > _STALL_SECONDS:
+                # It is we who stood still: what the vendor sent meanwhile is read after the timers, so look once more.
+                self._timer = self._loop.call_at(now + _STALL_SECONDS, self._expire)
+                return
             self._timer = None
             self._content.set_exception(TimeoutError())
             return

@@ -82,6 +82,32 @@ async def _answers(world: World) -> bool:
     return (await world.ask()).done
 
 
+# ---- A server that stands still for longer than a vendor may
+
+
+async def test_a_server_that_stood_still_does_not_take_its_own_silence_for_the_vendors(shared_world: World) -> None:
+    """The vendor went on, and all that it said is there to be read: it must not be broken off for our pause."""
+    world = shared_world
+    connection = await world.connect()
+    world.script("plain,chunks=60,delay_ms=20")
+    asking = asyncio.create_task(world.ask(stream=True))
+    await until(lambda: world.told and world.told[-1].words >= 5, "an answer streams")
+    before = await charged(connection)
+    os.kill(world.server.pid, signal.SIGSTOP)
+    try:
+        await until(lambda: world.vendor.meter[-1].completion_tokens >= 55, "the vendor went on")
+        # The control: longer than the 0.6 s for which a vendor may be silent here.
+        assert world.told[-1].words < 25
+    finally:
+        os.kill(world.server.pid, signal.SIGCONT)
+    told = await asking
+
+    assert (told.done, told.words, told.error) == (True, 60, "")
+    await world.nothing_open(connection)
+    assert await charged(connection) - before == price(PROMPT_TOKENS, 60)
+    await connection.close()
+
+
 # ---- A full disk
 
 
