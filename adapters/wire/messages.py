@@ -65,7 +65,7 @@ def messages_body(call: Call, request: ChatRequest, target: Target, *, takes_add
     extras = [name for name in request.others if "[" not in name] if call.dialect == "anthropic" else []
     asked = fitted(_without_needless(request), target, takes=_TAKES, others=extras)
     limit = output_limit(call, target, model)
-    thinking, effort = _thinking(asked, model, limit, target, says_effort_alone=call.dialect == "anthropic")
+    thinking, effort = thinking_of(asked, model, limit, target, says_effort_alone=call.dialect == "anthropic")
     asked = _sampling(asked, model, target, is_thinking=thinking is not None and thinking["type"] != "disabled")
     tools, choice, shape, note = _tools(asked, model)
     stop = _stop(asked, target)
@@ -148,7 +148,7 @@ def _stop(request: ChatRequest, target: Target) -> list[str]:
     return [each for each in request.stop if each.strip()]
 
 
-def _thinking(
+def thinking_of(
     request: ChatRequest, model: ClaudeModel, limit: int, target: Target, *, says_effort_alone: bool
 ) -> tuple[dict[str, Any] | None, str | None]:
     """Give `thinking` and the word for effort, which in this contract are two things; in others effort is thinking."""
