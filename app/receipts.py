@@ -16,6 +16,7 @@ from domain.holds.events import (
     HoldCaptured,
     HoldExpired,
     HoldVoided,
+    RoutingNote,
 )
 from domain.ids import EntityId, EventId, TenantId, day_of, derive_id
 from domain.money import format_amount
@@ -212,6 +213,9 @@ def _state(terminal: Step | None) -> Literal["held", "captured", "voided", "expi
 def _attempts(failed: Sequence[AttemptFailed], terminal: Step | None) -> tuple[Attempt, ...]:
     attempts = [event.attempt for event in sorted(failed, key=lambda event: event.number)]
     last = getattr(terminal.value, "attempt", None) if terminal is not None else None
+    if last is not None and getattr(terminal.value, "cached", False):  # type: ignore[union-attr]  # last comes from it
+        # No vendor was asked: it stands for the answer that the gateway had.
+        last = None
     # The last attempt of a void may have been recorded as failed already.
     if last is not None and (not attempts or attempts[-1] != last):
         attempts.append(last)
@@ -258,6 +262,8 @@ def _text(
             f" {hold.prompt_tokens_upper} prompt tokens and {hold.output_tokens_max} output tokens."
         )
     ]
+    if hold.routing is not None:
+        lines.append(_routing_line(hold.routing))
     lines += [
         f"Attempt {number}: {attempt.model_routed} on channel {attempt.channel_id}: {attempt.outcome}"
         f" after {attempt.latency_milliseconds} ms."
@@ -266,6 +272,8 @@ def _text(
     match terminal.value if terminal is not None else None:
         case HoldCaptured() as captured:
             assert price is not None
+            if captured.cached:
+                lines.append("Answered from the cache: no vendor was asked.")
             lines += _price_lines(captured, price)
         case HoldVoided(reason=reason):
             lines.append(f"Nothing was charged: {reason}.")
@@ -275,6 +283,21 @@ def _text(
             lines.append("Under way: nothing has been charged yet.")
     lines += [f"Paid from {burn.account}: {format_amount(burn.amount_nanos)} {currency}." for burn in burnt]
     return lines
+
+
+_MODES: Final = {
+    "weighted": "by weight",
+    "cheapest": "by cost",
+    "fastest": "by speed",
+    "least_busy": "by load",
+    "sticky": "by who asks",
+}
+
+
+def _routing_line(routing: RoutingNote) -> str:
+    count = max(1, len(routing.candidates))
+    arm = f", arm {routing.arm} of an experiment" if routing.arm else ""
+    return f"{count} channel{'' if count == 1 else 's'} to try, chosen {_MODES[routing.mode]}{arm}."
 
 
 def _price_lines(captured: HoldCaptured, price: Price) -> list[str]:

@@ -16,6 +16,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="embedded|container|DSN",
         help="where tests get PostgreSQL: the embedded one (default), a container, or a running server's address",
     )
+    parser.addoption(
+        "--routing-seconds",
+        default=30.0,
+        type=float,
+        metavar="SECONDS",
+        help="how long eight vendors misbehave under load (30 by default; 120 for the whole show)",
+    )
 
 
 @pytest.fixture(scope="session")

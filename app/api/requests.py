@@ -20,9 +20,10 @@ from app.api.schemas import (
     ReceiptEnd,
     ReceiptHold,
     ReceiptView,
+    RoutingView,
 )
 from app.receipts import Price, Receipt, Step
-from domain.holds.events import Attempt, HoldAuthorized, HoldCaptured, UsageAdjusted
+from domain.holds.events import Attempt, HoldAuthorized, HoldCaptured, RoutingNote, UsageAdjusted
 from domain.money import format_amount
 
 
@@ -48,7 +49,7 @@ def _receipt(receipt: Receipt, *, with_cost: bool) -> ReceiptView:
         tenant_id=receipt.tenant_id,
         state=receipt.state,
         currency=hold.currency,
-        hold=_hold(receipt.hold, hold),
+        hold=_hold(receipt.hold, hold, with_cost=with_cost),
         attempts=tuple(_attempt(each, with_cost=with_cost) for each in receipt.attempts),
         end=_end(receipt.terminal) if receipt.terminal is not None else None,
         price=_price(receipt.price, captured) if receipt.price is not None and captured is not None else None,
@@ -58,7 +59,7 @@ def _receipt(receipt: Receipt, *, with_cost: bool) -> ReceiptView:
     )
 
 
-def _hold(step: Step, hold: HoldAuthorized) -> ReceiptHold:
+def _hold(step: Step, hold: HoldAuthorized, *, with_cost: bool) -> ReceiptHold:
     return ReceiptHold(
         event_id=step.event_id,
         at=step.recorded_at,
@@ -77,7 +78,18 @@ def _hold(step: Step, hold: HoldAuthorized) -> ReceiptHold:
         channel_group=hold.channel_group,
         tags=hold.tags,
         limits=tuple(LimitView(name=each.name, amount=each.amount, limit=each.limit) for each in hold.limits),
+        routing=_routing(hold.routing) if with_cost and hold.routing is not None else None,
         entries=_entries(step),
+    )
+
+
+def _routing(routing: RoutingNote) -> RoutingView:
+    return RoutingView(
+        mode=routing.mode,
+        policy_id=routing.policy_id,
+        arm=routing.arm or None,
+        candidates=routing.candidates,
+        fell_out=routing.fell_out,
     )
 
 
@@ -110,6 +122,7 @@ def _end(step: Step) -> ReceiptEnd:
         outcome=captured.outcome if captured else None,
         basis=captured.basis if captured else None,
         usage=captured.usage if captured else None,
+        cached=captured.cached if captured else False,
         overrun=format_amount(captured.overrun_nanos if captured else 0),
         entries=_entries(step),
     )

@@ -1024,6 +1024,18 @@ class LimitView(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None
 
 
+class RoutingView(msgspec.Struct, frozen=True, kw_only=True):
+    """How the channels to try were chosen."""
+
+    mode: str
+    policy_id: EntityId | None
+    arm: str | None
+    candidates: tuple[EntityId, ...]
+    """In the order of trying, where there was more than one."""
+    fell_out: dict[EntityId, str]
+    """Why each other channel that serves the model was none."""
+
+
 class ReceiptHold(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked, and what was set aside for it."""
 
@@ -1044,6 +1056,8 @@ class ReceiptHold(msgspec.Struct, frozen=True, kw_only=True):
     channel_group: str
     tags: tuple[str, ...]
     limits: tuple[LimitView, ...]
+    routing: RoutingView | None
+    """For the operator's eyes only."""
     entries: tuple[EntryView, ...]
 
 
@@ -1072,6 +1086,8 @@ class ReceiptEnd(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str | None
     basis: str | None
     usage: TokenUsage | None
+    cached: bool
+    """The gateway had the answer already: no vendor was asked."""
     overrun: str
     entries: tuple[EntryView, ...]
 

@@ -1,6 +1,6 @@
 """From a request to the channels to try: mapping, policy, experiment, fallbacks, and the choice for each model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 import msgspec
@@ -12,7 +12,8 @@ from domain.admin.entities import Arm, RoutingPolicy
 from domain.holds.events import RoutingNote
 from domain.ids import EntityId
 from domain.relay.call import Call
-from domain.routing.choice import Decision, FellOut, Member, Need, Now, decide, in_use, retry_milliseconds
+from domain.relay.channel_type import ChannelType
+from domain.routing.choice import Decision, FellOut, Member, Need, Now, Traits, decide, in_use, retry_milliseconds
 from domain.routing.conversation import conversation_key
 from domain.routing.policy import arm_of
 
@@ -132,10 +133,16 @@ class Router:
             key=aim.key,
         )
         now = self.now()
-        decisions = tuple(
-            decide(snapshot.pools.members(target.model), need, now, seed=seed, mode=policy.mode, cost=cost)
-            for target in aim.targets
-        )
+
+        def choose(target: Target, asked: Need = need) -> Decision:
+            members = snapshot.pools.members(target.model)
+            return decide(members, asked, now, seed=seed, mode=policy.mode, cost=cost)
+
+        decisions = tuple(choose(target) for target in aim.targets)
+        if need.capabilities and not any(decision.candidates for decision in decisions):
+            # What a type can do is what we know of it: where nobody is known to, vendors may judge for themselves.
+            anyway = msgspec.structs.replace(need, capabilities=_NONE)
+            decisions = tuple(choose(target, anyway) for target in aim.targets)
         chosen = tuple(
             (target, candidate.member)
             for target, decision in zip(aim.targets, decisions, strict=True)
@@ -144,14 +151,22 @@ class Router:
         retry = 0 if chosen else min((retry_milliseconds(decision, now) for decision in decisions), default=0)
         return Plan(aim=aim, chosen=chosen, decisions=decisions, retry_milliseconds=retry)
 
-    def is_out(self, member: Member) -> bool:
-        """Say whether a channel that was chosen a while ago is out by now."""
-        health = self.board.view.get(member.channel_id)
-        return health is not None and health.why_out(self._milliseconds()) is not None
-
     def is_served(self, snapshot: Snapshot, model: str) -> bool:
         """Say whether any channel that serves a model is in use at the moment, whatever the request."""
         return in_use(snapshot.pools.members(model), self.now())
+
+
+def traits_of(types: Mapping[str, ChannelType]) -> dict[str, Traits]:
+    """Give what channels of each type can do. Legacy completions are chats of one message; retired types do nothing."""
+    return {
+        name: Traits(
+            surfaces=frozenset[str]()
+            if row.retired is not None
+            else row.surfaces | ({"completions"} if "chat" in row.surfaces else set()),
+            capabilities=frozenset(row.capabilities),
+        )
+        for name, row in types.items()
+    }
 
 
 def capabilities(call: Call) -> frozenset[str]:

@@ -124,22 +124,26 @@ class Routing:
         self.limits.release(lease, tokens_used)
         self.board.ended(channel.channel_id, first_byte_milliseconds)
 
-    def succeeded(self, channel: Channel) -> None:
-        """Note that a channel has answered."""
-        if channel.channel_id in self.board.view or self.board.has_rows(channel.channel_id):
-            self._note(channel, Sample(class_="success", at_milliseconds=self.milliseconds()))
+    def is_out(self, channel: Channel) -> bool:
+        """Say whether a channel that was chosen a while ago is out by now."""
+        health = self.board.view.get(channel.channel_id)
+        return health is not None and health.why_out(self.milliseconds()) is not None
 
-    def failed(self, channel: Channel, error: VendorError) -> None:
-        """Note what a vendor's error says about its channel."""
+    def succeeded(self, channel: Channel, *, key: int = 0, keys: int = 1) -> None:
+        """Note that a channel has answered, with which of how many keys."""
+        if self.board.has_rows(channel.channel_id):
+            sample = Sample(class_="success", at_milliseconds=self.milliseconds())
+            self.board.note(channel.channel_id, sample, key=key, keys=keys)
+
+    def failed(self, channel: Channel, error: VendorError, *, key: int = 0, keys: int = 1) -> None:
+        """Note what a vendor's error says about its channel, or the key that was used."""
         after = error.retry_after_seconds
-        self._note(
-            channel,
-            Sample(
-                class_=class_of(error.kind),
-                at_milliseconds=self.milliseconds(),
-                retry_after_milliseconds=round(after * 1000) if after is not None else None,
-            ),
+        sample = Sample(
+            class_=class_of(error.kind),
+            at_milliseconds=self.milliseconds(),
+            retry_after_milliseconds=round(after * 1000) if after is not None else None,
         )
+        self.board.note(channel.channel_id, sample, key=key, keys=keys)
 
     def nobody(self, model: str) -> None:
         """Note that a request found no channel at all: one alert, however many requests do."""
@@ -154,9 +158,6 @@ class Routing:
         )
 
     # What goes on behind it.
-
-    def _note(self, channel: Channel, sample: Sample) -> None:
-        self.board.note(channel.channel_id, sample)
 
     def _changed(self, channel_id: EntityId, before: Health, after: Health) -> None:
         """Raise an alert when a channel goes out, and resolve it when all of it is back."""

@@ -169,7 +169,15 @@ class FakeVendor:
         self.script.update(await request.json())
         return web.json_response(self.script)
 
-    async def _models(self, _: web.Request) -> web.Response:
+    async def _models(self, request: web.Request) -> web.StreamResponse:
+        """List models, or behave as the script says for "/models": what probes of a channel find."""
+        behavior = Behavior.of(self.script.get("/models", ""))
+        if behavior.name in _BEFORE:
+            # Not on the meter, for nobody pays for it.
+            metered = Metered("", "", request.path, dict(request.headers), {})
+            found = await _BEFORE[behavior.name](Exchange(request, metered, behavior, self))
+            if found is not None:
+                return found
         models = [{"id": "fake-model", "object": "model", "created": 1_700_000_000, "owned_by": "fake"}]
         return web.json_response({"object": "list", "data": models})
 
@@ -254,6 +262,10 @@ async def _hang(exchange: Exchange) -> None:
     await exchange.vendor.release.wait()
 
 
+async def _slow(exchange: Exchange) -> None:
+    await asyncio.sleep(exchange.behavior.delay_ms / 1000)
+
+
 async def _fail(exchange: Exchange) -> web.Response:
     status = exchange.behavior.status
     codes = {401: "invalid_api_key", 402: "insufficient_quota", 429: "rate_limit_exceeded"}
@@ -302,6 +314,7 @@ async def _redirect(_: Exchange) -> web.Response:
 
 _BEFORE: Final[dict[str, Callable[[Exchange], Awaitable[web.Response | None]]]] = {
     "hang": _hang,
+    "slow": _slow,
     "error": _fail,
     "web-page": _web_page,
     "cut": _cut,
