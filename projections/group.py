@@ -135,7 +135,11 @@ class Group:
         for key, lane in lanes.items():
             for name, floor in lane.floors.items():
                 floors.setdefault(name, {})[key] = floor
-        excused = frozenset(name for name, of_lanes in floors.items() if len(of_lanes) == len(lanes))
+        excused = frozenset(
+            name
+            for name, of_lanes in floors.items()
+            if len(of_lanes) == len(lanes) and set(of_lanes.values()) == {_FOLDED_NOT_AT_ALL}
+        )
         for (name, generation), events in zip(live.items(), reader.share(rows, excused), strict=True):
             given = _above(events, floors[name]) if name in floors else events
             await self._apply(connection, generation, self._projections[name], given)

@@ -1,6 +1,9 @@
 """Rebuild: the same bytes as the live rows, while writes and reads go on, however often it is killed."""
 
 import asyncio
+import signal
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,10 +16,13 @@ from projections.folder import Folder
 from projections.generations import Filling, FillParkedError, begin, digest, is_outdated, rebuild
 from projections.runner import Runner, advance, lag
 from tests.projections.test_folding import advance_all, eventually
+from tests.projections.test_together import nobody_is_behind
 from tests.projections.workload import Connection, Workload
 
 if TYPE_CHECKING:
     from projections.folder import Pool
+
+ROOT = Path(__file__).parents[2]
 
 each_projection = pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
 
@@ -137,6 +143,55 @@ async def test_killed_half_way_it_goes_on_where_it_was(pool: "Pool", writer: Con
     assert seen[0].done == half > 0
     assert seen[-1].done == seen[-1].total == workload.events
     assert await live_digest(pool, BALANCES) == before
+
+
+@each_projection
+async def test_killed_with_signal_9_half_way_it_goes_on_while_events_are_written(
+    pool: "Pool", database: str, writer: Connection, workload: Workload, projection: Projection
+) -> None:
+    await workload.run(writer, 15)
+    runner = Runner(pool, PROJECTIONS)
+    await runner.start()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.projections.rebuilding", database, projection.name),
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    writing = asyncio.create_task(workload.run(writer, 30))
+    assert process.stdout is not None
+    async for line in process.stdout:
+        done, total = map(int, line.split())
+        if done > total // 2:
+            break
+    process.kill()
+    assert await process.wait() == -signal.SIGKILL
+    states = await pool.fetch("SELECT state FROM projection.generation WHERE name = $1 ORDER BY 1", projection.name)
+    assert [row["state"] for row in states] == ["filling", "live"]
+
+    # Its connections are gone only when PostgreSQL has seen it: what they had under way is rolled back then.
+    seen: list[Filling] = []
+    assert await rebuild(pool, projection, seen.append, batch_events=20) == 2
+    await writing
+
+    assert seen[0].done > 0
+    await eventually(lambda: nobody_is_behind(pool))
+    await runner.stop()
+    moved = await live_digest(pool, projection)
+    await rebuild(pool, projection)
+    assert await live_digest(pool, projection) == moved
+
+
+async def test_the_flip_says_how_long_it_kept_folds_waiting(
+    pool: "Pool", writer: Connection, workload: Workload
+) -> None:
+    await workload.run(writer, 5)
+    stalls: list[float] = []
+
+    await rebuild(pool, BALANCES, on_flip=stalls.append)
+
+    assert len(stalls) == 1
+    assert stalls[0] > 0
 
 
 async def test_two_at_once_make_one_generation(pool: "Pool", writer: Connection, workload: Workload) -> None:
