@@ -18,7 +18,7 @@ import structlog
 from adapters.postgres import seals
 from adapters.postgres.seals import Behind, ClosedBlock, Stretch
 from adapters.seal_keys import SealKeyError, SealKeys
-from domain.proof.seals import BLOCK_EVENTS_MAX, SEAL_BLOCKS_MAX, START, Tip, block_of, seal_of, sign, tip_of
+from domain.proof.seals import BLOCK_EVENTS_MAX, START, Tip, block_of, seal_of, sign, tip_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +33,9 @@ EVENTS_SOON: Final = 4000
 """As many waiting events, over all lanes, are sealed without waiting."""
 ROUND_EVENTS: Final = 8192
 """Events of one seal, at most (or one for each lane in it)."""
+ROUND_LANES: Final = 1000
+_YIELD_LANES: Final = 64
+"""Requests of the same process go first after so many lanes, or a full block: a millisecond or two."""
 _LOOK_SECONDS: Final = 2.0
 _REST_SECONDS: Final = 0.05
 _STUCK_SECONDS: Final = 60.0
@@ -185,7 +188,7 @@ class Sealer:
 
     async def _round(self, connection: "Connection") -> Round:
         keys = self._keys()
-        lanes = await seals.read_moved(connection, self._stuck_lanes(), SEAL_BLOCKS_MAX)
+        lanes = await seals.read_moved(connection, self._stuck_lanes(), ROUND_LANES)
         if not lanes:
             return _NOTHING
         tips = await self._tips(connection, lanes)
@@ -195,10 +198,11 @@ class Sealer:
         now: dt.datetime = await connection.fetchval("SELECT clock_timestamp()")
         hashes = await seals.read_hashes(connection, stretches, now.date() - _RECENT_DAYS)
         closed: list[ClosedBlock] = []
-        for stretch in stretches:
+        for count, stretch in enumerate(stretches, 1):
+            if count % _YIELD_LANES == 0:
+                await asyncio.sleep(0)
             leaves = self._whole(stretch, hashes.get(stretch.lane, []))
             closed += await _close(stretch, tips.get(stretch.lane, START), leaves)
-        closed = closed[:SEAL_BLOCKS_MAX]
         if not closed:
             return _NOTHING
         if self._key_id != keys.key_id:
@@ -209,7 +213,7 @@ class Sealer:
         await seals.append(connection, sign(seal, keys.sign), closed)
         self._on_seal()
         wanted = sum(lane.head - tips.get(lane.lane, START).position for lane in lanes)
-        return Round(seal.number, seal.blocks, seal.events, more=seal.events < wanted or len(lanes) == SEAL_BLOCKS_MAX)
+        return Round(seal.number, seal.blocks, seal.events, more=seal.events < wanted or len(lanes) == ROUND_LANES)
 
     async def _tips(self, connection: "Connection", lanes: Sequence[Behind]) -> dict[int, Tip]:
         """Give where the lanes' chains end: the blocks say, whatever was noted of them."""
@@ -269,6 +273,5 @@ async def _close(stretch: Stretch, tip: Tip, leaves: Sequence[bytes]) -> list[Cl
         closed.append(ClosedBlock(block, b"".join(part)))
         tip = tip_of(block)
         if len(part) == BLOCK_EVENTS_MAX:
-            # A full block takes a millisecond to hash: requests go first.
             await asyncio.sleep(0)
     return closed

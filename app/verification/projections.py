@@ -124,12 +124,8 @@ class Comparison:
                 await transaction.rollback()
 
     async def _checkpoints(self, generation: int) -> list[asyncpg.Record]:
-        # Where live projections share a checkpoint, a view tells where each of them is.
-        table = await self._source.fetchval(
-            "SELECT coalesce(to_regclass('projection.position')::text, 'projection.checkpoint')"
-        )
         return await self._source.fetch(
-            f"SELECT c.tenant_id, c.lane, c.position, c.error, l.head FROM {table} AS c"  # noqa: S608  # one of two
+            "SELECT c.tenant_id, c.lane, c.position, c.error, l.head FROM projection.position AS c"
             " LEFT JOIN ledger.lane AS l ON l.lane = c.lane AND l.tenant_id = c.tenant_id"
             " WHERE c.name = $1 AND c.generation = $2 ORDER BY c.lane",
             self._projection.name,

@@ -18,7 +18,6 @@ from domain.proof import merkle
 
 BLOCK_EVENTS_MAX: Final = 1024
 """Ten hashes lead from an event to its block."""
-SEAL_BLOCKS_MAX: Final = 4096
 GENESIS: Final = bytes(merkle.HASH_BYTES)
 """What stands for the one before the first."""
 

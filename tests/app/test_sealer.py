@@ -355,3 +355,28 @@ def test_a_key_file_without_a_private_key_cannot_sign(tmp_path: Path) -> None:
     path.write_text(lines[1])
     with pytest.raises(SealKeyError, match="must be a private key"):
         SealKeys.open(path)
+
+
+async def test_thousands_of_lanes_do_not_mean_thousands_of_statements(
+    database: str, writer: Connection, keys: KeyFile
+) -> None:
+    await writer.execute("SELECT ledger.create_days(current_date - 1, 3)")
+    await writer.execute(
+        "INSERT INTO ledger.lane (tenant_id, lane, head) SELECT n, n, 2 FROM generate_series(1, 2500) AS n"
+    )
+    await writer.execute(
+        "INSERT INTO ledger.event SELECT gen_random_uuid(), n, current_date, n, p, now() + p * interval '1 us',"
+        " gen_random_uuid(), gen_random_uuid(), 0, 'test.v1', 'system:test', '{}', '{}', '{}', '{}'"
+        " FROM generate_series(1, 2500) AS n, generate_series(1, 2) AS p"
+    )
+    statements: list[object] = []
+
+    async def watch(connection: Any) -> None:
+        connection.add_query_logger(statements.append)
+
+    async with asyncpg.create_pool(database, min_size=1, max_size=1, setup=watch) as pool:
+        assert await Sealer(pool, keys).seal_all() == 5000
+
+    assert len(statements) < 50
+    assert await writer.fetchval("SELECT count(*) FROM proof.seal") == 3
+    await assert_sealed(writer)
