@@ -25,7 +25,6 @@ class _Reasons(msgspec.Struct, gc=False):
 
 
 _reasons: Final = msgspec.json.Decoder(_Reasons)
-_CONTENT_ARRAYS: Final = (b'"content":[', b'"content": [')
 
 
 def mended_chunk(data: bytes, delta: Delta, call: Call, profile: Profile) -> bytes | None:
@@ -88,7 +87,8 @@ def _strays(data: bytes) -> bool:
         b'"reasoning"' in data
         or b'"x_groq"' in data
         or b'"chat.completion.done"' in data
-        or any(mark in data for mark in _CONTENT_ARRAYS)
+        or b'"content":[' in data
+        or b'"content": [' in data
         or data.count(b'"usage"') > 1
         or b'"object"' not in data
     )
