@@ -51,7 +51,7 @@ def chat_members(call: Call, request: ChatRequest, profile: Profile, target: Tar
             members[name] = value
     for name in _OPTIONAL:
         value = getattr(request, name)
-        if value:
+        if value and not (name == "service_tier" and value in ("auto", "default")):
             members[name] = value
     members |= _shaping(request)
     if request.reasoning is not None:
@@ -239,7 +239,7 @@ def _assistant(message: Message, path: str, profile: Profile) -> dict[str, Any]:
     if profile.keeps_reasoning_details and any(part.signature or part.redacted for part in thoughts):
         body["reasoning_details"] = [_detail(part) for part in thoughts]
     if calls:
-        body["tool_calls"] = [_call(call) for call in calls]
+        body["tool_calls"] = [_call(call, profile) for call in calls]
     return body
 
 
@@ -253,10 +253,10 @@ def _detail(thought: Reasoning) -> dict[str, str]:
     return {"type": "reasoning.text", "text": thought.text, "signature": thought.signature}
 
 
-def _call(call: ToolCall) -> dict[str, Any]:
+def _call(call: ToolCall, profile: Profile) -> dict[str, Any]:
     function = {"name": call.name, "arguments": call.arguments or "{}"}
     body: dict[str, Any] = {"id": call.call_id, "type": "function", "function": function}
-    if call.signature:
+    if call.signature and profile.keeps_signatures:
         body["extra_content"] = {"google": {"thought_signature": call.signature}}
     return body
 

@@ -61,7 +61,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     strict_tools: bool = True
     """Whether functions may say `strict`."""
     thinking: Thinking = "effort"
-    efforts: tuple[str, ...] = ("none", "minimal", "low", "medium", "high", "xhigh")
+    efforts: tuple[str, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
     """The words for effort that it knows, least first."""
     output_limit_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     output_limit_only: bool = False
@@ -82,6 +82,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Whether ids of tool calls must be nine letters and digits."""
     reasoning_back: ReasoningBack = "reasoning_content"
     keeps_reasoning_details: bool = False
+    keeps_signatures: bool = False
+    """Whether tool calls may carry Gemini's proof of the thought behind them."""
     takes_cache_control: bool = False
     raw_image_data: bool = False
     """Whether images are sent as bare base64, without the head of a data URL."""
@@ -141,6 +143,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 OPENAI: Final = Profile(
     option_headers={"organization": "OpenAI-Organization", "project": "OpenAI-Project"},
     has_developer_role=True,
+    reasoning_back="",
     takes_token_ids=True,
     cannot=frozenset({"top_k"}),
 )

@@ -35,6 +35,8 @@ class ChunkDecoder:
             return []
         if data == b"[DONE]":
             self._is_done = True
+            if not self._choices:
+                return [self._failed(VendorError("protocol", vendor_code="empty_stream"))]
             owed = self._owed()
             return [said(*owed), Delta(is_done=True)] if owed else [Delta(is_done=True)]
         event = loads(data)

@@ -79,7 +79,9 @@ CEREBRAS: Final = Profile(
     reasoning_back="reasoning",
 )
 NVIDIA: Final = Profile(output_limit_field="max_tokens", media=_ANY_MEDIA, packs_vectors=False)
-GEMINI: Final = Profile(prefix="/v1beta/openai", cannot=frozenset({"logit_bias"}), media=_ANY_MEDIA)
+GEMINI: Final = Profile(
+    prefix="/v1beta/openai", cannot=frozenset({"logit_bias"}), keeps_signatures=True, media=_ANY_MEDIA
+)
 CLOUDFLARE: Final = Profile(
     prefix="/client/v4/accounts/{account_id}/ai/v1",
     option_headers={"gateway_token": "cf-aig-authorization"},

@@ -267,6 +267,32 @@ def test_classes_sum_to_the_vendors_total(prompt: int, completion: int, details:
         assert report.usage.total == prompt + completion
 
 
+@given(
+    prompt=st.integers(0, 10**6),
+    completion=st.integers(0, 10**6),
+    into=st.dictionaries(
+        st.sampled_from(["cached_tokens", "cache_write_tokens", "cache_creation_input_tokens", "audio_tokens"]),
+        st.integers(-5, 10**7) | st.floats() | st.text(max_size=3),
+    ),
+    beside=st.dictionaries(
+        st.sampled_from(["prompt_cache_hit_tokens", "prompt_cache_miss_tokens", "cached_tokens", "reasoning_tokens"]),
+        st.integers(-5, 10**7) | st.none(),
+    ),
+)
+def test_details_under_any_vendors_names_never_change_the_total(
+    prompt: int, completion: int, into: dict[str, Any], beside: dict[str, Any]
+) -> None:
+    total = prompt + completion
+    usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
+    report = decode_usage({**usage, "prompt_tokens_details": into, **beside})
+
+    assert report is not None
+    assert report.usage is not None
+    # The total says that nothing stands beside it: whatever the details claim, they are parts.
+    assert report.usage.total == total
+    assert min(report.usage.input_tokens, report.usage.output_tokens, report.usage.reasoning_tokens) >= 0
+
+
 def test_explicit_zero_is_a_report_of_zero() -> None:
     report = decode_usage({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0})
 

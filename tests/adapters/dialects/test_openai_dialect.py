@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.dialects.openai import COMPATIBLE, OPENAI, OpenAIDialect, Profile, Range
+from adapters.dialects.openai import COMPATIBLE, OPENAI, AzureDialect, OpenAIDialect, Profile, Range, vendors
 from adapters.sse import SseSplitter
 from domain.metering.usage import TokenUsage
 from domain.relay.assemble import Assembler
@@ -32,6 +33,7 @@ from domain.relay.chat import (
 from domain.relay.delta import Delta, Piece, ToolDelta
 from domain.relay.dialect import Frame, Native, Target, UnsupportedParameterError, VendorDialect
 from domain.relay.tasks import Embeddings, EmbeddingsRequest
+from domain.relay.vendor_errors import VendorError
 
 if TYPE_CHECKING:
     from domain.relay.channel_type import Inspectable
@@ -163,7 +165,6 @@ def test_a_canonical_chat_is_said_in_full() -> None:
             {
                 "role": "assistant",
                 "content": "Let me see.",
-                "reasoning_content": "Hm",
                 "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
             },
             {"role": "tool", "tool_call_id": "c1", "content": "42"},
@@ -545,6 +546,27 @@ def test_a_stream_without_an_end_is_an_error_unless_the_vendor_has_none() -> Non
     assert _pieces(silent)[-1].finish_reason == "stop"
 
 
+def test_a_stream_of_nothing_but_its_end_is_no_answer() -> None:
+    assert [delta.error.vendor_code for delta in _stream(OPENAI, b"[DONE]") if delta.error] == ["empty_stream"]
+
+
+def test_proofs_go_back_only_to_those_who_know_them() -> None:
+    said_before = Message(
+        "assistant",
+        (Reasoning(text="Hm", signature="s"), ToolCall(call_id="a", name="f", signature="g")),
+    )
+    request = ChatRequest(messages=(*USER, said_before))
+    plain = _sent(request, COMPATIBLE)["messages"][1]
+    detailed = _sent(request, vendors.OPENROUTER)["messages"][1]
+    gemini = _sent(request, vendors.GEMINI)["messages"][1]
+
+    assert plain["reasoning_content"] == "Hm"
+    assert "reasoning_details" not in plain
+    assert "extra_content" not in plain["tool_calls"][0]
+    assert detailed["reasoning_details"] == [{"type": "reasoning.text", "text": "Hm", "signature": "s"}]
+    assert gemini["tool_calls"][0]["extra_content"] == {"google": {"thought_signature": "g"}}
+
+
 def test_nothing_follows_an_error() -> None:
     deltas = _stream(OPENAI, _chunk(content="a"), {"error": {"message": "busy"}}, _chunk(content="b"))
 
@@ -778,6 +800,68 @@ def test_vectors_are_packed_for_the_client_where_the_vendor_cannot() -> None:
 
     assert "encoding_format" not in sent
     assert seen == {"data": [{"embedding": "AACAPwAAAMA="}], "model": "m"}
+
+
+# ---- The channel itself
+
+
+def test_models_are_listed_in_either_form() -> None:
+    dialect = OpenAIDialect()
+    asked = dialect.models_request(_target())
+
+    assert asked is not None
+    assert (asked.method, asked.url) == ("GET", "https://vendor.example/v1/models")
+    assert asked.headers["Authorization"] == "Bearer sk-vendor"
+    assert dialect.decode_models(b'{"data":[{"id":"a"},{"id":"models/b"},{}]}') == ("a", "b")
+    assert dialect.decode_models(b'[{"id":"a"}]') == ("a",)
+    assert dialect.decode_models(b"<html>") == ()
+    assert OpenAIDialect(vendors.SPARK).models_request(_target()) is None
+
+
+@pytest.mark.parametrize(
+    ("profile", "path", "body", "want"),
+    [
+        (
+            vendors.DEEPSEEK,
+            "/user/balance",
+            {"is_available": True, "balance_infos": [{"currency": "CNY", "total_balance": "110.00"}]},
+            {"CNY": Decimal("110.00")},
+        ),
+        (vendors.MOONSHOT, "/v1/users/me/balance", {"data": {"available_balance": 49.5}}, {"CNY": Decimal("49.5")}),
+        (vendors.SILICONFLOW, "/v1/user/info", {"data": {"totalBalance": "88.8"}}, {"CNY": Decimal("88.8")}),
+        (vendors.OPENROUTER, "/api/v1/key", {"data": {"limit_remaining": None}}, {}),
+    ],
+)
+def test_what_is_left_at_the_vendor_is_read_where_it_tells(
+    profile: Profile, path: str, body: Any, want: dict[str, Decimal]
+) -> None:
+    dialect = OpenAIDialect(profile)
+    asked = dialect.balance_request(_target())
+
+    assert asked is not None
+    assert asked.url == "https://vendor.example" + path
+    assert dialect.decode_balance(json.dumps(body).encode()) == want
+    assert dialect.decode_balance(b"[]") == {}
+    assert OpenAIDialect().balance_request(_target()) is None
+
+
+def test_azure_exchanges_a_credential_for_a_token() -> None:
+    dialect = AzureDialect(frozenset({"chat"}))
+    options = {"auth": "entra"}
+    asked = dialect.token_request(_target(key="tenant/1|client|s&cret", options=options))
+    token = dialect.decode_token(b'{"token_type":"Bearer","expires_in":3599,"access_token":"abc"}')
+
+    assert asked is not None
+    assert asked.url == "https://login.microsoftonline.com/tenant%2F1/oauth2/v2.0/token"
+    assert b"client_secret=s%26cret" in asked.body
+    assert (token.value, token.lifetime_seconds) == ("abc", 3599.0)
+    assert dialect.token_request(_target(key="ready-made", options=options)) is None
+    assert dialect.token_request(_target(key="a|b|c")) is None
+    sent = dialect.encode_native(_call(), _target(key="a|b|c", options=options, access_token="abc"))
+    assert sent.headers["Authorization"] == "Bearer abc"
+    for body in (b"{}", b'{"error":"invalid_client"}', b"[]", b""):
+        with pytest.raises(VendorError):
+            dialect.decode_token(body)
 
 
 # ---- Nothing is raised, whatever a vendor sends
