@@ -6,13 +6,16 @@ A new family is a module with `ROWS`, and one line here.
 from collections.abc import Mapping
 from typing import Final
 
-from adapters.channel_types import chinese, openai_family, others
+from adapters.channel_types import amazon, anthropic, chinese, google, openai_family, others
 from domain.relay.channel_type import ChannelType
 
 _FAMILIES: Final[tuple[tuple[ChannelType, ...], ...]] = (
     openai_family.ROWS,
     chinese.ROWS,
     others.ROWS,
+    anthropic.ROWS,
+    google.ROWS,
+    amazon.ROWS,
 )
 
 TYPES: Final[Mapping[str, ChannelType]] = {row.name: row for family in _FAMILIES for row in family}

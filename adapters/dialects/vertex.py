@@ -5,6 +5,7 @@ Bodies are those of the models' own interfaces; addresses, credentials and a few
 """
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -53,6 +54,7 @@ LOCATION: Final = "global"
 """Where nothing is said."""
 
 _PLACED: Final = "https://{location}-aiplatform.googleapis.com"
+_VENDORS: Final = re.compile(r"(?:https://(?:[a-z0-9{}-]+-)?aiplatform(?:\.(?:us|eu)\.rep)?\.googleapis\.com)?")
 _HOSTS: Final = {
     "global": "https://aiplatform.googleapis.com",
     "us": "https://aiplatform.us.rep.googleapis.com",
@@ -243,8 +245,8 @@ def _address(target: Target, publisher: str, verb: str, model: str = "") -> str:
 
 def _host(target: Target, location: str) -> str:
     """Give the channel's address; the vendor's own depends on the location."""
-    if target.base_url not in ("", _PLACED):
-        return target.base_url.replace("{location}", location)
+    if not _VENDORS.fullmatch(target.base_url):
+        return target.base_url
     return _HOSTS.get(location) or _PLACED.replace("{location}", location)
 
 

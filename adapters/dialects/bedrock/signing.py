@@ -21,7 +21,7 @@ REGION: Final = "us-east-1"
 """Where nothing is said."""
 
 _REGION: Final = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d{1,2}")
-_IN_HOST: Final = re.compile(r"bedrock(?:-runtime)?(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws|api\.aws)")
+_IN_HOST: Final = re.compile(r"(?<=//bedrock-runtime\.)[a-z0-9-]+(?=\.amazonaws\.com)")
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,26 +42,23 @@ def access_of(target: Target) -> Access:
     """
     parts = [part.strip() for part in target.key.split("|")]
     host = _IN_HOST.search(target.base_url)
-    region = target.options.get("region") or (host[1] if host is not None else "") or REGION
-    token = target.options.get("session_token", "")
+    region = target.options.get("region") or (host[0] if host is not None else "") or REGION
     match parts:
         case [bearer] if bearer:
             return Access(region=region, bearer=bearer)
         case [bearer, place] if bearer and _REGION.fullmatch(place):
             return Access(region=place, bearer=bearer)
         case [key_id, secret] if key_id and secret:
-            return Access(region=region, key_id=key_id, secret=secret, session_token=token)
+            return Access(region=region, key_id=key_id, secret=secret)
         case [key_id, secret, place, *rest] if key_id and secret and len(rest) <= 1:
-            return Access(
-                region=place or region, key_id=key_id, secret=secret, session_token=rest[0] if rest else token
-            )
+            return Access(region=place or region, key_id=key_id, secret=secret, session_token=rest[0] if rest else "")
         case _:
             raise VendorError("auth", vendor_code="malformed_key")
 
 
 def base_of(target: Target, access: Access) -> str:
-    """Give the channel's address with the region in it, if it has a place for one."""
-    return target.base_url.replace("{region}", access.region)
+    """Give the channel's address; in the vendor's own the region is the credential's."""
+    return _IN_HOST.sub(access.region, target.base_url.replace("{region}", access.region))
 
 
 def signed(url: str, body: bytes, access: Access, now: dt.datetime, *, method: str = "POST") -> dict[str, str]:

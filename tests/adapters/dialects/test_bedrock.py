@@ -126,9 +126,9 @@ def test_call_without_settings_is_the_vector_itself() -> None:
         ("AK|SK", {"region": "eu-west-3"}, BASE, Access(region="eu-west-3", key_id="AK", secret="SK")),
         (
             "AK|SK",
-            {"session_token": "t"},
+            {},
             "https://bedrock-runtime.us-west-2.amazonaws.com",
-            Access(region="us-west-2", key_id="AK", secret="SK", session_token="t"),
+            Access(region="us-west-2", key_id="AK", secret="SK"),
         ),
         ("AK|SK|ap-south-1", {"region": "x"}, BASE, Access(region="ap-south-1", key_id="AK", secret="SK")),
         (
@@ -158,6 +158,16 @@ def test_api_key_is_sent_as_a_bearer_to_the_keys_region() -> None:
         "https://bedrock-runtime.eu-west-1.amazonaws.com/model/"
         "arn%3Aaws%3Abedrock%3Aeu%3A1%3Aprofile%2Fx/converse-stream"
     )
+
+
+@pytest.mark.parametrize("base_url", [BASE, "https://bedrock-runtime.us-east-1.amazonaws.com"])
+def test_vendors_own_address_is_the_one_of_the_credentials_region(base_url: str) -> None:
+    sent = DIALECT.encode(CALL, chat(), place(key=f"{KEY}|eu-west-2", base_url=base_url))
+
+    assert sent.url.startswith("https://bedrock-runtime.eu-west-2.amazonaws.com/model/")
+    assert "/eu-west-2/bedrock/aws4_request" in sent.headers["Authorization"]
+    elsewhere = DIALECT.encode(CALL, chat(), place(key=f"{KEY}|eu-west-2", base_url="https://vpc.test"))
+    assert elsewhere.url.startswith("https://vpc.test/model/")
 
 
 # ---- Requests
