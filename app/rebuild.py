@@ -28,6 +28,8 @@ class Rebuilt(msgspec.Struct, frozen=True):
     """Events that this run folded or skipped as not its own."""
     seconds: float
     events_per_second: int
+    flip_milliseconds: float
+    """How long folds of the live generation were kept waiting; readers and writers were not."""
 
 
 def choose(names: Sequence[str]) -> list["Projection"]:
@@ -55,8 +57,11 @@ async def _rebuild(pool: "Pool", projection: "Projection", report: Callable[[Fil
         seen[1:] = [filling]
         report(filling)
 
+    flips: list[float] = []
     began = time.perf_counter()
-    generation = await rebuild(pool, projection, note)
+    generation = await rebuild(pool, projection, note, on_flip=flips.append)
     seconds = time.perf_counter() - began
     events = seen[-1].done - seen[0].done
-    return Rebuilt(projection.name, generation, events, round(seconds, 3), round(events / seconds))
+    return Rebuilt(
+        projection.name, generation, events, round(seconds, 3), round(events / seconds), round(1000 * sum(flips), 1)
+    )

@@ -15,6 +15,7 @@ _COMMANDS = {
     "verify-proof": "app.cli.verify_proof",
     "seal-key": "app.cli.seal_key",
     "rebuild": "app.cli.rebuild",
+    "parked": "app.cli.parked",
     "events": "app.cli.events",
     "user": "app.cli.reset_password",
 }

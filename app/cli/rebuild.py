@@ -55,7 +55,7 @@ def command(*, projection: Sequence[str], as_json: bool) -> None:
     for each in done:
         click.echo(
             f"{each.projection}: generation {each.generation} is live, {each.events} events in {each.seconds:.1f} s"
-            f" ({each.events_per_second} events/s)"
+            f" ({each.events_per_second} events/s, flip {each.flip_milliseconds} ms)"
         )
 
 
