@@ -3,9 +3,10 @@
 from typing import Any, Final
 
 from adapters.channel_types.openai_self_hosted import ROWS as SELF_HOSTED
-from adapters.dialects.openai import vendors
+from adapters.dialects.openai import minimax, vendors
 from adapters.dialects.openai.azure import API_VERSION, AzureDialect
 from adapters.dialects.openai.dialect import OpenAIDialect
+from adapters.dialects.openai.minimax import MiniMaxDialect
 from adapters.dialects.openai.profile import COMPATIBLE, OPENAI, Profile
 from domain.relay.call import ClientDialect, Surface
 from domain.relay.channel_type import Capability, ChannelType, Field, Words
@@ -370,13 +371,14 @@ _CHINESE: Final = (
         models=("Baichuan4-Turbo", "Baichuan4-Air", "Baichuan-M2", "Baichuan-Text-Embedding"),
         unverified=("where its streams report usage: every place is read",),
     ),
-    row(
-        "minimax", "MiniMax", "MiniMax", vendors.MINIMAX,
-        base_url="https://api.minimaxi.com", number=27, native=TRANSLATED, probe="chat",
+    ChannelType(
+        name="minimax", title=Words("MiniMax", "MiniMax"), dialect=MiniMaxDialect(vendors.MINIMAX),
+        base_url="https://api.minimaxi.com", number=27, surfaces=minimax.SURFACES, probe="chat",
         capabilities=frozenset({"tools", "json_schema", "reasoning"}),
         key_help=Words("The key, or key|group id", "密钥，或 密钥|GroupId"),
-        models=("MiniMax-M2", "MiniMax-M2.5", "MiniMax-Text-01"),
+        models=("MiniMax-M2", "MiniMax-M2.5", "MiniMax-Text-01", "embo-01", "speech-2.5-hd-preview"),
         unverified=("whether the last event repeats the message, and whether the end mark comes: both are borne",),
+        shown_by=(*SHOWN_BY, "tests/adapters/dialects/test_minimax.py"),
     ),
     row(
         "zhinao", "360 Zhinao", "360 智脑", vendors.ZHINAO,
