@@ -1,10 +1,11 @@
 """A chat body in OpenAI's form, read into the canonical request with everything in it."""
 
 import re
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
 import msgspec
 
+from adapters.surfaces import openai_chat_body as wire
 from domain.relay.call import Call, InvalidRequestError, refusal_of
 from domain.relay.chat import (
     AudioOutput,
@@ -29,211 +30,8 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}", re.ASCII)
 _BASE64_QUANTUM: Final = 4
 
 
-# ---- The body as it is written
-
-
-class _CacheControl(msgspec.Struct):
-    type: str = "ephemeral"
-    ttl: Literal["5m", "1h"] = "5m"
-
-
-class _Address(msgspec.Struct):
-    url: str
-    detail: str | None = None
-
-
-class _Sound(msgspec.Struct):
-    data: str
-    format: str = "wav"
-
-
-class _File(msgspec.Struct):
-    file_data: str | None = None
-    file_id: str | None = None
-    filename: str | None = None
-
-
-class _TextPart(msgspec.Struct, tag="text"):
-    text: str
-    cache_control: _CacheControl | None = None
-
-
-class _ImagePart(msgspec.Struct, tag="image_url"):
-    image_url: _Address | str
-    cache_control: _CacheControl | None = None
-
-
-class _VideoPart(msgspec.Struct, tag="video_url"):
-    video_url: _Address | str
-
-
-class _AudioPart(msgspec.Struct, tag="input_audio"):
-    input_audio: _Sound
-    cache_control: _CacheControl | None = None
-
-
-class _FilePart(msgspec.Struct, tag="file"):
-    file: _File
-    cache_control: _CacheControl | None = None
-
-
-class _RefusalPart(msgspec.Struct, tag="refusal"):
-    refusal: str
-
-
-_ContentPart: TypeAlias = _TextPart | _ImagePart | _VideoPart | _AudioPart | _FilePart | _RefusalPart
-_Content: TypeAlias = str | list[_ContentPart]
-
-
-class _Google(msgspec.Struct):
-    thought_signature: str = ""
-
-
-class _ExtraContent(msgspec.Struct):
-    google: _Google | None = None
-
-
-class _CalledFunction(msgspec.Struct):
-    name: str
-    arguments: str | dict[str, Any] | None = None
-
-
-class _ToolCalled(msgspec.Struct):
-    function: _CalledFunction
-    id: str = ""
-    extra_content: _ExtraContent | None = None
-
-
-class _ReasoningDetail(msgspec.Struct):
-    type: str = ""
-    text: str | None = None
-    signature: str | None = None
-    data: str | None = None
-
-
-class _System(msgspec.Struct, tag_field="role", tag="system"):
-    content: _Content
-    name: str | None = None
-
-
-class _Developer(msgspec.Struct, tag_field="role", tag="developer"):
-    content: _Content
-    name: str | None = None
-
-
-class _User(msgspec.Struct, tag_field="role", tag="user"):
-    content: _Content
-    name: str | None = None
-
-
-class _Assistant(msgspec.Struct, tag_field="role", tag="assistant"):
-    content: _Content | None = None
-    name: str | None = None
-    refusal: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    reasoning_details: list[_ReasoningDetail] | None = None
-    tool_calls: list[_ToolCalled] | None = None
-    function_call: _CalledFunction | None = None
-
-
-class _ToolSaid(msgspec.Struct, tag_field="role", tag="tool"):
-    content: _Content
-    tool_call_id: str
-    name: str | None = None
-
-
-class _FunctionSaid(msgspec.Struct, tag_field="role", tag="function"):
-    name: str
-    content: str | None = None
-
-
-_MessageBody: TypeAlias = _System | _Developer | _User | _Assistant | _ToolSaid | _FunctionSaid
-
-
-class _Function(msgspec.Struct):
-    name: Annotated[str, msgspec.Meta(min_length=1)]
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-    strict: bool | None = None
-
-
-class _ToolBody(msgspec.Struct):
-    function: _Function
-    cache_control: _CacheControl | None = None
-
-
-class _Named(msgspec.Struct):
-    name: str
-
-
-class _Choice(msgspec.Struct):
-    type: str
-    function: _Named | None = None
-
-
-class _Schema(msgspec.Struct):
-    name: str = ""
-    description: str | None = None
-    schema: dict[str, Any] | None = None
-    strict: bool | None = None
-
-
-class _Format(msgspec.Struct):
-    type: Literal["text", "json_object", "json_schema"]
-    json_schema: _Schema | None = None
-
-
-class _AudioBody(msgspec.Struct):
-    voice: str
-    format: str = "wav"
-
-
-class _ThinkingBody(msgspec.Struct):
-    type: str = ""
-    budget_tokens: int | None = None
-
-
-class _ReasoningBody(msgspec.Struct):
-    effort: str | None = None
-    max_tokens: int | None = None
-    exclude: bool | None = None
-    enabled: bool | None = None
-
-
-class _Body(msgspec.Struct):
-    messages: list[_MessageBody]
-    tools: list[dict[str, Any]] | None = None
-    functions: list[_Function] | None = None
-    tool_choice: Literal["none", "auto", "required", "any"] | dict[str, Any] | None = None
-    function_call: Literal["none", "auto"] | _Named | None = None
-    parallel_tool_calls: bool | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    stop: str | list[str] | None = None
-    seed: int | None = None
-    n: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    logit_bias: dict[str, float] | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = None
-    response_format: _Format | None = None
-    reasoning_effort: str | None = None
-    reasoning: _ReasoningBody | None = None
-    thinking: _ThinkingBody | None = None
-    modalities: list[str] | None = None
-    audio: _AudioBody | None = None
-    user: str | None = None
-    safety_identifier: str | None = None
-    metadata: dict[str, Any] | None = None
-    service_tier: str | None = None
-    prompt_cache_key: str | None = None
-
-
 _OF_THE_CALL: Final = frozenset({"model", "stream", "stream_options", "max_tokens", "max_completion_tokens"})
-_KNOWN: Final = _OF_THE_CALL | {field.name for field in msgspec.structs.fields(_Body)}
+_KNOWN: Final = _OF_THE_CALL | {field.name for field in msgspec.structs.fields(wire.Body)}
 
 
 # ---- Reading it
@@ -243,7 +41,7 @@ def read_chat(call: Call) -> ChatRequest:
     """Read a chat body; InvalidRequestError naming the member at fault."""
     members = read_members(call.body)
     try:
-        body = msgspec.convert(members, _Body)
+        body = msgspec.convert(members, wire.Body)
         tools, others = _tools(body)
         shape = _response_format(body.response_format)
         choice, other_choice = _tool_choice(body)
@@ -293,7 +91,7 @@ def read_members(body: bytes) -> dict[str, Any]:
         raise InvalidRequestError("The request body is nested too deeply.") from None
 
 
-def _tools(body: _Body) -> tuple[tuple[Tool, ...], dict[str, Any]]:
+def _tools(body: wire.Body) -> tuple[tuple[Tool, ...], dict[str, Any]]:
     """Give the functions; tools of other kinds have no canonical place, and stay under the client's name."""
     tools: list[Tool] = []
     others: list[dict[str, Any]] = []
@@ -302,7 +100,7 @@ def _tools(body: _Body) -> tuple[tuple[Tool, ...], dict[str, Any]]:
             others.append(tool)
             continue
         try:
-            read = msgspec.convert(tool, _ToolBody)
+            read = msgspec.convert(tool, wire.ToolBody)
         except msgspec.ValidationError as error:
             raise _within(f"tools[{place}]", error) from None
         tools.append(_tool(read.function, _cache(read.cache_control)))
@@ -316,7 +114,7 @@ def _within(path: str, error: msgspec.ValidationError) -> InvalidRequestError:
     return refusal_of(f"{what} - at `$.{path}{where.rstrip('`')}`")
 
 
-def _tool(function: _Function, cache: Cache) -> Tool:
+def _tool(function: wire.Function, cache: Cache) -> Tool:
     return Tool(
         name=function.name,
         description=function.description or "",
@@ -326,22 +124,22 @@ def _tool(function: _Function, cache: Cache) -> Tool:
     )
 
 
-def _cache(control: _CacheControl | None) -> Cache:
+def _cache(control: wire.CacheControl | None) -> Cache:
     return "" if control is None else control.ttl
 
 
-def _tool_choice(body: _Body) -> tuple[ToolChoice | None, dict[str, Any] | None]:
+def _tool_choice(body: wire.Body) -> tuple[ToolChoice | None, dict[str, Any] | None]:
     """Give the choice, or the client's own member where it has no canonical form."""
     asked = body.tool_choice
     if asked is None:
         legacy = body.function_call
-        if isinstance(legacy, _Named):
+        if isinstance(legacy, wire.Named):
             return ToolChoice("named", legacy.name), None
         return (None if legacy is None else ToolChoice(legacy)), None
     if isinstance(asked, str):
         return ToolChoice("required" if asked == "any" else asked), None
     try:
-        choice = msgspec.convert(asked, _Choice)
+        choice = msgspec.convert(asked, wire.Choice)
     except msgspec.ValidationError as error:
         raise _within("tool_choice", error) from None
     if choice.type == "function" and choice.function is not None:
@@ -349,7 +147,7 @@ def _tool_choice(body: _Body) -> tuple[ToolChoice | None, dict[str, Any] | None]
     return None, asked
 
 
-def _response_format(asked: _Format | None) -> ResponseFormat | None:
+def _response_format(asked: wire.Format | None) -> ResponseFormat | None:
     if asked is None:
         return None
     schema = asked.json_schema
@@ -370,7 +168,7 @@ def _response_format(asked: _Format | None) -> ResponseFormat | None:
     )
 
 
-def _reasoning(body: _Body) -> ReasoningOptions | None:
+def _reasoning(body: wire.Body) -> ReasoningOptions | None:
     """Give how much to think: OpenAI's word, or what other vendors of the dialect have made common."""
     if body.reasoning is not None:
         asked = body.reasoning
@@ -389,20 +187,20 @@ def _reasoning(body: _Body) -> ReasoningOptions | None:
     return None if not body.reasoning_effort else ReasoningOptions(effort=body.reasoning_effort)
 
 
-def _message(said: _MessageBody, path: str, names: dict[str, str]) -> Message:
+def _message(said: wire.MessageBody, path: str, names: dict[str, str]) -> Message:
     """Give one turn; `names` remembers which tool each call id belongs to."""
     match said:
-        case _System() | _Developer():
+        case wire.System() | wire.Developer():
             return Message("system", _parts(said.content, path), said.name or "")
-        case _User():
+        case wire.User():
             return Message("user", _parts(said.content, path), said.name or "")
-        case _Assistant():
+        case wire.Assistant():
             return Message("assistant", tuple(_spoken(said, path, names)), said.name or "")
-        case _ToolSaid():
+        case wire.ToolSaid():
             parts = tuple(part for part in _parts(said.content, path) if isinstance(part, Text | Media))
             name = said.name or names.get(said.tool_call_id, "")
             return Message("tool", (ToolResult(call_id=said.tool_call_id, name=name, parts=parts),))
-        case _FunctionSaid():
+        case wire.FunctionSaid():
             parts = (Text(said.content),) if said.content else ()
             return Message("tool", (ToolResult(call_id=_legacy_id(said.name), name=said.name, parts=parts),))
 
@@ -412,7 +210,7 @@ def _legacy_id(name: str) -> str:
     return f"call_{name}"
 
 
-def _spoken(said: _Assistant, path: str, names: dict[str, str]) -> list[Part]:
+def _spoken(said: wire.Assistant, path: str, names: dict[str, str]) -> list[Part]:
     parts: list[Part] = [*_thoughts(said)]
     if said.content is not None:
         parts += [part for part in _parts(said.content, path) if not isinstance(part, Text) or part.text]
@@ -428,14 +226,14 @@ def _spoken(said: _Assistant, path: str, names: dict[str, str]) -> list[Part]:
     return parts
 
 
-def _called(function: _CalledFunction, call_id: str, signature: str) -> ToolCall:
+def _called(function: wire.CalledFunction, call_id: str, signature: str) -> ToolCall:
     arguments = function.arguments
     if isinstance(arguments, dict):
         arguments = msgspec.json.encode(arguments).decode()
     return ToolCall(call_id=call_id, name=function.name, arguments=arguments or "{}", signature=signature)
 
 
-def _thoughts(said: _Assistant) -> list[Reasoning]:
+def _thoughts(said: wire.Assistant) -> list[Reasoning]:
     """Give the thoughts that are sent back: the details hold the vendor's proofs, the plain member does not."""
     found: list[Reasoning] = []
     for detail in said.reasoning_details or ():
@@ -451,35 +249,35 @@ def _thoughts(said: _Assistant) -> list[Reasoning]:
     return found
 
 
-def _parts(content: _Content, path: str) -> tuple[Part, ...]:
+def _parts(content: wire.Content, path: str) -> tuple[Part, ...]:
     if isinstance(content, str):
         return (Text(content),)
     return tuple(_part(part, f"{path}.content[{place}]") for place, part in enumerate(content))
 
 
-def _part(part: _ContentPart, path: str) -> Part:
+def _part(part: wire.ContentPart, path: str) -> Part:
     match part:
-        case _TextPart():
+        case wire.TextPart():
             return Text(part.text, _cache(part.cache_control))
-        case _RefusalPart():
+        case wire.RefusalPart():
             return Refusal(part.refusal)
-        case _ImagePart():
-            address = _Address(part.image_url) if isinstance(part.image_url, str) else part.image_url
+        case wire.ImagePart():
+            address = wire.Address(part.image_url) if isinstance(part.image_url, str) else part.image_url
             media = media_at(address.url, "image", f"{path}.image_url.url")
             return msgspec.structs.replace(media, detail=address.detail or "", cache=_cache(part.cache_control))
-        case _VideoPart():
-            address = _Address(part.video_url) if isinstance(part.video_url, str) else part.video_url
+        case wire.VideoPart():
+            address = wire.Address(part.video_url) if isinstance(part.video_url, str) else part.video_url
             return media_at(address.url, "video", f"{path}.video_url.url")
-        case _AudioPart():
+        case wire.AudioPart():
             sound = part.input_audio
             data = padded_base64(sound.data, f"{path}.input_audio.data")
             media_type = "audio/mpeg" if sound.format == "mp3" else f"audio/{sound.format}"
             return Media(kind="audio", data=data, media_type=media_type, cache=_cache(part.cache_control))
-        case _FilePart():
+        case wire.FilePart():
             return _file(part, f"{path}.file")
 
 
-def _file(part: _FilePart, path: str) -> Media:
+def _file(part: wire.FilePart, path: str) -> Media:
     file = part.file
     name, cache = file.filename or "", _cache(part.cache_control)
     if file.file_id:
