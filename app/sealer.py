@@ -153,7 +153,7 @@ class Sealer:
         pause = _LOOK_SECONDS
         while True:
             try:
-                waiting = await self._waiting()
+                waiting = await self.waiting()
                 if not waiting:
                     waiting_since = None
                 elif waiting_since is None:
@@ -176,7 +176,7 @@ class Sealer:
                 pause = _STUCK_SECONDS
             await asyncio.sleep(pause)
 
-    async def _waiting(self) -> int:
+    async def waiting(self) -> int:
         """Give how many events are not sealed."""
         waiting: int = await self._pool.fetchval(
             "SELECT coalesce(sum(l.head - coalesce(t.position, 0)), 0)::bigint FROM ledger.lane AS l"
