@@ -95,7 +95,7 @@ def messages_usage(usage: object, *, is_partial: bool = False) -> UsageReport | 
     )
     if parts.clamped:
         read.flags.append("details_exceed_total")
-    return UsageReport(parts.usage, None, tuple(read.flags), is_partial)
+    return UsageReport(parts.usage, None, tuple(read.flags), is_partial, lacks_input=plain is None)
 
 
 def _cache_writes(usage: dict[str, Any], read: CountReader) -> int:

@@ -25,6 +25,8 @@ class UsageReport(msgspec.Struct, frozen=True, gc=False):
     """What was odd about the report; stored with the capture. Empty for a clean one."""
     is_partial: bool = False
     """Said before anything was generated: its input holds, and its output is no count of what came since."""
+    lacks_input: bool = False
+    """Said at the end, and only what was generated: the input is the partial report's."""
 
 
 class ToolDelta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -131,10 +133,13 @@ class UsageTally:
         if report.is_partial:
             self.begun = report.usage
             return
+        if report.lacks_input:
+            if self.begun is None:
+                # Half a report: taken for a whole one it would say that nothing was read.
+                self.flags = tuple(dict.fromkeys((*self.flags, "usage_incomplete")))
+                return
+            report = msgspec.structs.replace(report, usage=_with_input(report.usage, self.begun), lacks_input=False)
         self.reports += 1
-        if self.begun is not None and not report.usage.input_total:
-            # Said in two halves: the first told what was read, the last only what was written.
-            report = msgspec.structs.replace(report, usage=_with_input(report.usage, self.begun))
         self.last = report
 
 
