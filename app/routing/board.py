@@ -54,6 +54,8 @@ class _Known(msgspec.Struct):
     position: int = 0
     agreed: Health = SOUND
     own: Health = SOUND
+    base: Health = SOUND
+    """What `pending` is folded onto: the agreed state, with this node's own short rows."""
     pending: list[Sample] = []
     """Outcomes since the agreed state that others have not heard of; the last one is the newest."""
 
@@ -185,6 +187,8 @@ class HealthBoard:
         if after is before:
             return
         if is_news(before, after, sample.at_milliseconds) or known.pending:
+            if not known.pending:
+                known.base = before
             known.pending = [*known.pending, sample]
             self._dirty.add(subject)
             self._wake.set()
@@ -236,7 +240,7 @@ class HealthBoard:
 
     def _agree(self, subject: Subject, known: _Known, version: int, position: int, agreed: Health) -> None:
         """Take what the nodes have agreed on, and judge again what they had not heard of."""
-        known.version, known.position, known.agreed = version, position, agreed
+        known.version, known.position, known.agreed, known.base = version, position, agreed, agreed
         own = agreed
         for sample in known.pending:
             own = evolve(own, sample)
@@ -281,19 +285,19 @@ class HealthBoard:
                     asyncio.get_running_loop().call_later(self._poll_seconds, self._wake.set)
 
     async def _propose(self, subject: Subject) -> None:
-        """Write what this node thinks, until the nodes agree with it or it with them."""
+        """Write what this node has seen, step by step, until the nodes agree with it or it with them."""
         known = self._known[subject]
         while known.pending:
-            sample = known.pending[-1]
-            sent = len(known.pending)
-            if not is_news(known.agreed, known.own, self._milliseconds()):
+            step = _next_step(known, self._milliseconds())
+            if step is None:
                 known.pending = []
                 return
+            count, sample, after = step
             if await self._write(
-                subject, known, known.own, outcome=sample.class_, is_probe=sample.is_probe, actor="system:health"
+                subject, known, after, outcome=sample.class_, is_probe=sample.is_probe, actor="system:health"
             ):
-                known.pending = known.pending[sent:]
-                own = known.agreed
+                known.pending = known.pending[count:]
+                own = known.base = known.agreed
                 for later in known.pending:
                     own = evolve(own, later)
                 self._set(subject, known, own)
@@ -327,3 +331,13 @@ class HealthBoard:
         _log.error("health_refused", channel_id=subject[0], code=answer.code.name)
         known.pending = []
         return False
+
+
+def _next_step(known: _Known, now_milliseconds: int) -> tuple[int, Sample, Health] | None:
+    """Give the first change that others must hear of: after how many outcomes, the last of them, and its result."""
+    after = known.base
+    for count, sample in enumerate(known.pending, 1):
+        after = evolve(after, sample)
+        if is_news(known.agreed, after, now_milliseconds):
+            return count, sample, after
+    return None
