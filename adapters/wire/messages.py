@@ -66,8 +66,14 @@ def messages_body(call: Call, request: ChatRequest, target: Target, *, takes_add
     asked = fitted(_without_needless(request), target, takes=_TAKES, others=extras)
     limit = output_limit(call, target, model)
     thinking, effort = thinking_of(asked, model, limit, target, says_effort_alone=call.dialect == "anthropic")
-    asked = _sampling(asked, model, target, is_thinking=thinking is not None and thinking["type"] != "disabled")
-    tools, choice, shape, note = _tools(asked, model)
+    is_thinking = thinking is not None and thinking["type"] != "disabled"
+    if is_thinking and asked.tool_choice is not None and asked.tool_choice.mode in ("required", "named"):
+        _refuse(
+            "tool_choice", target, "This model cannot be made to call a tool while it thinks: leave one of both out."
+        )
+        thinking, effort, is_thinking = None, None, False
+    asked = _sampling(asked, model, target, is_thinking=is_thinking)
+    tools, choice, shape, note = _tools(asked, model, is_thinking=is_thinking)
     stop = _stop(asked, target)
     others = {name: value for name, value in asked.others.items() if name != "tools"}
     return given(
@@ -199,7 +205,7 @@ def _resumes_without_thoughts(request: ChatRequest) -> bool:
 
 
 def _tools(
-    request: ChatRequest, model: ClaudeModel
+    request: ChatRequest, model: ClaudeModel, *, is_thinking: bool
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None, dict[str, Any] | None, str]:
     """Give the tools, the choice among them, the answer's native format, and a note for the system."""
     tools = [_tool(tool) for tool in request.tools]
@@ -216,6 +222,9 @@ def _tools(
         description=shape.description or "Gives the answer.",
         input_schema=_object_schema(shape.schema),
     )
+    if is_thinking:
+        # No tool can be forced then: the model is asked to call it.
+        return [*tools, stand_in], {"type": "auto"}, None, f"Give your answer by calling the tool {ANSWER_TOOL}."
     forced = {"type": "any"} if request.tools else {"type": "tool", "name": ANSWER_TOOL}
     return [*tools, stand_in], forced, None, ""
 

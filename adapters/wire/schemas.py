@@ -8,6 +8,9 @@ from domain.relay.call import InvalidRequestError
 DEPTH_MAX: Final = 64
 """The deepest schema that is read: deeper ones refer to themselves, or are an attack."""
 
+PARTS_MAX: Final = 50_000
+"""The most parts of a schema whose references are resolved: more come only from references to references."""
+
 _REFUSED_BY_ANTHROPIC: Final = frozenset(
     {
         "minimum",
@@ -59,7 +62,7 @@ _MAPS: Final = frozenset({"properties", "$defs", "definitions", "patternProperti
 def _walk(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]], depth: int = 0) -> Any:
     """Give a schema with every object schema in it changed, inner ones first."""
     if depth > DEPTH_MAX:
-        raise InvalidRequestError("A JSON schema is nested too deeply, or refers to itself.", reason="invalid_value")
+        raise _endless()
     if isinstance(schema, list):
         return [_walk(each, change, depth + 1) for each in schema]
     if not isinstance(schema, dict):
@@ -100,7 +103,7 @@ def _strict(schema: dict[str, Any]) -> dict[str, Any]:
 
 def openapi_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Give a schema in the subset of OpenAPI that Google's older interfaces take: no references, null as a mark."""
-    resolved = _resolved(dict(schema), _definitions(schema), 0)
+    resolved = _Resolver(_definitions(schema)).resolve(dict(schema))
     changed: dict[str, Any] = _walk(resolved, _openapi)
     return changed
 
@@ -114,26 +117,39 @@ def _definitions(schema: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _resolved(schema: Any, definitions: Mapping[str, Any], depth: int) -> Any:
-    if depth > DEPTH_MAX:
-        raise InvalidRequestError("A JSON schema is nested too deeply, or refers to itself.", reason="invalid_value")
-    if isinstance(schema, list):
-        return [_resolved(each, definitions, depth + 1) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        if reference not in definitions:
-            raise InvalidRequestError(
-                "A JSON schema refers to something that is not in its own '$defs'.", reason="invalid_value"
-            )
-        beside = {name: value for name, value in schema.items() if name != "$ref"}
-        return _resolved({**definitions[reference], **beside}, definitions, depth + 1)
-    return {
-        name: _resolved(value, definitions, depth + 1)
-        for name, value in schema.items()
-        if name not in ("$defs", "definitions")
-    }
+class _Resolver:
+    """Puts definitions in the place of their references, so many that none can multiply without end."""
+
+    def __init__(self, definitions: Mapping[str, Any]) -> None:
+        self._definitions = definitions
+        self._left = PARTS_MAX
+
+    def resolve(self, schema: Any, depth: int = 0) -> Any:
+        self._left -= 1
+        if depth > DEPTH_MAX or self._left < 0:
+            raise _endless()
+        if isinstance(schema, list):
+            return [self.resolve(each, depth + 1) for each in schema]
+        if not isinstance(schema, dict):
+            return schema
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            found = self._definitions.get(reference)
+            if not isinstance(found, dict):
+                raise InvalidRequestError(
+                    "A JSON schema refers to something that is not in its own '$defs'.", reason="invalid_value"
+                )
+            beside = {name: value for name, value in schema.items() if name != "$ref"}
+            return self.resolve({**found, **beside}, depth + 1)
+        return {
+            name: self.resolve(value, depth + 1)
+            for name, value in schema.items()
+            if name not in ("$defs", "definitions")
+        }
+
+
+def _endless() -> InvalidRequestError:
+    return InvalidRequestError("A JSON schema is nested too deeply, or refers to itself.", reason="invalid_value")
 
 
 def _openapi(schema: dict[str, Any]) -> dict[str, Any]:

@@ -260,15 +260,42 @@ def test_effort_and_budget_become_what_the_model_takes(
     assert sent.get("output_config", {}).get("effort") == effort
 
 
+THINKING = Call(surface="chat", model="m", output_tokens_max=4_000)
+
+
+def test_tool_cannot_be_forced_while_the_model_thinks() -> None:
+    request = chat(
+        tools=(Tool(name="f"),), tool_choice=ToolChoice("required"), reasoning=ReasoningOptions(effort="low")
+    )
+
+    with pytest.raises(UnsupportedParameterError) as caught:
+        encoded(request, MODEL, THINKING)
+    assert caught.value.param == "tool_choice"
+    dropped = encoded(request, MODEL, THINKING, drops_unsupported=True)
+    assert dropped["tool_choice"] == {"type": "any"}
+    assert "thinking" not in dropped
+
+
+def test_thinking_model_is_asked_to_call_the_tool_that_stands_in_for_a_schema() -> None:
+    request = chat(
+        response_format=ResponseFormat(kind="json_schema", schema=SCHEMA), reasoning=ReasoningOptions(effort="low")
+    )
+
+    sent = encoded(request, "claude-sonnet-4-20250514", THINKING)
+
+    assert sent["tool_choice"] == {"type": "auto"}
+    assert "structured_answer" in sent["system"]
+    assert sent["thinking"]["type"] == "enabled"
+
+
 def test_turn_whose_thoughts_were_not_kept_ends_without_thinking() -> None:
     messages = (
         *HI,
         Message("assistant", (ToolCall(call_id="t", name="f"),)),
         Message("tool", (ToolResult(call_id="t"),)),
     )
-    call = Call(surface="chat", model="m", output_tokens_max=4_000)
-
-    assert "thinking" not in encoded(chat(messages=messages, reasoning=ReasoningOptions(effort="low")), MODEL, call)
+    asked = chat(messages=messages, reasoning=ReasoningOptions(effort="low"))
+    assert "thinking" not in encoded(asked, MODEL, THINKING)
 
 
 @pytest.mark.parametrize(
