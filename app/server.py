@@ -45,6 +45,7 @@ from app.relay.repeats import Repeats
 from app.relay.service import Relay
 from app.relay.settlement import Settlements
 from app.relay.vendors import Vendors
+from app.reports.closing import Closer
 from app.seal_heads import publishing
 from app.sealer import KeyFile, Sealer
 from app.settings import Settings
@@ -157,8 +158,9 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         await catalog.start()
         stack.push_async_callback(catalog.stop)
         housekeeper = Housekeeper(ledger, pool, hold_timeout_seconds=settings.hold_timeout_seconds)
-        await housekeeper.start()
-        stack.push_async_callback(housekeeper.stop)
+        for chores in (housekeeper, Closer(pool)):
+            await chores.start()
+            stack.push_async_callback(chores.stop)
         heads = await stack.enter_async_context(
             publishing(pool, file=settings.seal_heads_file, url=settings.seal_heads_url, rules=settings.outbound_allow)
         )

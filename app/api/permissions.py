@@ -42,6 +42,12 @@ class Permission(StrEnum):
     """One's own tokens of the tenant, for those who may not touch every token."""
     BALANCE_READ = "balance:read"
     REQUEST_READ = "request:read"
+    REPORT_READ = "report:read"
+    """Usage, request log, balances and statements of the whole tenant."""
+    OWN_REPORT_READ = "own_report:read"
+    """One's own usage and requests; every holder of REPORT_READ has it too, for it opens the door of the routes."""
+    COST_READ = "cost:read"
+    """What vendors charge, and the margin: the operator's."""
     PROOF_READ = "proof:read"
     """Any event as it was sealed, with everything that it holds."""
     CREDIT_GRANT = "credit:grant"
@@ -66,6 +72,7 @@ P = Permission
 _OPERATOR_READ: Final = frozenset(
     {
         P.SELF, P.TENANT_READ, P.MEMBER_READ, P.USER_READ, P.TOKEN_READ, P.BALANCE_READ, P.REQUEST_READ,
+        P.REPORT_READ, P.OWN_REPORT_READ, P.COST_READ,
         P.CHANNEL_READ, P.PRICING_READ, P.SETTING_READ, P.CODE_READ, P.ROUTING_READ, P.PROOF_READ,
     }
 )  # fmt: skip
@@ -78,12 +85,17 @@ PLATFORM_PERMISSIONS: Final[dict[PlatformRole, frozenset[Permission]]] = {
 }
 """What a role of the platform allows, in every tenant. Who may make whom root: `may_assign`."""
 
-_TENANT_READ: Final = frozenset({P.SELF, P.TENANT_READ, P.BALANCE_READ, P.REQUEST_READ, P.TOKEN_READ, P.MEMBER_READ})
+_TENANT_READ: Final = frozenset(
+    {
+        P.SELF, P.TENANT_READ, P.BALANCE_READ, P.REQUEST_READ, P.REPORT_READ, P.OWN_REPORT_READ, P.TOKEN_READ,
+        P.MEMBER_READ,
+    }
+)  # fmt: skip
 
 TENANT_PERMISSIONS: Final[dict[TenantRole, frozenset[Permission]]] = {
     "owner": _TENANT_READ | {P.TENANT_WRITE, P.MEMBER_WRITE, P.TOKEN_WRITE, P.CODE_REDEEM, P.PROOF_READ},
     "admin": _TENANT_READ | {P.TENANT_WRITE, P.MEMBER_WRITE, P.TOKEN_WRITE, P.CODE_REDEEM, P.PROOF_READ},
-    "member": _TENANT_READ - {P.TOKEN_READ} | {P.OWN_TOKEN_READ, P.OWN_TOKEN_WRITE},
+    "member": _TENANT_READ - {P.TOKEN_READ, P.REPORT_READ} | {P.OWN_TOKEN_READ, P.OWN_TOKEN_WRITE},
     "billing": _TENANT_READ | {P.CODE_REDEEM, P.PROOF_READ},
     "viewer": _TENANT_READ,
 }

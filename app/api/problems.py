@@ -108,6 +108,11 @@ PROBLEMS: Final[dict[str, Entry]] = {
     "seal_broken": Entry(
         409, "Not as it was sealed", "The event or its seal was changed after it was sealed: run `tallygate verify`."
     ),
+    # Reports.
+    "report_range": Entry(422, "No such range", "The range of time, or the place in the log, cannot be reported on."),
+    "statement_tampered": Entry(
+        500, "Statement was changed", "The stored statement is not the one that was written: run `tallygate verify`."
+    ),
     # The other side.
     "conflict": Entry(409, "Conflict", "The state of things does not allow this now: read it again."),
     "unavailable": Entry(503, "Not available now", "The database cannot be reached: ask again with the same key."),

@@ -26,6 +26,9 @@ from app.api import (
     multipliers,
     proofs,
     rate_cards,
+    report_exports,
+    report_money,
+    reports,
     requests,
     routing,
     settings,
@@ -66,6 +69,7 @@ _TAGS: Final = {
     "Money": money.ROUTES,
     "Redemption codes": codes.ROUTES,
     "Requests": requests.ROUTES,
+    "Reports": (*reports.ROUTES, *report_money.ROUTES, *report_exports.ROUTES),
     "Proof": proofs.ROUTES,
 }
 

@@ -1,0 +1,194 @@
+"""Why: what a charge was made of, proved by computing it twice more, and which numbers were behind a refusal."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from app.administration import Administration
+from app.receipts import Receipt, UnknownRequestError
+from domain.admin.errors import NotFoundError
+from domain.events import decode
+from domain.holds.events import HoldCaptured, RequestsRefused
+from domain.ids import TenantId
+from domain.money import AmountRangeError
+from domain.pricing.charge import charge
+from domain.pricing.multipliers import MultiplierEntry, MultiplierMatrix
+from domain.pricing.rate_card import ModelPrice, RateCard
+from projections.base import live
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+
+class CardCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What the published card makes of the recorded usage."""
+
+    found: bool
+    """Whether the card's version is still there, with a price for the model."""
+    amount_nanos: int | None = None
+    matches: bool | None = None
+    """Whether it gives what was charged."""
+
+
+async def check_card(administration: Administration, receipt: Receipt) -> CardCheck:
+    """Price the recorded usage with the published card itself: the third way to the same amount."""
+    captured = receipt.terminal.value if receipt.terminal is not None else None
+    if not isinstance(captured, HoldCaptured):
+        return CardCheck(found=False)
+    card = await _card(administration, captured.card_id, captured.card_version)
+    price = card.find(captured.model_billed) if card is not None else None
+    if price is None:
+        return CardCheck(found=False)
+    try:
+        again = charge(captured.usage, price, captured.factors.multiplier)
+    except AmountRangeError:
+        return CardCheck(found=False)
+    paid = captured.captured_nanos or captured.allowance_nanos
+    due = again.due.wallet_nanos or again.due.allowance_nanos
+    return CardCheck(found=True, amount_nanos=due, matches=due == paid)
+
+
+async def _card(administration: Administration, card_id: str, version: int) -> RateCard | None:
+    """Find a version of a card: by its own id, or by that of the series that it belongs to."""
+    try:
+        stored = await administration.get("rate_card", card_id)
+    except NotFoundError:
+        return await _of_series(administration, card_id, version)
+    if stored.entity.card.version == version:
+        card: RateCard = stored.entity.card
+        return card
+    return await _of_series(administration, card_id, version)
+
+
+async def _of_series(administration: Administration, card_id: str, version: int) -> RateCard | None:
+    async for stored in published_cards(administration):
+        card: RateCard = stored.entity.card
+        if card.card_id == card_id and card.version == version:
+            return card
+    return None
+
+
+async def published_cards(administration: Administration) -> Any:
+    """Give every card for sale that was ever published, the newest first."""
+    after = None
+    while True:
+        page = await administration.list("rate_card", owner="sale", archived=None, after=after, limit=100)
+        for stored in page.items:
+            if stored.entity.published:
+                yield stored
+        after = page.next
+        if after is None:
+            return
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Refusals of one token for one reason, within a few seconds."""
+
+    tenant_id: TenantId
+    position: int
+    recorded_at: dt.datetime
+    event: RequestsRefused
+
+    @property
+    def missing(self) -> int | None:
+        """How much more than what was left the last one needed; None where no limit was in the way."""
+        return None if not self.event.limit_name else self.event.needed
+
+    @property
+    def text(self) -> tuple[str, ...]:
+        """Give the same for people."""
+        event = self.event
+        lines = [f"{event.count} requests were refused with {event.reason}, from {event.first_at} to {event.last_at}."]
+        if event.model_asked:
+            lines.append(f"The last one asked for {event.model_asked}.")
+        if event.limit_name:
+            lines.append(f"It needed {event.needed} of {event.limit_name}, whose limit is {event.limit}.")
+        return tuple(lines)
+
+
+async def read_refusal(pool: "Pool", tenant_id: TenantId, lane: int, position: int) -> Refusal:
+    """Give what a refusal rests on; raises UnknownRequestError."""
+    row = await pool.fetchrow(
+        "SELECT data, recorded_at FROM ledger.event WHERE tenant_id = $1 AND lane = $2 AND position = $3"
+        " AND type = 'requests.refused.v1'",
+        tenant_id,
+        lane,
+        position,
+    )
+    if row is None:
+        raise UnknownRequestError("There is no such refusal.")
+    return Refusal(
+        tenant_id=tenant_id,
+        position=position,
+        recorded_at=row["recorded_at"],
+        event=decode("requests.refused.v1", row["data"]),
+    )
+
+
+class PriceAt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model cost at a moment."""
+
+    at: dt.datetime
+    model: str
+    card: RateCard | None
+    price: ModelPrice | None
+    multiplier: Decimal
+    user_group: str
+    channel_group: str
+    """Of the entry that won; `all` too where the matrix said nothing."""
+    multiplier_id: str | None
+
+
+async def price_at(
+    pool: "Pool",
+    administration: Administration,
+    *,
+    at: dt.datetime,
+    model: str,
+    user_group: str,
+    channel_groups: tuple[str, ...],
+) -> PriceAt:
+    """Give the price and the multiplier in force at a moment, as the log had them by then."""
+    card = await _card_at(administration, at)
+    rows = await pool.fetch(
+        "SELECT multiplier_id, user_group, channel_group, value FROM projection.multipliers"  # noqa: S608 -- constants
+        f" WHERE generation = {live('multipliers')} AND valid_from <= $1 AND (valid_to IS NULL OR valid_to > $1)"
+        " ORDER BY multiplier_id",
+        at,
+    )
+    cells = {(row["user_group"], row["channel_group"]): row for row in rows}
+    matrix = MultiplierMatrix(tuple(MultiplierEntry(*key, row["value"]) for key, row in cells.items()))
+    entry = matrix.resolve(user_group, *channel_groups)
+    cell = cells.get((entry.user_group, entry.channel_group))
+    return PriceAt(
+        at=at,
+        model=model,
+        card=card,
+        price=card.find(model) if card is not None else None,
+        multiplier=entry.multiplier,
+        user_group=entry.user_group,
+        channel_group=entry.channel_group,
+        multiplier_id=cell["multiplier_id"] if cell is not None else None,
+    )
+
+
+async def _card_at(administration: Administration, at: dt.datetime) -> RateCard | None:
+    """Give the card in force: of those published by then, and not yet archived, the last to have taken effect."""
+    cards = [stored async for stored in published_cards(administration) if stored.entity.card.effective_from <= at]
+    cards.sort(key=lambda stored: (stored.entity.card.effective_from, stored.position), reverse=True)
+    for stored in cards:
+        published: dt.datetime | None = None
+        archived: dt.datetime | None = None
+        for entry in await administration.history("rate_card", stored.entity_id, limit=500):
+            if entry.type.endswith(".archived.v1"):
+                archived = entry.recorded_at
+            elif entry.value.after.published:
+                published = entry.recorded_at
+        if published is not None and published <= at and (archived is None or archived > at):
+            card: RateCard = stored.entity.card
+            return card
+    return None

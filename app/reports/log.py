@@ -1,0 +1,250 @@
+"""The request log: pages by key, never by offset, newest first; and what came in since, for the live log and exports.
+
+A page with a rare filter would have to look through all that there is. It looks for a bounded time, and then says how
+far it came: `next` goes on from there.
+"""
+
+import datetime as dt
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from domain.ids import TenantId
+from domain.reports.periods import Bucket, ReportRangeError
+from projections.base import live
+from projections.usage import LOG_COLUMNS
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+LOOK_SECONDS: Final = 0.1
+"""How long a page looks for rows; the slice that it is in is finished."""
+_QUICK_SECONDS: Final = 0.01
+_CHUNK: Final = 2000
+_SLICE: Final = dt.timedelta(days=1)
+_SLICE_MAX: Final = dt.timedelta(days=64)
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
+_LIVE: Final = live("usage")
+_COLUMNS: Final = ", ".join(name for name in LOG_COLUMNS if name != "generation")
+
+# ruff: noqa: S608 -- statements are put together from constants of this module; every value is a parameter
+
+TOKENS: Final = (
+    "(input_tokens + cached_input_tokens + cache_write_tokens + audio_input_tokens + image_input_tokens"
+    " + output_tokens + reasoning_tokens + audio_output_tokens + image_output_tokens)"
+)
+EQUAL: Final[Mapping[str, str]] = {
+    "state": "text",
+    "request_id": "uuid",
+    "token_id": "text",
+    "user_id": "text",
+    "surface": "text",
+    "stream": "boolean",
+    "cached": "boolean",
+    "model_asked": "text",
+    "model_routed": "text",
+    "model_billed": "text",
+    "channel_id": "text",
+    "outcome": "text",
+    "status": "integer",
+    "code": "text",
+    "basis": "text",
+    "multiplier": "numeric",
+    "multiplier_id": "text",
+    "card_id": "text",
+    "card_version": "integer",
+    "limit_name": "text",
+}
+"""Columns that a filter names a value of, with their types."""
+RANGES: Final[Mapping[str, str]] = {
+    "attempts": "attempts",
+    "latency_milliseconds": "latency_milliseconds",
+    "first_byte_milliseconds": "first_byte_milliseconds",
+    "tokens": TOKENS,
+    "input_tokens": "input_tokens",
+    "cached_input_tokens": "cached_input_tokens",
+    "output_tokens": "output_tokens",
+    "reasoning_tokens": "reasoning_tokens",
+    "charged_nanos": "captured_nanos",
+    "allowance_nanos": "allowance_nanos",
+    "overrun_nanos": "overrun_nanos",
+    "cost_nanos": "cost_nanos",
+    "margin_nanos": "(captured_nanos - cost_nanos)",
+}
+"""What a filter names bounds of, both included."""
+
+
+class Cursor(NamedTuple):
+    """Where a row stands: the order of the log is (record time, tenant, lane)."""
+
+    recorded_at: dt.datetime
+    tenant_id: int
+    lane: int
+    position: int
+
+    def text(self) -> str:
+        """Give what a client sends back: also the id of a row."""
+        micros = (self.recorded_at - _EPOCH) // _MICROSECOND
+        return f"{micros}-{self.tenant_id}-{self.lane}-{self.position}"
+
+
+def cursor_of(text: str) -> Cursor:
+    """Read a cursor; raises ReportRangeError for what is none."""
+    parts = text.split("-")
+    if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) < 18 for part in parts):  # noqa: PLR2004
+        raise ReportRangeError("This is no position of the log: send `next`, or the id of a row, as it was given.")
+    micros, tenant_id, lane, position = (int(part) for part in parts)
+    return Cursor(_EPOCH + _MICROSECOND * min(micros, 7 * 10**15), tenant_id, lane, position)
+
+
+class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What to look for."""
+
+    range: Bucket
+    tenant_id: TenantId | None = None
+    equal: Mapping[str, Any] = {}
+    """By name in EQUAL."""
+    least: Mapping[str, int] = {}
+    most: Mapping[str, int] = {}
+    """By name in RANGES."""
+    tag: str | None = None
+    channels: Sequence[str] | None = None
+    """Only these, as a filter by vendor says."""
+    states: Sequence[str] | None = None
+
+
+class LogPage(NamedTuple):
+    """A part of the log, the newest first."""
+
+    rows: list["asyncpg.Record"]
+    next: str | None
+    searched_to: dt.datetime
+    """Everything from here on has been looked at."""
+
+
+class _Where:
+    def __init__(self, query: LogQuery) -> None:
+        self.values: list[Any] = []
+        self.conditions = [f"generation = {_LIVE}"]
+        if query.tenant_id is not None:
+            self.add("tenant_id = {}", query.tenant_id, "bigint")
+        for name, value in query.equal.items():
+            self.add(f"{name} = {{}}", value, EQUAL[name])
+        for name, bound in query.least.items():
+            self.add(f"{RANGES[name]} >= {{}}", bound, "bigint")
+        for name, bound in query.most.items():
+            self.add(f"{RANGES[name]} <= {{}}", bound, "bigint")
+        if query.tag is not None:
+            self.add("{} = ANY (tags)", query.tag, "text")
+        if query.channels is not None:
+            self.add("channel_id = ANY ({})", list(query.channels), "text[]")
+        if query.states is not None:
+            self.add("state = ANY ({})", list(query.states), "text[]")
+
+    def add(self, condition: str, value: Any, type_: str) -> None:
+        self.values.append(value)
+        self.conditions.append(condition.format(f"${len(self.values)}::{type_}"))
+
+    def within(self, first: dt.datetime, last: dt.datetime) -> None:
+        self.add("recorded_at >= {}", first, "timestamptz")
+        self.add("recorded_at < {}", last, "timestamptz")
+
+    def text(self) -> str:
+        return " AND ".join(self.conditions)
+
+
+async def read_page(pool: "Pool", query: LogQuery, *, after: str | None, limit: int) -> LogPage:
+    """Give the next rows; fewer than `limit`, with a `next`, where the look took too long. Raises ReportRangeError."""
+    cursor = cursor_of(after) if after is not None else None
+    upper = min(query.range.ends_at, cursor.recorded_at + _MICROSECOND) if cursor else query.range.ends_at
+    # Nothing is newer than the newest row: a range that ends in the future begins where there is something.
+    newest = await pool.fetchval("SELECT max(recorded_at) FROM projection.request_log")
+    upper = min(upper, newest + _MICROSECOND) if newest else query.range.starts_at
+    rows: list[asyncpg.Record] = []
+    until, size = time.monotonic() + LOOK_SECONDS, _SLICE
+    while upper > query.range.starts_at and len(rows) <= limit and time.monotonic() < until:
+        began = time.monotonic()
+        lower = max(query.range.starts_at, upper - size)
+        rows += await _slice(pool, query, lower, upper, cursor=cursor, limit=limit + 1 - len(rows))
+        upper = lower
+        size = min(4 * size, _SLICE_MAX) if time.monotonic() - began < _QUICK_SECONDS else _SLICE
+    if len(rows) > limit:
+        last = _cursor(rows[limit - 1])
+        return LogPage(rows[:limit], last.text(), last.recorded_at)
+    if upper <= query.range.starts_at:
+        return LogPage(rows, None, query.range.starts_at)
+    return LogPage(rows, Cursor(upper - _MICROSECOND, 10**17 - 1, 0, 0).text(), upper)
+
+
+async def _slice(
+    pool: "Pool", query: LogQuery, lower: dt.datetime, upper: dt.datetime, *, cursor: Cursor | None, limit: int
+) -> list["asyncpg.Record"]:
+    where = _Where(query)
+    where.within(lower, upper)
+    if cursor is not None:
+        where.add("(recorded_at, tenant_id, lane) < ({}", cursor.recorded_at, "timestamptz")
+        for value in (cursor.tenant_id, cursor.lane):
+            where.values.append(value)
+            where.conditions[-1] += f", ${len(where.values)}::bigint"
+        where.conditions[-1] += ")"
+    return await pool.fetch(
+        f"SELECT {_COLUMNS} FROM projection.request_log WHERE {where.text()}"
+        f" ORDER BY recorded_at DESC, tenant_id DESC, lane DESC LIMIT {limit:d}",
+        *where.values,
+    )
+
+
+def _cursor(row: Any) -> Cursor:
+    return Cursor(row["recorded_at"], row["tenant_id"], row["lane"], row["position"])
+
+
+def id_of(row: Any) -> str:
+    """Give the id of a row: unique, and in the order of the log."""
+    return _cursor(row).text()
+
+
+async def read_since(pool: "Pool", query: LogQuery, since: dt.datetime, limit: int) -> list["asyncpg.Record"]:
+    """Give what was recorded from a moment on, the oldest first."""
+    where = _Where(query)
+    where.add("recorded_at >= {}", since, "timestamptz")
+    return await pool.fetch(
+        f"SELECT {_COLUMNS} FROM projection.request_log WHERE {where.text()}"
+        f" ORDER BY recorded_at, tenant_id, lane LIMIT {limit:d}",
+        *where.values,
+    )
+
+
+async def walk(pool: "Pool", query: LogQuery, *, after: tuple[int, int, int] | None) -> AsyncIterator[list[Any]]:
+    """Give all rows in the order (tenant, lane, position), in pieces; `after` is where an export was cut.
+
+    A row that is recorded meanwhile comes at the end of its lane, so that what was given never moves.
+    """
+    lanes = await pool.fetch(
+        "SELECT tenant_id, lane FROM ledger.lane WHERE ($1::bigint IS NULL OR tenant_id = $1) ORDER BY tenant_id, lane",
+        query.tenant_id,
+    )
+    for tenant_id, lane in lanes:
+        if after is not None and (tenant_id, lane) < after[:2]:
+            continue
+        position = after[2] if after is not None and (tenant_id, lane) == after[:2] else 0
+        since = query.range.starts_at
+        while True:
+            where = _Where(msgspec.structs.replace(query, tenant_id=tenant_id))
+            where.within(since, query.range.ends_at)
+            where.add("lane = {}", lane, "bigint")
+            where.add("position > {}", position, "bigint")
+            rows = await pool.fetch(
+                f"SELECT {_COLUMNS} FROM projection.request_log WHERE {where.text()}"
+                f" ORDER BY recorded_at LIMIT {_CHUNK}",
+                *where.values,
+            )
+            if rows:
+                yield rows
+            if len(rows) < _CHUNK:
+                break
+            since, position = rows[-1]["recorded_at"], rows[-1]["position"]
