@@ -26,7 +26,7 @@ class _Choice(msgspec.Struct, frozen=True):
     retry: bool
 
 
-@click.command("parked", short_help="List lanes that a projection cannot fold further, and retry them.")
+@click.command("parked", short_help="List lanes a projection cannot fold, and retry them.")
 @click.argument("projection", required=False)
 @click.option("--retry", is_flag=True, help="Let them try again; the server folds them within seconds.")
 @click.option("--tenant", type=int, help="Retry the lanes of this tenant only.")

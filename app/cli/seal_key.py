@@ -8,7 +8,7 @@ from app.cli.refusals import StartError
 from app.settings import Settings
 
 
-@click.command("seal-key", short_help="Show the public keys that seals are signed with, or change the key.")
+@click.command("seal-key", short_help="Show the keys that sign seals, or change the key.")
 @click.option("--rotate", "is_rotated", is_flag=True, help="Put a new key in use; old ones stay as public keys.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(*, is_rotated: bool, as_json: bool) -> None:

@@ -40,7 +40,7 @@ _Result = TypeVar("_Result")
 _log = structlog.get_logger(__name__)
 
 
-@click.command("serve", short_help="Serve the API; start the embedded PostgreSQL if no other is set.")
+@click.command("serve", short_help="Serve the API, with its own PostgreSQL if no other is set.")
 @click.option("--workers", metavar="N", help="Processes that serve; they share the port.")
 @click.option("--host", metavar="ADDRESS", help="Address to listen on.")
 @click.option("--port", metavar="PORT", help="Port to listen on.")
