@@ -35,7 +35,7 @@ from domain.ledger.model import AccountKey, Ledger, fold
 from tests.support.ledger import Connection, Sender, call, make_days, new_id, read_ledger
 
 EXAMPLES = int(os.environ.get("TALLYGATE_LEDGER_EXAMPLES", "0"))
-APPLY_SQL = Path(__file__).parents[3] / "migrations" / "0002_apply.sql"
+APPLY_SQL = Path(__file__).parents[3] / "migrations" / "0051_apply_members.sql"
 
 # Everything is few, so that commands meet. The same account ids are used in every lane.
 PLAIN = [account_id("plain", str(number)) for number in range(3)]
@@ -411,6 +411,10 @@ MUTANTS = {
     "a refused leg is not undone": ("acc_held[a] := acc_held[a] - l_amount[j];", "NULL;"),
     "floors are not looked at": ("AND acc_posted[a] - acc_held[a] - v_amount >= l_floor[j]", ""),
     "an overrun is forgotten": ("v_take := v_left;\n", "v_take := 0;\n"),
+    "wallets of many lanes lack the members that commands name": (
+        "WHERE q.pool_id IS NOT NULL\n",
+        "WHERE q.pool_id IS NOT NULL AND q.ord IS NULL\n",
+    ),
     "a hold ends twice": ("hold_gone[first_hold[i]] := true;", "NULL;"),
 }
 
