@@ -1,5 +1,6 @@
 """JSON schemas cut to what vendors take: a keyword that one refuses is told to the model in words instead."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -183,3 +184,30 @@ def _without_null(schema: dict[str, Any], options: list[Any]) -> dict[str, Any]:
     if len(some) == 1 and isinstance(some[0], dict):
         return {**some[0], **rest, "nullable": True}
     return {**rest, "anyOf": some, "nullable": True}
+
+
+_SNAKE: Final = re.compile(r"_([a-z0-9])")
+
+
+def json_schema(schema: Any, depth: int = 0) -> Any:
+    """Give Google's OpenAPI schema as JSON schema: names in camel case, types in lower case, null as a type."""
+    if depth > DEPTH_MAX:
+        raise _endless()
+    if isinstance(schema, list):
+        return [json_schema(each, depth + 1) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    changed: dict[str, Any] = {}
+    for name, value in schema.items():
+        plain = _SNAKE.sub(lambda found: found[1].upper(), name)
+        if plain == "properties" and isinstance(value, dict):
+            changed[plain] = {key: json_schema(each, depth + 1) for key, each in value.items()}
+        elif plain == "type" and isinstance(value, str):
+            changed[plain] = value.lower()
+        elif plain in ("items", "anyOf"):
+            changed[plain] = json_schema(value, depth + 1)
+        elif plain not in ("nullable", "propertyOrdering"):
+            changed[plain] = value
+    if schema.get("nullable") is True and isinstance(changed.get("type"), str):
+        changed["type"] = [changed["type"], "null"]
+    return changed

@@ -135,15 +135,16 @@ def _fit_tool_choice(members: Members, profile: Profile, target: Target) -> None
         return
     asked = value_of(members, "tool_choice")
     mode = "named" if isinstance(asked, dict) else asked
-    if mode is None or mode in profile.tool_choices:
-        return
+    if not isinstance(mode, str) or mode in profile.tool_choices:
+        return  # what is no choice at all the vendor judges
     if mode == "none":
         # Without tools none can be called.
         members.pop("tools", None)
     elif mode != "auto":
         unsupported("tool_choice", target)
     del members["tool_choice"]
-    members.pop("parallel_tool_calls", None) if mode == "none" else None
+    if mode == "none":
+        members.pop("parallel_tool_calls", None)
 
 
 def _fit_tools(members: Members, profile: Profile) -> None:
@@ -165,7 +166,7 @@ def _fit_format(members: Members, profile: Profile) -> None:
     if "response_format" not in members or profile.formats >= {"json_object", "json_schema"}:
         return
     asked = value_of(members, "response_format")
-    if not isinstance(asked, dict) or asked.get("type") in profile.formats:
+    if not isinstance(asked, dict) or not isinstance(asked.get("type"), str) or asked["type"] in profile.formats:
         return
     del members["response_format"]
     if asked.get("type") == "text":

@@ -41,7 +41,7 @@ def test_every_row_can_be_shown_and_used(row: ChannelType) -> None:
     assert all(text.en and text.zh for text in words)
     assert bool(row.key_help.en) == bool(row.key_help.zh)
     assert row.surfaces <= row.dialect.surfaces | {"completions"}
-    assert not row.base_url or urlsplit(row.base_url).scheme in ("http", "https", "wss")
+    assert not row.base_url or urlsplit(row.base_url).scheme in ("http", "https", "wss", "demo")
     assert not row.base_url.endswith("/")
     assert row.shown_by
     assert len({field.name for field in row.fields}) == len(row.fields)

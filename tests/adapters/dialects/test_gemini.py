@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.dialects.gemini import DIALECT
-from adapters.surfaces.gemini import SURFACE, _camel
+from adapters.surfaces.gemini import SURFACE
+from adapters.surfaces.gemini_chat import _camel
 from adapters.wire.gemini_answers import gemini_usage
 from adapters.wire.google_tasks import aspect_ratio
 from domain.metering.usage import TokenUsage

@@ -14,7 +14,7 @@ from adapters.dialects.anthropic import DIALECT
 from adapters.surfaces.anthropic import SURFACE
 from app.relay.errors import ApiError
 from domain.metering.usage import TokenUsage
-from domain.relay.call import Call, InvalidRequestError
+from domain.relay.call import Call, InvalidRequestError, Surface
 from domain.relay.chat import ChatRequest, Media, Reasoning, ResponseFormat, Text, ToolChoice, ToolResult
 from domain.relay.delta import FinishReason, Piece, ToolDelta, said
 from domain.relay.dialect import UnsupportedParameterError
@@ -375,3 +375,14 @@ def test_request_read_and_said_again_says_the_same(
 def test_odd_bodies_are_read_or_refused(members: dict[str, Any]) -> None:
     with contextlib.suppress(InvalidRequestError):
         SURFACE.canonical(call_of(**members))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=200), st.integers(0, 200))
+def test_random_and_cut_bytes_are_read_or_refused(noise: bytes, cut: int) -> None:
+    whole = json.dumps(HEAD).encode()
+    surfaces: tuple[Surface, ...] = ("chat", "count_tokens")
+    for body in (noise, whole[:cut] + noise):
+        for surface in surfaces:
+            with contextlib.suppress(InvalidRequestError):
+                SURFACE.canonical(SURFACE.parse(surface, body))

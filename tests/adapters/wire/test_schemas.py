@@ -7,7 +7,7 @@ from anthropic.lib._parse._transform import transform_schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.wire.schemas import DEPTH_MAX, openapi_schema, strict_schema
+from adapters.wire.schemas import DEPTH_MAX, json_schema, openapi_schema, strict_schema
 from domain.relay.call import InvalidRequestError
 
 _numbers = st.builds(
@@ -67,12 +67,25 @@ def test_openapi_knows_no_references_and_says_null_by_a_mark(schema: dict[str, A
     assert openapi_schema(schema) == want
 
 
+def test_googles_own_form_is_read_back() -> None:
+    asked = {
+        "type": "OBJECT",
+        "properties": {"any_of": {"any_of": [{"type": "STRING"}]}, "n": {"type": "INTEGER", "nullable": True}},
+        "propertyOrdering": ["n"],
+    }
+
+    assert json_schema(asked) == {
+        "type": "object",
+        "properties": {"any_of": {"anyOf": [{"type": "string"}]}, "n": {"type": ["integer", "null"]}},
+    }
+
+
 def test_schema_without_an_end_is_refused() -> None:
     deep: dict[str, Any] = {"type": "string"}
     for _ in range(DEPTH_MAX + 2):
         deep = {"type": "array", "items": deep}
 
-    for cut in (strict_schema, openapi_schema):
+    for cut in (strict_schema, openapi_schema, json_schema):
         with pytest.raises(InvalidRequestError, match="nested too deeply"):
             cut(deep)
     with pytest.raises(InvalidRequestError, match="refers to"):
