@@ -15,13 +15,16 @@ import structlog
 import uvicorn
 
 from adapters import clock, ids
+from adapters.channel_types import TYPES
 from adapters.demo import DemoVendor
 from adapters.http import HttpVendor
 from adapters.journal import Journal
+from adapters.outbound import Outbound
 from adapters.postgres.flusher import Flusher
 from adapters.postgres.migrate import read_migrations
 from adapters.tokenizer import Tokenizer
 from adapters.vault import Vault
+from adapters.websocket import WebSocketVendor
 from app.administration import Administration
 from app.api.router import api_router, openapi_config
 from app.bootstrap import bootstrap
@@ -40,6 +43,7 @@ from app.observability.wiring import metrics_folder, open_tracing
 from app.projections import PROJECTIONS
 from app.relay.authentication import Authenticator
 from app.relay.catalog_routes import CatalogRoutes
+from app.relay.counting import TokenCounts
 from app.relay.quoting import Quoting
 from app.relay.repeats import Repeats
 from app.relay.service import Relay
@@ -50,7 +54,7 @@ from app.seal_heads import publishing
 from app.sealer import KeyFile, Sealer
 from app.settings import Settings
 from app.wallets import Wallets
-from domain.relay.ports import Timeouts, Vendor
+from domain.relay.ports import Timeouts
 from projections.runner import Runner
 
 if TYPE_CHECKING:
@@ -137,9 +141,7 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         stack.callback(journal.close)
         traced = ledger if tracing is None else tracing.ledger(ledger)
         settlements = Settlements(traced, journal, pool)
-        recovered = await settlements.recover()
-        if recovered:
-            _log.warning("journal_recovered", holds=recovered)
+        await _recover(settlements)
 
         vault = Vault.open(settings.secret_key_file)
         catalog = Catalog(pool, vault)
@@ -173,16 +175,16 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         refusals.start()
         stack.push_async_callback(refusals.stop)
         authenticator = Authenticator(catalog, now=clock.now, trusted_proxies=settings.trusted_proxies)
+        vendors, outbound = await _ways_out(stack, settings, tokenizer, tracing)
         relay = Relay(
             ledger=traced,
             settlements=settlements,
             refusals=refusals,
             repeats=Repeats(pool),
             authenticator=authenticator,
-            quoting=Quoting(catalog, tokenizer),
-            vendors=_vendors(
-                settings, await stack.enter_async_context(HttpVendor(rules=settings.outbound_allow)), tokenizer, tracing
-            ),
+            quoting=Quoting(catalog, tokenizer, TYPES),
+            vendors=vendors,
+            fetch=outbound.fetch,
             count=tokenizer.count,
             clock=_Clock(),
             node=node,
@@ -202,6 +204,7 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
             create_app(
                 relay=relay,
                 catalog_routes=CatalogRoutes(catalog, authenticator, pool, clock.now),
+                token_counts=TokenCounts(authenticator, tokenizer, settings.body_max_bytes),
                 api=[
                     api_router(
                         administration=administration,
@@ -236,18 +239,30 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         yield app, relay
 
 
-def _vendors(settings: Settings, http: HttpVendor, tokenizer: Tokenizer, tracing: "Tracing | None") -> Vendors:
-    by_type: dict[str, Vendor] = {
-        "openai": http,
-        "demo": DemoVendor(count=lambda text: tokenizer.count(text, "gpt-4o")),
-    }
-    if tracing is not None:
-        by_type = {name: tracing.vendor(name, vendor) for name, vendor in by_type.items()}
-    return Vendors(
-        by_type,
+async def _recover(settlements: Settlements) -> None:
+    """Replay what processes left behind that died."""
+    recovered = await settlements.recover()
+    if recovered:
+        _log.warning("journal_recovered", holds=recovered)
+
+
+async def _ways_out(
+    stack: contextlib.AsyncExitStack, settings: Settings, tokenizer: Tokenizer, tracing: "Tracing | None"
+) -> tuple[Vendors, Outbound]:
+    """Open every way to vendors, by the scheme of an address, and to addresses that others name."""
+    rules = settings.outbound_allow
+    http = await stack.enter_async_context(HttpVendor(rules=rules))
+    websocket = await stack.enter_async_context(WebSocketVendor(rules=rules))
+    demo = DemoVendor(count=lambda text: tokenizer.count(text, "gpt-4o"))
+    vendors = Vendors(
+        TYPES,
+        {"https": http, "http": http, "wss": websocket, "ws": websocket, "demo": demo},
         Timeouts(
             connect_seconds=settings.connect_timeout_seconds,
             first_byte_seconds=settings.first_byte_timeout_seconds,
             idle_seconds=settings.idle_timeout_seconds,
         ),
+        now=clock.now,
+        watch=None if tracing is None else tracing.vendor,
     )
+    return vendors, await stack.enter_async_context(Outbound(rules))

@@ -42,6 +42,9 @@ _MULTIPLIER_STEP = Decimal("1e-9")
 
 _TEXT_ONLY: tuple[TokenClass, ...] = ("audio_input_tokens", "audio_output_tokens", "image_output_tokens")
 _WITH_AUDIO: tuple[TokenClass, ...] = ("image_output_tokens",)
+_WITH_IMAGES: tuple[TokenClass, ...] = ("audio_input_tokens", "audio_output_tokens")
+_IMAGE_SURFACES = frozenset({"images", "image_edits"})
+_AUDIO_SURFACES = frozenset({"speech", "transcriptions", "translations"})
 
 
 class Payer(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +88,8 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Over all choices; 0 for embeddings."""
     output_limit: int | None
     """Per choice, to send to the vendor; None leaves the client's own words alone."""
+    other: TokenUsage = TokenUsage()
+    """What the call consumes besides tokens, at most: images, audio, characters; its one call."""
     lowered: bool = False
     routing: RoutingNote | None = None
     """How the routes were chosen."""
@@ -101,13 +106,18 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             self.output_tokens_max,
             price or self.price,
             multiplier,
-            impossible=_WITH_AUDIO if self.estimate.has_audio or self.wants_audio else _TEXT_ONLY,
+            other=self.other,
+            impossible=self.impossible,
         )
 
-    @property
-    def wants_audio(self) -> bool:
-        """Whether the answer may be spoken."""
-        return b'"audio"' in self.call.body
+    @cached_property
+    def impossible(self) -> tuple[TokenClass, ...]:
+        """Classes of tokens that the request rules out, so that nothing is held for them."""
+        body = self.call.body
+        if self.call.surface in _IMAGE_SURFACES or b'"IMAGE"' in body or b'"image"' in body:
+            return _WITH_IMAGES
+        spoken = self.call.surface in _AUDIO_SURFACES or b'"audio"' in body or b'"AUDIO"' in body
+        return _WITH_AUDIO if self.estimate.has_audio or spoken else _TEXT_ONLY
 
     @cached_property
     def highest(self) -> Route:
@@ -138,7 +148,8 @@ def lower(quote: Quote, available_nanos: int) -> Quote | None:
             quote.output_tokens_max,
             price,
             multiplier,
-            impossible=_WITH_AUDIO if quote.estimate.has_audio or quote.wants_audio else _TEXT_ONLY,
+            other=quote.other,
+            impossible=quote.impossible,
         )
         for multiplier, price in quote.terms
         if multiplier

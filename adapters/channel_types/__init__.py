@@ -6,10 +6,11 @@ A new family is a module with `ROWS`, and one line here.
 from collections.abc import Mapping
 from typing import Final
 
-from adapters.channel_types import amazon, anthropic, chinese, google, openai_family, others
+from adapters.channel_types import amazon, anthropic, chinese, demo, google, openai_family, others
 from domain.relay.channel_type import ChannelType
 
 _FAMILIES: Final[tuple[tuple[ChannelType, ...], ...]] = (
+    demo.ROWS,
     openai_family.ROWS,
     chinese.ROWS,
     others.ROWS,

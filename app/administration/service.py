@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from adapters.channel_types import find
 from adapters.clock import now
 from adapters.ids import new_id
 from adapters.passwords import LENGTH_MAX, LENGTH_MIN, Passwords
@@ -467,6 +468,7 @@ class Administration:
             now=self._clock(),
             user_groups=frozenset(labels["user"]),
             channel_groups=frozenset(labels["channel"]),
+            channel_type=find(entity.type) if kind == "channel" else None,
             cards=tuple(cards),
             mappings=tuple(mappings),
             tenants=await self.store.tenants(named) if named else frozenset(),

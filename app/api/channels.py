@@ -6,6 +6,7 @@ from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
+from adapters.channel_types import find
 from app.api.call import (
     After,
     IfMatch,
@@ -43,12 +44,15 @@ CHANNELS = Resource(
 
 @post("/channels", **route(Permission.CHANNEL_WRITE, "createChannel", "Make a channel", 409, 422))
 async def create_channel(call: ThisCall, data: JSONBody[NewChannel]) -> Response[ChannelView]:
+    known = find(data.type)
     _check_address(call, data.base_url)
     channel = Channel(
         channel_id=EntityId(""),
         name=data.name,
-        type=data.type,
+        type=known.name if known is not None else data.type,
         base_url=data.base_url,
+        options=data.options,
+        drops_unsupported=data.drops_unsupported,
         models=data.models,
         model_map=data.model_map,
         channel_groups=data.channel_groups,

@@ -437,8 +437,10 @@ class ChannelState(msgspec.Struct, frozen=True, kw_only=True):
 
     id: EntityId
     name: str
-    type: Literal["openai", "demo"]
+    type: str
     base_url: str
+    options: dict[str, str]
+    drops_unsupported: bool
     key_hint: str
     key_version: int
     models: tuple[str, ...]
@@ -461,7 +463,8 @@ class ChannelView(ChannelState, frozen=True, kw_only=True):
     updated_at: dt.datetime
 
 
-VendorKey = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+VendorKey = Annotated[str, msgspec.Meta(min_length=1, max_length=65_536)]
+"""One key, or several on a line each; a service account's JSON as it is."""
 Weight = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 ContextTokens = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
 Priority = Annotated[int, msgspec.Meta(ge=-1_000_000, le=1_000_000)]
@@ -471,8 +474,14 @@ class NewChannel(Reasoned, frozen=True, kw_only=True):
     """A vendor to call, and the key to call it with."""
 
     name: Name
-    type: Literal["openai", "demo"]
+    type: Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
+    """A channel type's name, or One API's number for it."""
     base_url: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    """Empty is the type's own."""
+    options: dict[str, str] = {}
+    """The fields of the type's form."""
+    drops_unsupported: bool = False
+    """Leave out parameters that the vendor cannot do, rather than refuse calls that have them."""
     key: VendorKey | None = None
     """Kept encrypted, and never given back."""
     models: ModelNames = ()
@@ -493,6 +502,8 @@ class ChannelChange(Reasoned, frozen=True, kw_only=True):
 
     name: Name | UnsetType = UNSET
     base_url: Annotated[str, msgspec.Meta(max_length=2000)] | UnsetType = UNSET
+    options: dict[str, str] | UnsetType = UNSET
+    drops_unsupported: bool | UnsetType = UNSET
     models: ModelNames | UnsetType = UNSET
     model_map: dict[str, str] | UnsetType = UNSET
     channel_groups: tuple[Label, ...] | UnsetType = UNSET
@@ -517,6 +528,8 @@ def channel_state(channel: e.Channel) -> ChannelState:
         name=channel.name,
         type=channel.type,
         base_url=channel.base_url,
+        options=channel.options,
+        drops_unsupported=channel.drops_unsupported,
         key_hint=channel.key_hint,
         key_version=channel.key_version,
         models=channel.models,

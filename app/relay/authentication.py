@@ -36,10 +36,10 @@ class Authenticator:
 
     async def context(self, exchange: Exchange) -> Caller:
         """Give the caller of a request; ApiError 401 or 403 if there is none that may ask."""
-        scheme, _, secret = exchange.headers.get(b"authorization", b"").partition(b" ")
-        if scheme.lower() != b"bearer" or not secret.strip():
+        secret = exchange.credential()
+        if not secret:
             raise invalid_key("You didn't provide an API key. Send it as 'Authorization: Bearer <key>'.")
-        sha256 = hashlib.sha256(secret.strip()).hexdigest()
+        sha256 = hashlib.sha256(secret).hexdigest()
         context = self._catalog.cached_token(sha256)
         if context is None:
             try:

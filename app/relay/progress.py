@@ -2,13 +2,19 @@
 
 import time
 from collections.abc import Callable
+from typing import Final
+
+import msgspec
 
 from domain.admission import Quote, Route, capture_command, cost_of, void_command
 from domain.holds.events import Attempt, Outcome
 from domain.ledger.commands import Command
 from domain.metering.usage import Basis, TokenUsage
 from domain.relay.delta import Delta, UsageTally
+from domain.relay.tasks import Images, TaskResult, Transcript
 from domain.relay.vendor_errors import VendorError
+
+_STREAMED: Final = frozenset({"chat", "completions"})
 
 CountText = Callable[[str, str], int]
 """Tokens of a text in a model's tokenizer."""
@@ -27,6 +33,7 @@ class Progress:
         self.status = 0
         self._count = count
         self._texts: list[str] = []
+        self._result: TaskResult | None = None
         self._counted_tokens = 0
         self._began = time.monotonic()
         self._first_byte: float | None = None
@@ -43,11 +50,13 @@ class Progress:
             self._texts.append(delta.text)
         if delta.finish_reason is not None:
             self.finish_reason = delta.finish_reason
+        if delta.result is not None:
+            self._result = delta.result
 
     @property
     def has_output(self) -> bool:
         """Whether the vendor has generated anything."""
-        return bool(self._texts) or self._counted_tokens > 0
+        return bool(self._texts) or self._counted_tokens > 0 or self._result is not None
 
     def attempt(self, outcome: Outcome, *, code: str = "", usage: TokenUsage | None = None) -> Attempt:
         """Give the record of this attempt as it stands."""
@@ -73,13 +82,18 @@ class Progress:
         if texts:
             # Counted piece by piece between checkpoints; a token cut in two there counts twice, never not at all.
             self._counted_tokens += self._count("".join(texts), self.route.model_routed)
-        usage = TokenUsage(
+        usage = msgspec.structs.replace(
+            self.quote.other,
             input_tokens=max(0, estimate.prompt_tokens - estimate.image_tokens - estimate.audio_tokens),
             image_input_tokens=estimate.image_tokens,
             audio_input_tokens=estimate.audio_tokens,
             output_tokens=self._counted_tokens,
         )
-        return usage, "estimate" if self.quote.call.surface == "embeddings" else "stream"
+        if isinstance(self._result, Images):
+            usage = msgspec.structs.replace(usage, images=len(self._result.images))
+        elif isinstance(self._result, Transcript) and self._result.milliseconds:
+            usage = msgspec.structs.replace(usage, milliseconds=self._result.milliseconds)
+        return usage, "stream" if self.quote.call.surface in _STREAMED else "estimate"
 
     def capture(self, outcome: Outcome, *, code: str = "") -> tuple[Command, int]:
         """Give the capture of what was used so far, and what it charges."""

@@ -1,49 +1,107 @@
 """The model routes as Litestar serves them: raw ASGI, for every layer between would cost each request."""
 
-from typing import Any
+from typing import Any, Final
+from urllib.parse import unquote
 
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
 
 from app.relay.catalog_routes import CatalogRoutes
+from app.relay.counting import TokenCounts
 from app.relay.errors import ApiError
 from app.relay.service import Relay
+from app.relay.surfaces import SURFACES
 from app.relay.wire import Exchange, Scope
-from domain.relay.call import TextSurface
+from domain.relay.call import ClientDialect, Surface
 
-_SURFACES: dict[str, TextSurface] = {
-    "/v1/chat/completions": "chat",
-    "/v1/completions": "completions",
-    "/v1/embeddings": "embeddings",
+_PATHS: Final[dict[str, tuple[ClientDialect, Surface]]] = {
+    "/v1/chat/completions": ("openai", "chat"),
+    "/v1/completions": ("openai", "completions"),
+    "/v1/embeddings": ("openai", "embeddings"),
+    "/v1/images/generations": ("openai", "images"),
+    "/v1/images/edits": ("openai", "image_edits"),
+    "/v1/audio/speech": ("openai", "speech"),
+    "/v1/audio/transcriptions": ("openai", "transcriptions"),
+    "/v1/audio/translations": ("openai", "translations"),
+    "/v1/moderations": ("openai", "moderations"),
+    "/v1/rerank": ("openai", "rerank"),
+    "/v1/responses": ("responses", "chat"),
+    "/v1/messages": ("anthropic", "chat"),
+    "/v1/messages/count_tokens": ("anthropic", "count_tokens"),
 }
+_GEMINI: Final[dict[str, tuple[Surface, bool]]] = {
+    "generateContent": ("chat", False),
+    "streamGenerateContent": ("chat", True),
+    "embedContent": ("embeddings", False),
+    "batchEmbedContents": ("embeddings", False),
+    "countTokens": ("count_tokens", False),
+}
+_GEMINI_MODELS: Final = "/v1beta/models/"
 
 
-def model_routes(relay: Relay, catalog: CatalogRoutes) -> list[ASGIRouteHandler]:
-    """Give every route under /v1; a path that is none of them is answered in the same envelope."""
-
-    def model_call(path: str, surface: TextSurface) -> ASGIRouteHandler:
-        @asgi(path, copy_scope=False, name=f"model.{surface}")
-        async def serve(scope: Any, receive: Any, send: Any) -> None:
-            if scope["method"] == "POST":
-                await relay.handle(surface, scope, receive, send)
-            else:
-                await refuse(scope, receive, send, _not_allowed("POST"))
-
-        return serve
-
-    async def refuse(scope: Scope, receive: Any, send: Any, error: ApiError) -> None:
-        exchange = Exchange(scope, receive, send, relay.clock.new_id())
-        await exchange.refuse(error)
+def model_routes(relay: Relay, catalog: CatalogRoutes, counts: TokenCounts) -> list[ASGIRouteHandler]:
+    """Give every route under /v1 and /v1beta; a path that is none of them is answered in the same envelope."""
+    routes = _Routes(relay, catalog, counts)
 
     @asgi("/v1", is_mount=True, copy_scope=False, name="model.other")
     async def other(scope: Any, receive: Any, send: Any) -> None:
-        exchange = Exchange(scope, receive, send, relay.clock.new_id())
+        await routes.other(scope, receive, send)
+
+    @asgi("/v1beta", is_mount=True, copy_scope=False, name="model.gemini")
+    async def gemini(scope: Any, receive: Any, send: Any) -> None:
+        await routes.gemini(scope, receive, send)
+
+    return [*(routes.handler(path, *kind) for path, kind in _PATHS.items()), other, gemini]
+
+
+class _Routes:
+    def __init__(self, relay: Relay, catalog: CatalogRoutes, counts: TokenCounts) -> None:
+        self._relay = relay
+        self._catalog = catalog
+        self._counts = counts
+
+    def handler(self, path: str, dialect: ClientDialect, surface: Surface) -> ASGIRouteHandler:
+        """Give the handler of one fixed path."""
+
+        @asgi(path, copy_scope=False, name=f"model.{dialect}.{surface}")
+        async def serve(scope: Any, receive: Any, send: Any) -> None:
+            exchange = self._exchange(scope, receive, send, dialect)
+            if scope["method"] == "POST":
+                await self._call(exchange, surface)
+            else:
+                await exchange.refuse(_not_allowed("POST"))
+
+        return serve
+
+    async def other(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Serve what else is under /v1: the reading calls."""
+        exchange = self._exchange(scope, receive, send, "openai")
         if scope["method"] != "GET":
             await exchange.refuse(_unknown_url(scope["method"], exchange.path))
             return
-        await catalog.get(exchange, scope.get("query_string", b"").decode("latin-1"))
+        await self._catalog.get(exchange, exchange.query.decode("latin-1"))
 
-    return [*(model_call(path, surface) for path, surface in _SURFACES.items()), other]
+    async def gemini(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Serve Gemini's paths, which name the model and the method."""
+        exchange = self._exchange(scope, receive, send, "gemini")
+        model, _, method = unquote(exchange.path.removeprefix(_GEMINI_MODELS)).rpartition(":")
+        known = _GEMINI.get(method)
+        if known is None or not model or not exchange.path.startswith(_GEMINI_MODELS):
+            await exchange.refuse(_unknown_url(scope["method"], exchange.path))
+        elif scope["method"] != "POST":
+            await exchange.refuse(_not_allowed("POST"))
+        else:
+            surface, stream = known
+            await self._call(exchange, surface, model=model, stream=stream)
+
+    def _exchange(self, scope: Scope, receive: Any, send: Any, dialect: ClientDialect) -> Exchange:
+        return Exchange(scope, receive, send, self._relay.clock.new_id(), SURFACES[dialect])
+
+    async def _call(self, exchange: Exchange, surface: Surface, *, model: str = "", stream: bool = False) -> None:
+        if surface == "count_tokens":
+            await self._counts.serve(exchange, model=model)
+        else:
+            await self._relay.handle(exchange, surface, model=model, stream=stream)
 
 
 def _not_allowed(method: str) -> ApiError:

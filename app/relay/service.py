@@ -9,49 +9,40 @@ settlement. Nothing is sent to a vendor before the hold has committed, and no an
 import asyncio
 import functools
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import structlog
 
-from adapters.dialects.openai import (
-    decode_chunk,
-    decode_error,
-    decode_response,
-    rewrite_chunk,
-    rewrite_response,
-    usage_chunk,
-)
-from adapters.sse import SseSplitter
+from app.relay.attempt import Attempt
 from app.relay.authentication import Authenticator
 from app.relay.errors import ApiError, from_vendor, refusal, unavailable
+from app.relay.media import Fetch
 from app.relay.progress import CountText, Progress, code_of, outcome_of
 from app.relay.quoting import Quoting
 from app.relay.refusals import Refusals
 from app.relay.repeats import Repeats
 from app.relay.settlement import Settlements
 from app.relay.vendors import Vendors
-from app.relay.wire import Exchange, Scope
-from domain.admission import Payer, Quote, Route, attempt_failed_command, hold_command, lower, void_command
+from app.relay.wire import Exchange
+from domain.admission import Payer, Quote, attempt_failed_command, hold_command, lower, void_command
 from domain.errors import TallygateError
 from domain.ids import HoldId
 from domain.ledger.commands import Answer, Code, Command
 from domain.limits import milliseconds_to_next_minute
 from domain.money import format_amount
 from domain.ports import LedgerUnavailableError
-from domain.relay.call import InvalidRequestError, TextSurface, parse_call
-from domain.relay.ports import VendorReply
+from domain.relay.call import Call, InvalidRequestError, Surface
+from domain.relay.dialect import CanonicalRequest, ClientSurface, UnsupportedParameterError
 from domain.relay.vendor_errors import VendorError
 
 if TYPE_CHECKING:
-    from domain.holds.events import Outcome
+    from domain.relay.ports import VendorReply
+
+_T = TypeVar("_T")
 
 HOLD_PATIENCE_SECONDS: Final = 5.0
 ATTEMPTS_MAX: Final = 4
-ANSWER_BYTES_MAX: Final = 64 * 2**20
-ERROR_BYTES_MAX: Final = 64 * 2**10
-CHECKPOINT_SECONDS: Final = 2.0
-"""How much of a stream may be lost to the operator if this process is killed."""
 DRAIN_SECONDS_MAX: Final = 600.0
 """How long a vendor is read on for a client that has gone."""
 
@@ -93,6 +84,7 @@ class Relay:
         authenticator: Authenticator,
         quoting: Quoting,
         vendors: Vendors,
+        fetch: Fetch,
         count: CountText,
         clock: Clock,
         node: str,
@@ -107,12 +99,13 @@ class Relay:
         self.authenticator = authenticator
         self.quoting = quoting
         self.vendors = vendors
+        self.fetch = fetch
         self.count = count
         self.clock = clock
         self.node = node
         self.body_bytes_max = body_bytes_max
         self.hold_timeout_seconds = hold_timeout_seconds
-        self._running: dict[asyncio.Task[None], _Run] = {}
+        self._running: dict[asyncio.Task[None], Run] = {}
         self.stopping = False
 
     @property
@@ -120,10 +113,12 @@ class Relay:
         """How many requests are under way."""
         return len(self._running)
 
-    async def handle(self, surface: TextSurface, scope: Scope, receive: Any, send: Any) -> None:
-        """Serve one request; returns when its answer is out and its hold has ended."""
-        exchange = Exchange(scope, receive, send, self.clock.new_id())
-        run = _Run(self, surface, exchange)
+    async def handle(self, exchange: Exchange, surface: Surface, *, model: str = "", stream: bool = False) -> None:
+        """Serve one request; returns when its answer is out and its hold has ended.
+
+        `model` and `stream` are what the path says, where it does.
+        """
+        run = Run(self, exchange, surface, model=model, stream=stream)
         task = asyncio.get_running_loop().create_task(run.serve())
         self._running[task] = run
         task.add_done_callback(self._running.pop)
@@ -141,22 +136,33 @@ class Relay:
         await self.settlements.drain()
 
 
-class _Run:
+class Run:
     """One request."""
 
-    def __init__(self, relay: Relay, surface: TextSurface, exchange: Exchange) -> None:
+    def __init__(self, relay: Relay, exchange: Exchange, kind: Surface, *, model: str, stream: bool) -> None:
         self.relay = relay
-        self.surface: TextSurface = surface
         self.exchange = exchange
+        self.kind: Surface = kind
+        self.surface: ClientSurface = exchange.surface
+        self.model = model
+        self.stream = stream
         self.payer: Payer | None = None
-        self.model = ""
-        self.sending: asyncio.Task[VendorReply] | None = None
+        self.sending: asyncio.Future[Any] | None = None
         self.reply: VendorReply | None = None
         self.interrupted = False
         self.is_held = False
         self.repeat_key: bytes | None = None
         self.watcher: asyncio.Task[None] | None = None
         self.began = time.monotonic()
+        self._call: Call | None = None
+        self._canonical: CanonicalRequest | None = None
+
+    def canonical(self) -> CanonicalRequest:
+        """Give the whole request in no vendor's words, read at most once; InvalidRequestError if it makes no sense."""
+        assert self._call is not None
+        if self._canonical is None:
+            self._canonical = self.surface.canonical(self._call)
+        return self._canonical
 
     async def serve(self) -> None:
         """Answer the request, whatever happens."""
@@ -170,10 +176,12 @@ class _Run:
             error = ApiError(400, invalid.message, param=invalid.param, code=invalid.reason, may_retry=False)
         except LedgerUnavailableError:
             error = unavailable("The gateway's ledger is not available. Please try again.", code="ledger_unavailable")
+        except UnsupportedParameterError as unsupported:
+            error = ApiError(400, unsupported.message, code=unsupported.code, param=unsupported.param, may_retry=False)
         except TallygateError as refused:
             error = ApiError(400, str(refused), code=refused.code, may_retry=False)
         except Exception:  # noqa: BLE001  # the client gets an answer, the log the trace
-            _log.exception("request_failed", request_id=exchange.request_id, surface=self.surface)
+            _log.exception("request_failed", request_id=exchange.request_id, surface=self.kind)
             error = ApiError(500, "The gateway had an internal error.", type_="server_error", code="internal_error")
         finally:
             if self.watcher is not None:
@@ -211,14 +219,20 @@ class _Run:
         context = await relay.authenticator.context(exchange)
         self.payer = context.payer
         body = await exchange.body(relay.body_bytes_max)
-        call = parse_call(self.surface, body)
+        call = self._call = self.surface.parse(
+            self.kind,
+            body,
+            content_type=exchange.headers.get(b"content-type", b"").decode("latin-1"),
+            model=self.model,
+            stream=self.stream,
+        )
         self.model = call.model
         if relay.settlements.is_full:
             raise unavailable(
                 "The gateway cannot reach its ledger.", code="ledger_unavailable", retry_after_seconds=5.0
             )
         hold_id = HoldId(exchange.request_id)
-        quote = await relay.quoting.quote(context, call, hold_id, relay.clock.now())
+        quote = await relay.quoting.quote(context, call, hold_id, relay.clock.now(), self.canonical)
         self.repeat_key = exchange.headers.get(b"idempotency-key")
         if self.repeat_key is not None:
             await relay.repeats.claim(self.payer.tenant.tenant_id, self.repeat_key, body, hold_id)
@@ -305,11 +319,12 @@ class _Run:
         """Call vendors in turn until one answers; nothing has gone to the client before that."""
         relay = self.relay
         failed: VendorError | None = None
+        unsupported: UnsupportedParameterError | InvalidRequestError | None = None
         progress: Progress | None = None
         for number, route in enumerate(quote.routes[:ATTEMPTS_MAX], 1):
             progress = Progress(quote, route, number, relay.count)
             try:
-                await self._call(quote, route, progress)
+                await Attempt(self, quote, route, progress).call()
             except VendorError as error:
                 failed = error
                 if self.is_aborted or not error.is_retryable:
@@ -323,6 +338,9 @@ class _Run:
                     kind=error.kind,
                     number=number,
                 )
+            except (UnsupportedParameterError, InvalidRequestError) as error:
+                # This vendor cannot be asked that; another may. Nothing was sent.
+                unsupported = error
             except Exception:
                 # A fault of ours: the hold must not stay open for it, and what the client has had is charged.
                 if self.exchange.started and progress.has_output:
@@ -333,7 +351,10 @@ class _Run:
             else:
                 return
         assert progress is not None
-        assert failed is not None
+        if failed is None:
+            assert unsupported is not None
+            await self.settle(progress.void("unsupported", "refused_by_vendor", code=unsupported.code))
+            raise unsupported
         reason = ("stopped" if self.interrupted else "client_gone") if self.is_aborted else "vendor_failed"
         await self.settle(progress.void(reason, outcome_of(failed), code=code_of(failed)))
         raise from_vendor(failed)
@@ -341,153 +362,19 @@ class _Run:
     async def settle(self, command: Command) -> None:
         await self.relay.settlements.settle(command)
 
-    async def _call(self, quote: Quote, route: Route, progress: Progress) -> None:
-        """Make one attempt. VendorError: the client has had nothing, and another may try."""
-        relay = self.relay
-        key = relay.quoting.key(route.channel)
+    async def breakable(self, step: Awaitable[_T]) -> _T:
+        """Wait for a step towards the vendor; VendorError, too, when we break off meanwhile."""
         if self.is_aborted:
-            raise VendorError("connect")
-        reply = self.reply = await self._send(quote, route, key)
+            if asyncio.iscoroutine(step):
+                step.close()
+            raise VendorError("connect", vendor_code="broken_off")
+        sending: asyncio.Future[_T] = asyncio.ensure_future(step)
+        self.sending = sending
         try:
-            progress.status = reply.status
-            if reply.status >= 400:  # noqa: PLR2004
-                body = await reply.read(ERROR_BYTES_MAX)
-                raise decode_error(reply.status, reply.headers, body, secrets=(key,))
-            if not quote.call.stream:
-                await self._plain(quote, progress, await reply.read(ANSWER_BYTES_MAX))
-            elif "event-stream" not in reply.headers.get("Content-Type", "text/event-stream"):
-                delta = decode_response(await reply.read(ERROR_BYTES_MAX))
-                raise delta.error or VendorError("protocol")
-            else:
-                await _Stream(self, quote, progress, reply).relay()
-        finally:
-            self.reply = None
-            await reply.close()
-
-    async def _send(self, quote: Quote, route: Route, key: str) -> VendorReply:
-        """Wait for the vendor's status; VendorError, too, when we break off meanwhile."""
-        self.sending = asyncio.get_running_loop().create_task(self.relay.vendors.send(quote, route, key))
-        try:
-            return await self.sending
+            return await sending
         except asyncio.CancelledError:
-            if not self.sending.cancelled():
+            if not sending.cancelled():
                 raise
             raise VendorError("connect", vendor_code="broken_off") from None
         finally:
             self.sending = None
-
-    async def _plain(self, quote: Quote, progress: Progress, body: bytes) -> None:
-        progress.first_byte()
-        delta = decode_response(body)
-        if delta.error is not None:
-            raise delta.error
-        progress.add(delta)
-        command, charged = progress.capture("client_gone" if self.exchange.gone else "completed")
-        answer = await self.relay.settlements.settle(command)
-        await self.exchange.answer(
-            200, rewrite_response(body, quote.call, progress.route.model_routed), self._receipt(charged, answer)
-        )
-
-    def _receipt(self, charged: int, answer: Answer | None) -> list[tuple[bytes, bytes]]:
-        headers = [(b"x-tallygate-charge", format_amount(charged).encode())]
-        if answer is not None:
-            extra = self.exchange.extra
-            extra[:] = [header for header in extra if header[0] != b"x-tallygate-balance"]
-            headers.append((b"x-tallygate-balance", format_amount(answer.balance_nanos).encode()))
-        return headers
-
-
-class _Stream:
-    """One streamed answer: bytes pass through untouched where they can; usage and errors are read on the way."""
-
-    def __init__(self, run: _Run, quote: Quote, progress: Progress, reply: VendorReply) -> None:
-        self.run = run
-        self.quote = quote
-        self.progress = progress
-        self.reply = reply
-        self.splitter = SseSplitter()
-        self.tail: list[bytes] = []
-        """What the client gets only after the capture: the usage it asked for, and the end mark."""
-        self.is_done = False
-        self.last_data = b""
-        self.checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
-
-    async def relay(self) -> None:
-        """Pass the stream on to its end, and settle. VendorError only while the client has had nothing."""
-        exchange = self.run.exchange
-        error: VendorError | None = None
-        try:
-            async for chunk in self.reply.chunks():
-                self.progress.first_byte()
-                await self._pass(self.splitter.feed(chunk))
-                if self.is_done:
-                    break
-            else:
-                await self._pass(self.splitter.finish())
-            if not self.is_done and self.progress.finish_reason is None:
-                # A cut that looks like an end: without an end mark or a reason the answer is not whole.
-                raise VendorError("protocol", vendor_code="stream_truncated")  # noqa: TRY301
-        except VendorError as broken:
-            if not exchange.started and not self.progress.has_output:
-                raise
-            error = broken
-        charged = await self._settle(error)
-        if error is not None:
-            # Also when it was us who broke off: what is not whole must not look whole.
-            await exchange.stream(b"data: " + from_vendor(error).body() + b"\n\n")
-        else:
-            if self.quote.call.include_usage and self.progress.tally.last is None:
-                # The client asked, and the vendor did not say: it gets the count that it is charged by.
-                counted = usage_chunk(self.last_data, self.progress.usage()[0], self.quote.call)
-                self.tail.append(b"data: " + counted + b"\n\n")
-            await exchange.stream(b"".join([*self.tail, b": tallygate " + charged + b"\n\n", b"data: [DONE]\n\n"]))
-        await exchange.end()
-
-    async def _pass(self, frames: list[Any]) -> None:
-        """Send what may go at once, and keep back what waits for the capture."""
-        out: list[bytes] = []
-        broken: VendorError | None = None
-        for frame in frames:
-            if not frame.data:
-                if self.run.exchange.started:
-                    out.append(frame.raw)
-                continue
-            delta = decode_chunk(frame.data)
-            self.progress.add(delta)
-            if delta.error is not None:
-                broken = delta.error
-                break
-            if delta.is_done:
-                self.is_done = True
-                break
-            self.last_data = frame.data
-            data = rewrite_chunk(frame.data, delta, self.quote.call, self.progress.route.model_routed)
-            if data is None:
-                continue
-            raw = frame.raw if data is frame.data else b"data: " + data + b"\n\n"
-            (self.tail if delta.usage_only and delta.report is not None else out).append(raw)
-        if out:
-            await self.run.exchange.stream(b"".join(out))
-        if broken is not None:
-            raise broken
-        if time.monotonic() >= self.checkpoint_at:
-            self.checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
-            self.run.relay.settlements.checkpoint(self.progress.capture("interrupted")[0])
-
-    async def _settle(self, error: VendorError | None) -> bytes:
-        run, progress = self.run, self.progress
-        code = code_of(error) if error is not None else ""
-        outcome: Outcome = outcome_of(error) if error is not None else "completed"
-        if run.interrupted:
-            outcome = "interrupted"
-        elif run.exchange.gone:
-            outcome = "client_gone"
-        if error is not None and not progress.has_output and progress.tally.last is None:
-            await run.settle(progress.void("vendor_failed", outcome, code=code))
-            return b"charge=0"
-        command, charged = progress.capture(outcome, code=code)
-        answer = await run.relay.settlements.settle(command)
-        words = f"charge={format_amount(charged)}"
-        if answer is not None:
-            words += f" balance={format_amount(answer.balance_nanos)}"
-        return words.encode()

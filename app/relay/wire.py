@@ -3,18 +3,17 @@
 import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 from app.relay.errors import ApiError
+from domain.relay.dialect import ClientSurface
 
 Scope = dict[str, Any]
 Headers = list[tuple[bytes, bytes]]
 
-_JSON: Final = (b"content-type", b"application/json")
-_EVENTS: Final[Headers] = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
+_JSON: Final = "application/json"
+_EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
+_UNBUFFERED: Final[Headers] = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 _CLIENT_STALL_SECONDS: Final = 60.0
 """A client that takes nothing for so long is as good as gone."""
 
@@ -22,16 +21,31 @@ _CLIENT_STALL_SECONDS: Final = 60.0
 class Exchange:
     """One request and its answer, over ASGI. After `gone` nothing is sent any more, and sending says nothing."""
 
-    __slots__ = ("_receive", "_send", "extra", "gone", "headers", "path", "peer", "request_id", "started")
+    __slots__ = (
+        "_receive",
+        "_send",
+        "extra",
+        "gone",
+        "headers",
+        "path",
+        "peer",
+        "query",
+        "request_id",
+        "started",
+        "surface",
+    )
 
-    def __init__(self, scope: Scope, receive: Any, send: Any, request_id: str) -> None:
-        """Take the three of ASGI, and the id that the answer will carry."""
+    def __init__(self, scope: Scope, receive: Any, send: Any, request_id: str, surface: ClientSurface) -> None:
+        """Take the three of ASGI, the id that the answer will carry, and the contract that the client speaks."""
         self._receive = receive
+        self.surface = surface
+        """Words refusals, too."""
         self._send = send
         self.request_id = request_id
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.path: str = scope.get("raw_path", scope["path"].encode()).partition(b"?")[0].decode("latin-1")
         """As the client wrote it: a mounted route sees only its own part in the scope."""
+        self.query: bytes = scope.get("query_string", b"")
         client = scope.get("client")
         self.peer: str = client[0] if client else ""
         self.started = False
@@ -41,6 +55,21 @@ class Exchange:
             (b"x-tallygate-request-id", request_id.encode()),
         ]
         """Headers that every answer to this request carries."""
+
+    def credential(self) -> bytes:
+        """Give the API key, in whichever place the client's SDK puts it; empty if there is none.
+
+        Bearer is OpenAI's, `x-api-key` Anthropic's, `x-goog-api-key` and `?key=` Gemini's, `api-key` Azure's.
+        """
+        scheme, _, secret = self.headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() == b"bearer" and secret.strip():
+            return secret.strip()
+        for name in (b"x-api-key", b"x-goog-api-key", b"api-key"):
+            if name in self.headers:
+                return self.headers[name].strip()
+        if b"key=" in self.query:
+            return b"".join(parse_qs(self.query).get(b"key", [])[:1]).strip()
+        return b""
 
     async def body(self, bytes_max: int) -> bytes:
         """Give the request's body; ApiError 413 if it is longer than `bytes_max`."""
@@ -68,26 +97,30 @@ class Exchange:
             pass
         self.gone = True
 
-    async def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-        """Send a whole answer in JSON."""
-        length = (b"content-length", str(len(body)).encode())
-        await self._out(
-            {"type": "http.response.start", "status": status, "headers": [_JSON, length, *self.extra, *headers]}
-        )
+    async def answer(
+        self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = (), *, media_type: str = _JSON
+    ) -> None:
+        """Send a whole answer."""
+        sent = [
+            (b"content-type", media_type.encode("latin-1")),
+            (b"content-length", str(len(body)).encode()),
+            *self.extra,
+            *headers,
+        ]
+        await self._out({"type": "http.response.start", "status": status, "headers": sent})
         self.started = True
         await self._out({"type": "http.response.body", "body": body})
 
     async def refuse(self, error: ApiError) -> None:
         """Send a refusal as a whole answer."""
-        await self.answer(error.status, error.body(), error.headers())
+        await self.answer(error.status, self.surface.error(error), error.headers())
 
-    async def stream(self, data: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-        """Send a piece of a stream of events, and the answer's head before the first one."""
+    async def stream(self, data: bytes, *, media_type: str = _EVENT_STREAM) -> None:
+        """Send a piece of a stream, and the answer's head before the first one."""
         if not self.started:
             self.started = True
-            await self._out(
-                {"type": "http.response.start", "status": 200, "headers": [*_EVENTS, *self.extra, *headers]}
-            )
+            sent = [(b"content-type", media_type.encode("latin-1")), *_UNBUFFERED, *self.extra]
+            await self._out({"type": "http.response.start", "status": 200, "headers": sent})
         await self._out({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self) -> None:

@@ -110,8 +110,14 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     channel_id: EntityId
     name: Name
-    type: Literal["openai", "demo"]
+    type: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    """A channel type's name, such as openai."""
     base_url: str = ""
+    """Empty is the type's own."""
+    options: dict[str, Annotated[str, msgspec.Meta(max_length=2000)]] = {}
+    """The fields that the type's form asks for beside these; no secrets."""
+    drops_unsupported: bool = False
+    """Leave out parameters that the vendor cannot do, rather than refuse calls that have them."""
     key_hint: str = ""
     """The last characters of the key; the key itself is encrypted in a table of its own."""
     key_version: int = 0

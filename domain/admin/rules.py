@@ -39,6 +39,7 @@ from domain.ids import PLATFORM, TenantId, derive_id
 from domain.pricing.lint import lint, refuse_errors
 from domain.pricing.multipliers import ALL, check_multiplier
 from domain.pricing.rate_card import CardPublishedError, RateCard, RateCards
+from domain.relay.channel_type import ChannelType
 
 CODES_PER_BATCH_MAX: Final = 1000
 BUDGETS_MAX: Final = 8
@@ -56,6 +57,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     user_groups: frozenset[str] = frozenset()
     """Labels."""
     channel_groups: frozenset[str] = frozenset()
+    channel_type: ChannelType | None = None
+    """What a channel says it is, where that is known."""
     cards: tuple[PriceBook, ...] = ()
     """The published cards of both uses, in the order of their publication."""
     mappings: tuple[Mapping, ...] = ()
@@ -228,15 +231,38 @@ def _check_channel(_before: Channel | None, after: Channel, around: Surroundings
         if not asked or not own:
             raise InvalidEntityError("model_map", "Both names of a mapped model must be given.")
     _existing("channel_groups", after.channel_groups, around.channel_groups)
-    if after.type == "demo":
-        if after.base_url:
-            raise InvalidEntityError("base_url", "The demo vendor is inside this process and has no address.")
-    else:
-        _base_url(after.base_url)
+    _check_of_type(after, around.channel_type)
     if after.cost_card_id is not None and not any(
         book.use == "cost" and book.card.card_id == after.cost_card_id for book in around.cards
     ):
         raise InvalidEntityError("cost_card_id", "There is no published cost card of that series.")
+
+
+def _check_of_type(channel: Channel, channel_type: ChannelType | None) -> None:
+    """Check what only the channel's type can tell: its address, and the fields of its form."""
+    if channel_type is None:
+        raise InvalidEntityError("type", f"There is no channel type {channel.type!r}: see GET /api/channel-types.")
+    if channel_type.retired is not None:
+        raise InvalidEntityError("type", channel_type.retired.en)
+    if channel_type.name == "demo":
+        if channel.base_url:
+            raise InvalidEntityError("base_url", "The demo vendor is inside this process and has no address.")
+    elif channel.base_url or not channel_type.base_url:
+        _base_url(channel.base_url)
+    _check_options(channel, channel_type)
+
+
+def _check_options(channel: Channel, channel_type: ChannelType) -> None:
+    known = {field.name: field for field in channel_type.fields}
+    for name, value in channel.options.items():
+        if name not in known:
+            raise InvalidEntityError("options", f"A channel of this type has no field {name!r}.")
+        if known[name].choices and value and value not in known[name].choices:
+            allowed = ", ".join(known[name].choices)
+            raise InvalidEntityError("options", f"The field {name!r} is one of: {allowed}.")
+    for field in channel_type.fields:
+        if field.required and not channel.options.get(field.name):
+            raise InvalidEntityError("options", f"The field {field.name!r} must be given: {field.help.en}")
 
 
 def _check_group(_before: Group | None, after: Group, _around: Surroundings) -> None:
@@ -423,7 +449,7 @@ def _base_url(text: str) -> None:
     try:
         parts = urlsplit(text)
         _ = parts.port
-        right = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.username is None
+        right = parts.scheme in {"http", "https", "ws", "wss"} and bool(parts.hostname) and parts.username is None
     except ValueError:
         right = False
         parts = urlsplit("")

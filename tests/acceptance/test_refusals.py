@@ -135,9 +135,16 @@ async def test_too_long_a_body_is_413(client: openai.AsyncOpenAI) -> None:
 
 async def test_an_unknown_path_is_not_found(client: openai.AsyncOpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as refused:
-        await client.images.generate(prompt="A cat", model="demo-chat")
+        await client.fine_tuning.jobs.create(model="demo-chat", training_file="file")
 
     assert refused.value.code == "unknown_url"
+
+
+async def test_a_kind_of_call_that_no_channel_of_the_model_can_do_is_refused(client: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        await client.images.generate(prompt="A cat", model="demo-chat")
+
+    assert refused.value.code == "unsupported_surface"
 
 
 # ---- Rates and money

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.channel_types import TYPES
 from domain.admin.changes import ROOTS, decide
 from domain.admin.entities import (
     KINDS,
@@ -72,6 +73,7 @@ AROUND = Surroundings(
     now=NOW,
     user_groups=frozenset({"default"}),
     channel_groups=frozenset({"default"}),
+    channel_type=TYPES["openai"],
     cards=(book(published=True, days=-30), book(published=True, days=-30, use="cost", series="cost-series")),
     tenants=frozenset({TENANT_ID}),
     owner=OWNER,
@@ -128,8 +130,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("channel", {"base_url": "https://example.com:99999"}, "base_url"),
     ("channel", {"base_url": "https://[::1"}, "base_url"),
     ("channel", {"base_url": "https://exa mple.com"}, "base_url"),
-    ("channel", {"base_url": ""}, "base_url"),
-    ("channel", {"type": "demo"}, "base_url"),
+    ("channel", {"options": {"made_up": "1"}}, "options"),
     ("channel", {"cost_card_id": EntityId("unknown")}, "cost_card_id"),
     ("channel", {"cost_card_id": EntityId("series")}, "cost_card_id"),
     ("group", {"label": "all"}, "label"),
@@ -358,3 +359,33 @@ def test_each_settings_default_is_a_value_that_it_accepts(name: str) -> None:
     assert known.accepts(None)
     assert not known.accepts(1.5)
     assert known.expected
+
+
+def channel_fault(name: str, **fields: Any) -> str:
+    channel = msgspec.structs.replace(GOOD["channel"], type=name, **fields)
+    around = msgspec.structs.replace(AROUND, channel_type=TYPES.get(name))
+    try:
+        check("channel", None, channel, around)
+    except InvalidEntityError as refused:
+        return refused.field
+    return ""
+
+
+def test_a_channel_without_an_address_has_its_types_own() -> None:
+    assert channel_fault("openai", base_url="") == ""
+    assert channel_fault("openai_compatible", base_url="") == "base_url"
+
+
+def test_the_demo_has_no_address() -> None:
+    assert channel_fault("demo", base_url="") == ""
+    assert channel_fault("demo") == "base_url"
+
+
+def test_a_type_that_nobody_knows_is_refused() -> None:
+    assert channel_fault("made-up") == "type"
+
+
+def test_fields_that_a_types_form_demands_must_be_given() -> None:
+    assert channel_fault("cloudflare_native") == "options"
+    assert channel_fault("cloudflare_native", options={"account_id": "a"}) == ""
+    assert channel_fault("dify", options={"app": "chatflow"}) == "options"
