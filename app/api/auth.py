@@ -13,17 +13,17 @@ from app.api.call import NO_STORE, ThisApi, ThisCall, route
 from app.api.guards import Api, client_address
 from app.api.permissions import ALL_SCOPES, Permission
 from app.api.problems import ApiError
-from app.api.schemas import (
+from app.api.schemas.common import Listing
+from app.api.schemas.sessions import (
     CreatedPersonalToken,
     Credentials,
-    Listing,
     Me,
     NewPassword,
     NewPersonalToken,
     PersonalTokenView,
     SessionView,
-    user_state,
 )
+from app.api.schemas.users import user_state
 from app.api.sessions import ABSOLUTE, OpenedSession, PersonalToken
 from domain.ids import EntityId
 

@@ -13,7 +13,8 @@ from adapters.postgres.admin_store import Stored
 from app.api.guards import ACCESS, Access, Api
 from app.api.permissions import Permission, Principal
 from app.api.problems import MEDIA_TYPE, ApiError, Problem
-from app.api.schemas import History, HistoryItem, Listing, Versioned, given, history_item, meta
+from app.api.schemas.changes import given
+from app.api.schemas.common import History, HistoryItem, Listing, Versioned, history_item, meta
 from domain.ids import EntityId, TenantId
 from domain.metering.usage import COUNT_MAX
 

@@ -21,17 +21,8 @@ from app.api.call import (
     versioned,
 )
 from app.api.permissions import Permission
-from app.api.schemas import (
-    ChannelChange,
-    ChannelState,
-    ChannelView,
-    History,
-    Listing,
-    NewChannel,
-    NewChannelKey,
-    channel_state,
-    limits_in,
-)
+from app.api.schemas.channels import ChannelChange, ChannelState, ChannelView, NewChannel, NewChannelKey, channel_state
+from app.api.schemas.common import History, Listing, limits_in
 from domain.admin.entities import Channel
 from domain.admin.errors import InvalidEntityError
 from domain.ids import EntityId

@@ -25,18 +25,9 @@ from app.api.idempotency import IdempotencyKey, once
 from app.api.money import movement
 from app.api.permissions import Permission
 from app.api.problems import ApiError
-from app.api.schemas import (
-    BatchChange,
-    BatchState,
-    BatchView,
-    CreatedBatch,
-    History,
-    Listing,
-    MovementView,
-    NewBatch,
-    Redemption,
-    batch_state,
-)
+from app.api.schemas.codes import BatchChange, BatchState, BatchView, CreatedBatch, NewBatch, Redemption, batch_state
+from app.api.schemas.common import History, Listing
+from app.api.schemas.money import MovementView
 from app.wallets import BatchChangedError, UnknownCodeError, code_hash, new_code
 from domain.admin.entities import CodeBatch
 from domain.ids import EntityId, EventId, TenantId

@@ -9,7 +9,8 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.api.call import After, IfMatch, IncludeArchived, Limit, Resource, Search, ThisCall, Why, route
 from app.api.permissions import Permission
-from app.api.schemas import GroupChange, GroupState, GroupView, History, Listing, NewGroup, group_state
+from app.api.schemas.common import History, Listing
+from app.api.schemas.groups import GroupChange, GroupState, GroupView, NewGroup, group_state
 from domain.admin.entities import Group
 from domain.ids import EntityId
 from domain.money import parse_amount

@@ -19,7 +19,8 @@ from app.api.call import (
     route,
 )
 from app.api.permissions import Permission
-from app.api.schemas import History, Listing, MappingChange, MappingState, MappingView, NewMapping, mapping_state
+from app.api.schemas.common import History, Listing
+from app.api.schemas.mappings import MappingChange, MappingState, MappingView, NewMapping, mapping_state
 from domain.admin.entities import Mapping
 from domain.ids import EntityId, TenantId
 

@@ -10,16 +10,7 @@ from litestar.params import JSONBody, PathParameter
 from app.api.call import Call, ThisCall, route
 from app.api.idempotency import IdempotencyKey, once
 from app.api.permissions import Permission
-from app.api.schemas import (
-    Adjustment,
-    BalanceView,
-    GrantView,
-    HoldView,
-    MovementView,
-    NewGrant,
-    SpendView,
-    TopUp,
-)
+from app.api.schemas.money import Adjustment, BalanceView, GrantView, HoldView, MovementView, NewGrant, SpendView, TopUp
 from app.wallets import Balance, GrantTerms, Movement, Spend
 from domain.ids import PLATFORM, EventId, TenantId
 from domain.money import format_amount, parse_amount

@@ -9,15 +9,8 @@ from litestar.params import FromPath, JSONBody
 
 from app.api.call import After, IfMatch, IncludeArchived, Limit, Resource, Search, ThisCall, Why, route
 from app.api.permissions import Permission
-from app.api.schemas import (
-    History,
-    Listing,
-    MultiplierChange,
-    MultiplierState,
-    MultiplierView,
-    NewMultiplier,
-    multiplier_state,
-)
+from app.api.schemas.common import History, Listing
+from app.api.schemas.groups import MultiplierChange, MultiplierState, MultiplierView, NewMultiplier, multiplier_state
 from domain.admin.entities import Multiplier
 from domain.ids import EntityId
 

@@ -11,7 +11,9 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.api.call import After, IfMatch, IncludeArchived, Limit, Resource, Search, ThisCall, Why, route
 from app.api.permissions import Permission
-from app.api.schemas import (
+from app.api.schemas.changes import given
+from app.api.schemas.common import History, Listing
+from app.api.schemas.rate_cards import (
     CardChange,
     CardState,
     CardSummary,
@@ -19,13 +21,10 @@ from app.api.schemas import (
     CardView,
     Findings,
     FindingView,
-    History,
-    Listing,
     NewCard,
     Publication,
     card_state,
     card_summary,
-    given,
     prices_in,
 )
 from domain.admin.entities import PriceBook

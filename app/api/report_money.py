@@ -27,7 +27,7 @@ from app.api.report_views import (
     WhatIfView,
     statement_view,
 )
-from app.api.schemas import PriceBody
+from app.api.schemas.rate_cards import PriceBody
 from app.reports.balances import read_balances
 from app.reports.explain import check_card, price_at, read_refusal
 from app.reports.log import cursor_of

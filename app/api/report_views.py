@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from app.api.schemas import Amount, PriceBody
+from app.api.schemas.common import Amount
+from app.api.schemas.rate_cards import PriceBody
 from app.reports.log import id_of
 from domain.money import format_amount
 from domain.reports.statement import Statement

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from app.api.call import ThisCall, route
 from app.api.permissions import Permission
-from app.api.schemas import (
+from app.api.schemas.receipts import (
     AdjustmentView,
     AttemptView,
     BurnView,

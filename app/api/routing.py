@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from app.api.call import After, Call, IfMatch, IncludeArchived, Limit, Resource, Search, ThisCall, Why, route
 from app.api.permissions import Permission
 from app.api.problems import ApiError
-from app.api.schemas import Body, History, Listing, Name, Reasoned
+from app.api.schemas.common import Body, History, Listing, Name, Reasoned
 from app.routing.desk import ArmFigures, Desk
 from app.snapshot import TokenContext
 from domain.admin import entities as e

@@ -8,7 +8,8 @@ from litestar.params import FromPath, JSONBody
 
 from app.api.call import After, IfMatch, IncludeArchived, Limit, Resource, Search, ThisCall, Why, route
 from app.api.permissions import Permission
-from app.api.schemas import History, Listing, NewSetting, SettingChange, SettingState, SettingView, setting_state
+from app.api.schemas.common import History, Listing
+from app.api.schemas.settings import NewSetting, SettingChange, SettingState, SettingView, setting_state
 from domain.admin.entities import Setting
 from domain.ids import EntityId
 

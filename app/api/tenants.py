@@ -23,24 +23,10 @@ from app.api.call import (
 )
 from app.api.permissions import Permission, may_assign
 from app.api.problems import ApiError
-from app.api.schemas import (
-    TENANTS_OWN,
-    BudgetBody,
-    History,
-    Listing,
-    MemberChange,
-    MemberView,
-    NewMember,
-    NewTenant,
-    TenantChange,
-    TenantState,
-    TenantView,
-    budgets_in,
-    budgets_out,
-    given,
-    limits_in,
-    tenant_state,
-)
+from app.api.schemas.changes import given
+from app.api.schemas.common import BudgetBody, History, Listing, budgets_in, budgets_out, limits_in
+from app.api.schemas.tenants import TENANTS_OWN, NewTenant, TenantChange, TenantState, TenantView, tenant_state
+from app.api.schemas.users import MemberChange, MemberView, NewMember
 from domain.admin.entities import Membership, Tenant, TenantRole, User
 from domain.ids import PLATFORM, EntityId, TenantId
 from domain.money import parse_amount

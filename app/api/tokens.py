@@ -26,18 +26,8 @@ from app.api.call import (
 )
 from app.api.permissions import Permission
 from app.api.problems import ApiError
-from app.api.schemas import (
-    CreatedToken,
-    History,
-    Listing,
-    NewToken,
-    TokenChange,
-    TokenState,
-    TokenView,
-    budgets_in,
-    limits_in,
-    token_state,
-)
+from app.api.schemas.common import History, Listing, budgets_in, limits_in
+from app.api.schemas.tokens import CreatedToken, NewToken, TokenChange, TokenState, TokenView, token_state
 from domain.admin.entities import Token
 from domain.ids import EntityId, TenantId
 

@@ -24,18 +24,9 @@ from app.api.call import (
 )
 from app.api.permissions import Permission, may_assign
 from app.api.problems import ApiError
-from app.api.schemas import (
-    History,
-    Listing,
-    NewUser,
-    PasswordReset,
-    UserChange,
-    UserState,
-    UserView,
-    given,
-    memberships_in,
-    user_state,
-)
+from app.api.schemas.changes import given
+from app.api.schemas.common import History, Listing
+from app.api.schemas.users import NewUser, PasswordReset, UserChange, UserState, UserView, memberships_in, user_state
 from app.api.tenants import create_user
 from domain.admin.entities import User
 from domain.ids import PLATFORM, EntityId

@@ -1,0 +1,70 @@
+"""Sessions and personal access tokens as the API takes and gives them."""
+
+import datetime as dt
+from typing import Annotated
+
+import msgspec
+
+from app.api.permissions import Scope
+from app.api.schemas.common import Body, Name, Password
+from app.api.schemas.users import UserState
+from domain.ids import EntityId
+
+
+class Credentials(Body, frozen=True, kw_only=True):
+    """Who somebody says that they are."""
+
+    login: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    password: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+
+
+class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that was opened; the cookie came beside it."""
+
+    user: UserState
+    csrf_token: str
+    """To be sent as X-CSRF-Token with every change; also in a cookie that scripts may read."""
+    expires_at: dt.datetime
+
+
+class Me(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom the API takes you for."""
+
+    user: UserState
+    scopes: tuple[Scope, ...]
+    platform_permissions: tuple[str, ...]
+    tenant_permissions: dict[str, tuple[str, ...]]
+    """By tenant id."""
+
+
+class NewPassword(Body, frozen=True, kw_only=True):
+    """One's own new password."""
+
+    current: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+    new: Password
+
+
+class PersonalTokenView(msgspec.Struct, frozen=True, kw_only=True):
+    """A key for this API; the key itself was shown once."""
+
+    id: EntityId
+    name: str
+    hint: str
+    scopes: tuple[Scope, ...]
+    created_at: dt.datetime
+    seen_at: dt.datetime | None
+    expires_at: dt.datetime | None
+
+
+class CreatedPersonalToken(PersonalTokenView, frozen=True, kw_only=True):
+    """A new key for this API, which is never shown again."""
+
+    secret: str
+
+
+class NewPersonalToken(Body, frozen=True, kw_only=True):
+    """A key for this API."""
+
+    name: Name
+    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=3)]
+    expires_at: dt.datetime | None = None

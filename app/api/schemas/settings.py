@@ -1,0 +1,44 @@
+"""Settings as the API takes and gives them."""
+
+import datetime as dt
+
+import msgspec
+
+from app.api.schemas.common import Name, Reasoned
+from domain.admin import entities as e
+from domain.ids import EntityId
+
+
+class SettingState(msgspec.Struct, frozen=True, kw_only=True):
+    """One value that the operator chose."""
+
+    id: EntityId
+    name: str
+    value: str | int | bool | None
+
+
+class SettingView(SettingState, frozen=True, kw_only=True):
+    """A setting as it stands."""
+
+    version: int
+    archived: bool
+    created_at: dt.datetime
+    updated_at: dt.datetime
+
+
+class NewSetting(Reasoned, frozen=True, kw_only=True):
+    """A setting that has been at its default."""
+
+    name: Name
+    value: str | int | bool | None
+
+
+class SettingChange(Reasoned, frozen=True, kw_only=True):
+    """The setting's new value; null goes back to the default."""
+
+    value: str | int | bool | None
+
+
+def setting_state(setting: e.Setting) -> SettingState:
+    """Give a setting as the API shows it."""
+    return SettingState(id=setting.setting_id, name=setting.name, value=setting.value)

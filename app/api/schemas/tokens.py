@@ -1,0 +1,105 @@
+"""API keys as the API takes and gives them."""
+
+import datetime as dt
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from app.api.schemas.common import (
+    BudgetBody,
+    Budgets,
+    CacheSeconds,
+    LimitsBody,
+    ModelNames,
+    Name,
+    Reasoned,
+    Tags,
+    budgets_out,
+)
+from domain.admin import entities as e
+from domain.admin.entities import Limits
+from domain.ids import EntityId, TenantId
+
+
+class TokenState(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key; the key itself was shown once."""
+
+    id: EntityId
+    tenant_id: TenantId
+    user_id: EntityId
+    name: str
+    hint: str
+    revoked: bool
+    expires_at: str | None
+    models: tuple[str, ...] | None
+    networks: tuple[str, ...]
+    limits: Limits
+    budgets: tuple[BudgetBody, ...]
+    tags: tuple[str, ...]
+    cache_seconds: int
+
+
+class TokenView(TokenState, frozen=True, kw_only=True):
+    """A token as it stands."""
+
+    version: int
+    archived: bool
+    created_at: dt.datetime
+    updated_at: dt.datetime
+
+
+class CreatedToken(TokenView, frozen=True, kw_only=True):
+    """A new token with its secret, which is never shown again."""
+
+    secret: str
+
+
+class NewToken(Reasoned, frozen=True, kw_only=True):
+    """An API key of a member of a tenant."""
+
+    tenant_id: TenantId
+    user_id: EntityId | None = None
+    """Whose it is; oneself if left out."""
+    name: Name
+    expires_at: dt.datetime | None = None
+    models: ModelNames | None = None
+    networks: Annotated[tuple[str, ...], msgspec.Meta(max_length=100)] = ()
+    limits: LimitsBody = LimitsBody()
+    budgets: Budgets = ()
+    tags: Tags = ()
+    cache_seconds: CacheSeconds = 0
+    """How long an answer may be given again to the very same request; 0 is never."""
+
+
+class TokenChange(Reasoned, frozen=True, kw_only=True):
+    """What is to be different; `revoked` cannot be taken back."""
+
+    name: Name | UnsetType = UNSET
+    revoked: Literal[True] | UnsetType = UNSET
+    expires_at: dt.datetime | UnsetType | None = UNSET
+    models: ModelNames | UnsetType | None = UNSET
+    networks: Annotated[tuple[str, ...], msgspec.Meta(max_length=100)] | UnsetType = UNSET
+    limits: LimitsBody | UnsetType = UNSET
+    budgets: Budgets | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
+    cache_seconds: CacheSeconds | UnsetType = UNSET
+
+
+def token_state(token: e.Token) -> TokenState:
+    """Give a token as the API shows it: without its hash."""
+    return TokenState(
+        id=token.token_id,
+        tenant_id=token.tenant_id,
+        user_id=token.user_id,
+        name=token.name,
+        hint=token.hint,
+        revoked=token.revoked,
+        expires_at=token.expires_at,
+        models=token.models,
+        networks=token.networks,
+        limits=token.limits,
+        budgets=budgets_out(token.budgets),
+        tags=token.tags,
+        cache_seconds=token.cache_seconds,
+    )
