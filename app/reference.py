@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+from app.api.document import document_text
 from app.api.problems import error_reference
 from app.observability.metrics import metrics_table
 from app.observability.spans import spans_table
@@ -92,6 +93,7 @@ def written(docs: Path) -> dict[Path, str]:
     return {
         docs / "events.md": events_reference(),
         docs / "errors.md": error_reference(),
+        docs / "openapi.json": document_text(),
         observability: _SPANS.sub(
             lambda _: spans_table(),
             _METRICS.sub(lambda _: metrics_table(), observability.read_text(encoding="utf-8")),

@@ -26,7 +26,8 @@ from adapters.tokenizer import Tokenizer
 from adapters.vault import Vault
 from adapters.websocket import WebSocketVendor
 from app.administration import Administration
-from app.api.router import api_router, openapi_config
+from app.api.document import openapi_config
+from app.api.router import api_router
 from app.bootstrap import bootstrap
 from app.catalog import Catalog
 from app.housekeeper import Housekeeper

@@ -80,7 +80,7 @@ def _csv(view: CreatedBatch) -> Response[CreatedBatch]:
     response: Response[str] = Response(
         "\r\n".join(lines) + "\r\n",
         status_code=201,
-        media_type="text/csv; charset=utf-8",
+        media_type="text/csv",
         headers={
             "cache-control": "no-store",
             "etag": f'"{view.version}"',

@@ -18,6 +18,7 @@ _COMMANDS = {
     "parked": "app.cli.parked",
     "events": "app.cli.events",
     "user": "app.cli.reset_password",
+    "openapi": "app.cli.openapi",
 }
 """A name and its module. Only the module of the command that runs is imported, so that each starts fast."""
 

@@ -19,8 +19,9 @@ from adapters.passwords import Passwords
 from adapters.postgres.flusher import Flusher
 from adapters.vault import Vault
 from app.administration import Administration
+from app.api.document import openapi_config
 from app.api.problems import handle_unrouted
-from app.api.router import api_router, openapi_config
+from app.api.router import api_router
 from app.api.sessions import Sessions
 from app.wallets import Wallets
 from domain.admin.entities import Group, Membership, PlatformRole, Tenant, TenantRole, User

@@ -21,7 +21,7 @@ from domain.ids import EntityId, TenantId
 from tests.app.api.conftest import Person, World
 
 A, B = TenantId(10), TenantId(20)
-_PUBLIC = {"/api/login", "/api/openapi.json", "/api/openapi.json/{path:str}"}
+_PUBLIC = {"/api/docs", "/api/login", "/api/openapi.json", "/api/openapi.json/{path:str}"}
 
 
 def _handlers(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:

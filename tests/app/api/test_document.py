@@ -1,10 +1,19 @@
+import base64
+import hashlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+import msgspec
 import pytest
+from click.testing import CliRunner
+from litestar.handlers import HTTPRouteHandler
 
+from app.api.document import document, document_bytes, operations
+from app.api.examples import EXAMPLES
 from app.api.problems import PROBLEMS, ApiError, error_of, error_reference
+from app.api.routes import ROUTES
+from app.cli import cli
 from app.wallets import WalletError
 from domain.admin.errors import AdminError
 from domain.errors import TallygateError
@@ -63,7 +72,7 @@ async def test_every_operation_has_a_name_of_its_own_and_typed_answers(world: Wo
                     continue
                 schema = content["application/json"]["schema"]
                 assert schema.get("$ref", "").startswith("#/components/schemas/"), (method, path)
-            assert "application/problem+json" in operation["responses"]["400"]["content"]
+            assert operation["responses"]["400"] == {"$ref": "#/components/responses/Problem400"}
     assert len(names) == len(set(names)) > 60
 
 
@@ -74,7 +83,8 @@ async def test_every_reference_of_the_document_leads_somewhere_and_lists_have_on
     def walk(part: Any) -> None:
         if isinstance(part, dict):
             if "$ref" in part:
-                assert part["$ref"].removeprefix("#/components/schemas/") in schemas
+                _, _, kind, name = part["$ref"].split("/")
+                assert name in document["components"][kind]
             assert {} not in part.get("oneOf", [])
             for each in part.values():
                 walk(each)
@@ -85,6 +95,65 @@ async def test_every_reference_of_the_document_leads_somewhere_and_lists_have_on
     walk(document)
     assert all(re.fullmatch(r"\w+", name) for name in schemas)
     assert "TokenViewListing" in schemas
+
+
+def test_the_codes_of_problems_are_a_closed_list_and_each_is_told_with_its_status() -> None:
+    components = document()["components"]
+
+    assert set(components["schemas"]["ProblemCode"]["enum"]) == set(PROBLEMS)
+    told: dict[str, int] = {}
+    for name, answer in components["responses"].items():
+        status = int(name.removeprefix("Problem"))
+        named = answer["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]
+        assert named["status"] == {"const": status}
+        told |= dict.fromkeys(named["code"]["enum"], status)
+    unheard = {code for code, entry in PROBLEMS.items() if entry.status == 405}
+    assert told == {code: entry.status for code, entry in PROBLEMS.items() if code not in unheard}
+
+
+def test_every_example_is_a_body_that_its_route_takes() -> None:
+    handlers = {
+        handler.operation_id: handler
+        for handlers in ROUTES.values()
+        for handler in handlers
+        if isinstance(handler, HTTPRouteHandler)
+    }
+    for name, example in EXAMPLES.items():
+        body = get_type_hints(handlers[name].fn)["data"]
+        assert msgspec.convert(example, body), name
+
+
+def test_every_schema_says_what_it_is() -> None:
+    assert [name for name, each in document()["components"]["schemas"].items() if not each.get("description")] == []
+
+
+async def test_the_page_of_the_document_needs_nobody_else(world: World) -> None:
+    answer = await world.client.get("/api/docs")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert not re.search(r"<script|<link|<img|https?://|url\(|@import| style=| on\w+=", answer.text)
+    style = re.search(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+    assert style is not None
+    assert base64.b64encode(hashlib.sha256(style.group(1).encode()).digest()).decode() in policy
+    for path, _, operation in operations(document()):
+        assert path in answer.text
+        assert f'id="{operation["operationId"]}"' in answer.text
+
+
+async def test_links_of_the_page_lead_to_its_places(world: World) -> None:
+    text = (await world.client.get("/api/docs")).text
+
+    places = set(re.findall(r'id="([^"]+)"', text))
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= places
+
+
+def test_the_command_prints_what_the_server_gives() -> None:
+    printed = CliRunner().invoke(cli, ["openapi"])
+
+    assert printed.exit_code == 0
+    assert msgspec.json.decode(printed.stdout) == msgspec.json.decode(document_bytes())
 
 
 async def test_bodies_are_strict_and_the_answer_says_where_they_are_wrong(root: Person) -> None:

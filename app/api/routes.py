@@ -1,0 +1,48 @@
+"""Every route of the REST API, under the heading that the document and its page give it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from litestar.handlers import BaseRouteHandler
+
+from app.api import (
+    auth,
+    channels,
+    codes,
+    groups,
+    mappings,
+    money,
+    multipliers,
+    proofs,
+    rate_cards,
+    report_exports,
+    report_money,
+    reports,
+    requests,
+    routing,
+    settings,
+    tenants,
+    tokens,
+    users,
+)
+
+PATH: Final = "/api"
+
+ROUTES: Final[Mapping[str, Sequence[BaseRouteHandler]]] = {
+    "Sessions": auth.ROUTES,
+    "Tenants": tenants.ROUTES,
+    "Users": users.ROUTES,
+    "Tokens": tokens.ROUTES,
+    "Channels": channels.ROUTES,
+    "Groups": groups.ROUTES,
+    "Multipliers": multipliers.ROUTES,
+    "Rate cards": rate_cards.ROUTES,
+    "Mappings": mappings.ROUTES,
+    "Routing": routing.ROUTES,
+    "Settings": settings.ROUTES,
+    "Money": money.ROUTES,
+    "Redemption codes": codes.ROUTES,
+    "Requests": requests.ROUTES,
+    "Reports": (*reports.ROUTES, *report_money.ROUTES, *report_exports.ROUTES),
+    "Proof": proofs.ROUTES,
+}
