@@ -5,14 +5,14 @@ is not there.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from adapters.postgres.admin_lists import DEFAULT_SORT, conditions, cursor, order_of, read_cursor
 from adapters.vault import Sealed
 from domain.admin.entities import KINDS
-from domain.admin.errors import InvalidEntityError
 from domain.events import decode
 from domain.ids import PLATFORM, EventId, TenantId, day_of
 
@@ -54,7 +54,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A part of a list, the newest first."""
+    """A part of a list."""
 
     items: tuple[Stored, ...]
     next: str | None
@@ -143,41 +143,45 @@ class AdminStore:
         kind: str,
         *,
         tenant_id: TenantId | None = None,
+        tenant_ids: Sequence[TenantId] | None = None,
         owner: str | None = None,
         member_of: TenantId | None = None,
         search: str = "",
         archived: bool | None = False,
+        filters: Mapping[str, Any] | None = None,
+        sort: str = DEFAULT_SORT,
         after: str | None = None,
         limit: int = 50,
     ) -> Page:
-        """Give a part of the list of a kind, the newest first; see `app.administration.Administration.list`."""
+        """Give a part of the list of a kind; see `app.administration.Administration.list`."""
         limit = max(1, min(limit, PAGE_MAX))
-        time, entity_id = _read_cursor(after)
-        filters = {
+        order = order_of(sort)
+        wanted = {
             "e.kind = {}": kind,
             "e.tenant_id = {}": tenant_id,
+            "e.tenant_id = ANY ({}::bigint[])": tenant_ids,
             "e.owner = {}": owner,
             "e.archived = {}": archived,
             "strpos(e.name, {}) > 0": search.casefold() or None,
             _MEMBER: None if member_of is None else str(member_of),
-            "(e.created_at, e.entity_id) < ({}, ": time,
+            **conditions(kind, filters or {}),
         }
         # Only what is asked for is in the statement, so that each kind of list has a plan, and an index, of its own.
-        conditions, values = [f"e.generation = {LIVE}"], []
-        for condition, value in filters.items():
+        where, values = [f"e.generation = {LIVE}"], []
+        for condition, value in wanted.items():
             if value is not None:
                 values.append(value)
-                conditions.append(condition.format(f"${len(values)}"))
-        if time is not None:
-            values.append(entity_id)
-            conditions[-1] += f"${len(values)})"
+                where.append(condition.format(f"${len(values)}"))
+        if after is not None:
+            where.append(order.beyond(len(values) + 1))
+            values += read_cursor(order, after)
         rows = await self._pool.fetch(
-            f"SELECT {_COLUMNS} FROM admin.entity AS e WHERE {' AND '.join(conditions)}"  # noqa: S608 -- constants only
-            f" ORDER BY e.created_at DESC, e.entity_id DESC LIMIT {limit + 1}",
+            f"SELECT {_COLUMNS}, name FROM admin.entity AS e WHERE {' AND '.join(where)}"  # noqa: S608 -- constants only
+            f" ORDER BY {order.clause} LIMIT {limit + 1}",
             *values,
         )
         items = tuple(stored(row) for row in rows[:limit])
-        return Page(items, _cursor(items[-1]) if len(rows) > limit else None)
+        return Page(items, cursor(order, rows[limit - 1]) if len(rows) > limit else None)
 
     async def history(self, kind: str, entity_id: str, tenant_id: TenantId | None, limit: int) -> list[HistoryEntry]:
         """Give the changes of a thing, the latest first."""
@@ -428,19 +432,3 @@ class AdminStore:
 
 def _columns(alias: str) -> str:
     return ", ".join(f"{alias}.{column}" for column in _COLUMNS.split(", "))
-
-
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-
-
-def _cursor(last: Stored) -> str:
-    return f"{(last.created_at - _EPOCH) // dt.timedelta(microseconds=1)}.{last.entity_id}"
-
-
-def _read_cursor(text: str | None) -> tuple[dt.datetime | None, str]:
-    if text is None:
-        return None, ""
-    micros, _, entity_id = text.partition(".")
-    if not micros.isascii() or not micros.isdigit() or len(micros) > 17:  # noqa: PLR2004 -- beyond the year 5000
-        raise InvalidEntityError("after", "This is not a place in the list.")
-    return _EPOCH + dt.timedelta(microseconds=int(micros)), entity_id

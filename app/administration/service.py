@@ -6,7 +6,7 @@ user can spend nothing from that commit on, on every node. Everything else is ch
 """
 
 import datetime as dt
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -15,6 +15,7 @@ from adapters.channel_types import find
 from adapters.clock import now
 from adapters.ids import new_id
 from adapters.passwords import LENGTH_MAX, LENGTH_MIN, Passwords
+from adapters.postgres.admin_lists import DEFAULT_SORT
 from adapters.postgres.admin_store import AdminStore, HistoryEntry, Page, Stored
 from app.administration.members import Members
 from app.administration.submission import Step, Submission
@@ -115,26 +116,33 @@ class Administration:
         kind: str,
         *,
         tenant_id: TenantId | None = None,
+        tenant_ids: Sequence[TenantId] | None = None,
         owner: str | None = None,
         member_of: TenantId | None = None,
         search: str = "",
         archived: bool | None = False,
+        filters: Mapping[str, Any] | None = None,
+        sort: str = DEFAULT_SORT,
         after: str | None = None,
         limit: int = 50,
     ) -> Page:
-        """Give a part of the list of a kind, the newest first.
+        """Give a part of the list of a kind, in the order `sort`.
 
-        `tenant_id` narrows to a tenant's lane. `owner` is a token's user, a tenant's user group, a group's side, or a
-        rate card's use. `member_of` narrows users to a tenant's members. `archived`: None is both. `after` is the
+        `tenant_id` narrows to a tenant's lane, `tenant_ids` to those of several. `owner` is a token's user, a tenant's
+        user group, a group's side, or a rate card's use. `member_of` narrows users to a tenant's members. `archived`:
+        None is both. `filters` are what `adapters.postgres.admin_lists` knows of the kind, by field. `after` is the
         `next` of the page before; InvalidEntityError if it is not.
         """
         return await self.store.page(
             kind,
             tenant_id=tenant_id,
+            tenant_ids=tenant_ids,
             owner=owner,
             member_of=member_of,
             search=search,
             archived=archived,
+            filters=filters,
+            sort=sort,
             after=after,
             limit=limit,
         )

@@ -11,6 +11,7 @@ from litestar.params import HeaderParameter, QueryParameter, SkipValidation
 
 from adapters.postgres.admin_store import Stored
 from app.api.guards import ACCESS, Access, Api
+from app.api.listing import After, IncludeArchived, Limit, ListQuery, Search, ThisListing
 from app.api.permissions import Permission, Principal
 from app.api.problems import MEDIA_TYPE, ApiError, Problem
 from app.api.schemas.changes import given
@@ -24,12 +25,6 @@ V = TypeVar("V", bound=Versioned)
 IfMatch = Annotated[
     str | None,
     HeaderParameter(name="If-Match", description="The ETag of the version that the change was made from."),
-]
-After = Annotated[str | None, QueryParameter(name="after", max_length=200, description="`next` of the part before.")]
-Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=500, description="How many to give.")]
-Search = Annotated[str, QueryParameter(name="search", max_length=200, description="Part of the name.")]
-IncludeArchived = Annotated[
-    bool, QueryParameter(name="include_archived", description="Also give what is out of use for good.")
 ]
 Why = Annotated[str, QueryParameter(name="reason", max_length=1000, description="Kept in the history.")]
 TenantNumber = Annotated[int | None, QueryParameter(name="tenant_id", ge=1, le=2**53 - 1)]
@@ -133,22 +128,17 @@ class Resource(Generic[S, V]):
         return stored
 
     async def list(
-        self,
-        call: Call,
-        *,
-        after: str | None,
-        limit: int,
-        search: str = "",
-        include_archived: bool = False,
-        **narrowed: Any,
+        self, call: Call, listing: ListQuery, *, filters: Mapping[str, Any] | None = None, **narrowed: Any
     ) -> Listing[V]:
-        """Give a part of the list."""
+        """Give a part of the list; a filter of None narrows nothing."""
         page = await call.api.administration.list(
             self._kind,
-            after=after,
-            limit=limit,
-            search=search,
-            archived=None if include_archived else False,
+            after=listing.after,
+            limit=listing.limit,
+            search=listing.search,
+            archived=None if listing.include_archived else False,
+            sort=listing.sort,
+            filters=filters,
             **narrowed,
         )
         return Listing(items=tuple(self.view(stored) for stored in page.items), next=page.next)
@@ -241,4 +231,16 @@ def join(type_: type[V], view: Any, **more: Any) -> V:
     return _join(type_, view, more)
 
 
-__all__ = ["After", "Call", "EntityId", "IfMatch", "IncludeArchived", "Limit", "Resource", "Search", "Why", "route"]
+__all__ = [
+    "After",
+    "Call",
+    "EntityId",
+    "IfMatch",
+    "IncludeArchived",
+    "Limit",
+    "Resource",
+    "Search",
+    "ThisListing",
+    "Why",
+    "route",
+]

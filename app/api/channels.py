@@ -1,25 +1,24 @@
 """/api/channels: vendors to call. A channel's key goes in, and never comes out."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from adapters.channel_types import find
 from app.api.call import (
-    After,
     IfMatch,
-    IncludeArchived,
     Limit,
     Resource,
-    Search,
     ThisCall,
     Why,
     route,
     version_of,
     versioned,
 )
+from app.api.listing import Label, ThisListing
 from app.api.permissions import Permission
 from app.api.schemas.channels import ChannelChange, ChannelState, ChannelView, NewChannel, NewChannelKey, channel_state
 from app.api.schemas.common import History, Listing, limits_in
@@ -57,16 +56,22 @@ async def create_channel(call: ThisCall, data: JSONBody[NewChannel]) -> Response
     return await CHANNELS.created(call, channel, data.reason, secret=data.key)
 
 
+TypeName = Annotated[str | None, QueryParameter(name="type", max_length=63)]
+
+
 @get("/channels", **route(Permission.CHANNEL_READ, "listChannels", "List channels", 422))
 async def list_channels(
     call: ThisCall,
+    listing: ThisListing,
     *,
-    after: After = None,
-    limit: Limit = 50,
-    search: Search = "",
-    include_archived: IncludeArchived = False,
+    type_: TypeName = None,
+    enabled: FromQuery[bool | None] = None,
+    channel_group: Label = None,
+    model: Label = None,
 ) -> Listing[ChannelView]:
-    return await CHANNELS.list(call, after=after, limit=limit, search=search, include_archived=include_archived)
+    return await CHANNELS.list(
+        call, listing, filters={"type": type_, "enabled": enabled, "channel_groups": channel_group, "models": model}
+    )
 
 
 @get("/channels/{channel_id:str}", **route(Permission.CHANNEL_READ, "getChannel", "Read a channel", 404))

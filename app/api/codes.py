@@ -6,15 +6,12 @@ from typing import Annotated
 from litestar import Request, Response, delete, get, patch, post
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromPath, JSONBody, PathParameter
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter
 
 from app.api.call import (
-    After,
     IfMatch,
-    IncludeArchived,
     Limit,
     Resource,
-    Search,
     ThisCall,
     Why,
     join,
@@ -22,6 +19,7 @@ from app.api.call import (
     versioned,
 )
 from app.api.idempotency import IdempotencyKey, once
+from app.api.listing import ThisListing
 from app.api.money import movement
 from app.api.permissions import Permission
 from app.api.problems import ApiError
@@ -30,6 +28,7 @@ from app.api.schemas.common import History, Listing
 from app.api.schemas.money import MovementView
 from app.wallets import BatchChangedError, UnknownCodeError, code_hash, new_code
 from domain.admin.entities import CodeBatch
+from domain.grants.events import GrantKind
 from domain.ids import EntityId, EventId, TenantId
 from domain.money import parse_amount
 
@@ -93,13 +92,12 @@ def _csv(view: CreatedBatch) -> Response[CreatedBatch]:
 @get("/code-batches", **route(Permission.CODE_READ, "listCodeBatches", "List batches of codes", 422))
 async def list_batches(
     call: ThisCall,
+    listing: ThisListing,
     *,
-    after: After = None,
-    limit: Limit = 50,
-    search: Search = "",
-    include_archived: IncludeArchived = False,
+    kind: FromQuery[GrantKind | None] = None,
+    revoked: FromQuery[bool | None] = None,
 ) -> Listing[BatchView]:
-    return await BATCHES.list(call, after=after, limit=limit, search=search, include_archived=include_archived)
+    return await BATCHES.list(call, listing, filters={"kind": kind, "revoked": revoked})
 
 
 @get("/code-batches/{batch_id:str}", **route(Permission.CODE_READ, "getCodeBatch", "Read a batch of codes", 404))

@@ -24,6 +24,7 @@ from litestar.serialization import decode_json, encode_json
 
 from app.api.examples import EXAMPLES
 from app.api.guards import ACCESS
+from app.api.listing import provide_listing
 from app.api.problems import MEDIA_TYPE, PROBLEMS, Problem
 from app.api.routes import PATH, ROUTES
 from app.version import VERSION
@@ -80,6 +81,7 @@ def document() -> dict[str, Any]:
     dependencies = {
         "api": Provide(lambda: None, sync_to_thread=False),
         "call": Provide(lambda: None, sync_to_thread=False),
+        "listing": Provide(provide_listing, sync_to_thread=False),
     }
     described = Litestar(
         [Router(path=PATH, route_handlers=routers, dependencies=dependencies)],

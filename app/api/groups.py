@@ -7,7 +7,8 @@ from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from app.api.call import After, IfMatch, IncludeArchived, Limit, Resource, Search, ThisCall, Why, route
+from app.api.call import IfMatch, Limit, Resource, ThisCall, Why, route
+from app.api.listing import ThisListing
 from app.api.permissions import Permission
 from app.api.schemas.common import History, Listing
 from app.api.schemas.groups import GroupChange, GroupState, GroupView, NewGroup, group_state
@@ -36,16 +37,11 @@ async def create_group(call: ThisCall, data: JSONBody[NewGroup]) -> Response[Gro
 @get("/groups", **route(Permission.PRICING_READ, "listGroups", "List groups", 422))
 async def list_groups(
     call: ThisCall,
+    listing: ThisListing,
     *,
-    after: After = None,
-    limit: Limit = 50,
-    search: Search = "",
-    include_archived: IncludeArchived = False,
     side: FromQuery[Literal["user", "channel"] | None] = None,
 ) -> Listing[GroupView]:
-    return await GROUPS.list(
-        call, after=after, limit=limit, search=search, include_archived=include_archived, owner=side
-    )
+    return await GROUPS.list(call, listing, owner=side)
 
 
 @get("/groups/{group_id:str}", **route(Permission.PRICING_READ, "getGroup", "Read a group", 404))

@@ -4,20 +4,18 @@ from collections.abc import Sequence
 
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.api.call import (
-    After,
     IfMatch,
-    IncludeArchived,
     Limit,
     Resource,
-    Search,
     TenantNumber,
     ThisCall,
     Why,
     route,
 )
+from app.api.listing import Label, ThisListing
 from app.api.permissions import Permission
 from app.api.schemas.common import History, Listing
 from app.api.schemas.mappings import MappingChange, MappingState, MappingView, NewMapping, mapping_state
@@ -45,19 +43,17 @@ async def create_mapping(call: ThisCall, data: JSONBody[NewMapping]) -> Response
 @get("/mappings", **route(Permission.PRICING_READ, "listMappings", "List mappings", 422))
 async def list_mappings(
     call: ThisCall,
+    listing: ThisListing,
     *,
-    after: After = None,
-    limit: Limit = 50,
-    search: Search = "",
-    include_archived: IncludeArchived = False,
+    model: Label = None,
+    target: Label = None,
+    enabled: FromQuery[bool | None] = None,
     tenant_id: TenantNumber = None,
 ) -> Listing[MappingView]:
     return await MAPPINGS.list(
         call,
-        after=after,
-        limit=limit,
-        search=search,
-        include_archived=include_archived,
+        listing,
+        filters={"model": model, "target": target, "enabled": enabled},
         tenant_id=TenantId(tenant_id) if tenant_id is not None else None,
     )
 

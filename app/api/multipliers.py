@@ -7,7 +7,8 @@ from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
-from app.api.call import After, IfMatch, IncludeArchived, Limit, Resource, Search, ThisCall, Why, route
+from app.api.call import IfMatch, Limit, Resource, ThisCall, Why, route
+from app.api.listing import Label, ThisListing
 from app.api.permissions import Permission
 from app.api.schemas.common import History, Listing
 from app.api.schemas.groups import MultiplierChange, MultiplierState, MultiplierView, NewMultiplier, multiplier_state
@@ -37,13 +38,12 @@ async def create_multiplier(call: ThisCall, data: JSONBody[NewMultiplier]) -> Re
 @get("/multipliers", **route(Permission.PRICING_READ, "listMultipliers", "List multipliers", 422))
 async def list_multipliers(
     call: ThisCall,
+    listing: ThisListing,
     *,
-    after: After = None,
-    limit: Limit = 50,
-    search: Search = "",
-    include_archived: IncludeArchived = False,
+    user_group: Label = None,
+    channel_group: Label = None,
 ) -> Listing[MultiplierView]:
-    return await MULTIPLIERS.list(call, after=after, limit=limit, search=search, include_archived=include_archived)
+    return await MULTIPLIERS.list(call, listing, filters={"user_group": user_group, "channel_group": channel_group})
 
 
 @get("/multipliers/{multiplier_id:str}", **route(Permission.PRICING_READ, "getMultiplier", "Read a multiplier", 404))

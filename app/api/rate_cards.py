@@ -9,7 +9,8 @@ from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from app.api.call import After, IfMatch, IncludeArchived, Limit, Resource, Search, ThisCall, Why, route
+from app.api.call import IfMatch, Limit, Resource, ThisCall, Why, route
+from app.api.listing import Label, ThisListing
 from app.api.permissions import Permission
 from app.api.schemas.changes import given
 from app.api.schemas.common import History, Listing
@@ -62,16 +63,13 @@ async def create_rate_card(call: ThisCall, data: JSONBody[NewCard]) -> Response[
 @get("/rate-cards", **route(Permission.PRICING_READ, "listRateCards", "List rate cards", 422))
 async def list_rate_cards(
     call: ThisCall,
+    listing: ThisListing,
     *,
-    after: After = None,
-    limit: Limit = 50,
-    search: Search = "",
-    include_archived: IncludeArchived = False,
+    series_id: Label = None,
+    published: FromQuery[bool | None] = None,
     use: FromQuery[Literal["sale", "cost"] | None] = None,
 ) -> Listing[CardSummaryView]:
-    return await SUMMARIES.list(
-        call, after=after, limit=limit, search=search, include_archived=include_archived, owner=use
-    )
+    return await SUMMARIES.list(call, listing, owner=use, filters={"published": published, "card.card_id": series_id})
 
 
 @get("/rate-cards/{card_id:str}", **route(Permission.PRICING_READ, "getRateCard", "Read a rate card", 404))

@@ -14,6 +14,7 @@ from app.administration import Administration
 from app.api.call import provide_call
 from app.api.docs_page import docs_page
 from app.api.guards import Api, admit
+from app.api.listing import provide_listing
 from app.api.problems import EXCEPTION_HANDLERS
 from app.api.routes import PATH, ROUTES
 from app.api.sessions import Sessions
@@ -73,6 +74,7 @@ def api_router(
         dependencies={
             "api": Provide(lambda: api, sync_to_thread=False),
             "call": Provide(provide_call(api), sync_to_thread=False),
+            "listing": Provide(provide_listing, sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=BODY_MAX_BYTES,

@@ -10,7 +10,8 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
-from app.api.call import After, Call, IfMatch, IncludeArchived, Limit, Resource, Search, ThisCall, Why, route
+from app.api.call import Call, IfMatch, Limit, Resource, ThisCall, Why, route
+from app.api.listing import ThisListing
 from app.api.permissions import Permission
 from app.api.problems import ApiError
 from app.api.schemas.common import Body, History, Listing, Name, Reasoned
@@ -130,13 +131,9 @@ async def create_policy(call: ThisCall, data: JSONBody[NewRoutingPolicy]) -> Res
 @get("/routing/policies", **route(Permission.ROUTING_READ, "listRoutingPolicies", "List routing policies", 422))
 async def list_policies(
     call: ThisCall,
-    *,
-    after: After = None,
-    limit: Limit = 50,
-    search: Search = "",
-    include_archived: IncludeArchived = False,
+    listing: ThisListing,
 ) -> Listing[RoutingPolicyView]:
-    return await POLICIES.list(call, after=after, limit=limit, search=search, include_archived=include_archived)
+    return await POLICIES.list(call, listing)
 
 
 @get(

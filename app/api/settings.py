@@ -6,7 +6,8 @@ from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
-from app.api.call import After, IfMatch, IncludeArchived, Limit, Resource, Search, ThisCall, Why, route
+from app.api.call import IfMatch, Limit, Resource, ThisCall, Why, route
+from app.api.listing import ThisListing
 from app.api.permissions import Permission
 from app.api.schemas.common import History, Listing
 from app.api.schemas.settings import NewSetting, SettingChange, SettingState, SettingView, setting_state
@@ -27,13 +28,9 @@ async def create_setting(call: ThisCall, data: JSONBody[NewSetting]) -> Response
 @get("/settings", **route(Permission.SETTING_READ, "listSettings", "List settings", 422))
 async def list_settings(
     call: ThisCall,
-    *,
-    after: After = None,
-    limit: Limit = 50,
-    search: Search = "",
-    include_archived: IncludeArchived = False,
+    listing: ThisListing,
 ) -> Listing[SettingView]:
-    return await SETTINGS.list(call, after=after, limit=limit, search=search, include_archived=include_archived)
+    return await SETTINGS.list(call, listing)
 
 
 @get("/settings/{setting_id:str}", **route(Permission.SETTING_READ, "getSetting", "Read a setting", 404))

@@ -9,18 +9,16 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from adapters.postgres.admin_store import Stored
 from app.api.call import (
-    After,
     Call,
     IfMatch,
-    IncludeArchived,
     Limit,
     Resource,
-    Search,
     ThisCall,
     Why,
     route,
     version_of,
 )
+from app.api.listing import Label, ThisListing
 from app.api.permissions import Permission, may_assign
 from app.api.problems import ApiError
 from app.api.schemas.changes import given
@@ -61,27 +59,15 @@ async def create_tenant(call: ThisCall, data: JSONBody[NewTenant]) -> Response[T
     **route(Permission.TENANT_READ, "listTenants", "List the tenants that you may see", 422, within="entity"),
 )
 async def list_tenants(
-    call: ThisCall,
-    *,
-    after: After = None,
-    limit: Limit = 50,
-    search: Search = "",
-    include_archived: IncludeArchived = False,
-    user_group: FromQuery[str | None] = None,
+    call: ThisCall, listing: ThisListing, *, user_group: Label = None, suspended: FromQuery[bool | None] = None
 ) -> Listing[TenantView]:
-    if call.principal.is_operator:
-        return await TENANTS.list(
-            call, after=after, limit=limit, search=search, include_archived=include_archived, owner=user_group
-        )
-    own = [
-        found
-        for tenant_id in sorted(call.principal.tenant_ids, reverse=True)
-        if (found := await call.api.administration.store.get("tenant", str(tenant_id), tenant_id)) is not None
-        and (include_archived or not found.archived)
-        and search.casefold() in found.entity.name.casefold()
-    ]
-    # A person has a handful of tenants: one part holds them all.
-    return Listing(items=tuple(TENANTS.view(stored) for stored in own), next=None)
+    return await TENANTS.list(
+        call,
+        listing,
+        filters={"suspended": suspended},
+        owner=user_group,
+        tenant_ids=None if call.principal.is_operator else sorted(call.principal.tenant_ids),
+    )
 
 
 @get(
@@ -137,11 +123,15 @@ async def tenant_history(call: ThisCall, tenant_id: FromPath[int], limit: Limit 
     "/tenants/{tenant_id:int}/members",
     **route(Permission.MEMBER_READ, "listMembers", "List the people of a tenant", 404, 422, within="tenant"),
 )
-async def list_members(
-    call: ThisCall, tenant_id: FromPath[int], after: After = None, limit: Limit = 50, search: Search = ""
-) -> Listing[MemberView]:
+async def list_members(call: ThisCall, tenant_id: FromPath[int], listing: ThisListing) -> Listing[MemberView]:
     page = await call.api.administration.list(
-        "user", tenant_id=PLATFORM, member_of=TenantId(tenant_id), after=after, limit=limit, search=search
+        "user",
+        tenant_id=PLATFORM,
+        member_of=TenantId(tenant_id),
+        after=listing.after,
+        limit=listing.limit,
+        search=listing.search,
+        sort=listing.sort,
     )
     items = (_member(stored.entity, TenantId(tenant_id), stored.version) for stored in page.items)
     return Listing(items=tuple(item for item in items if item is not None), next=page.next)

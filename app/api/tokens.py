@@ -10,13 +10,10 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from adapters.postgres.admin_store import Stored
 from app.administration import new_token_secret, secret_hint
 from app.api.call import (
-    After,
     Call,
     IfMatch,
-    IncludeArchived,
     Limit,
     Resource,
-    Search,
     TenantNumber,
     ThisCall,
     Why,
@@ -24,6 +21,7 @@ from app.api.call import (
     route,
     versioned,
 )
+from app.api.listing import Label, ThisListing
 from app.api.permissions import Permission
 from app.api.problems import ApiError
 from app.api.schemas.common import History, Listing, budgets_in, limits_in
@@ -69,13 +67,13 @@ async def create_token(call: ThisCall, data: JSONBody[NewToken]) -> Response[Cre
 )
 async def list_tokens(
     call: ThisCall,
+    listing: ThisListing,
     *,
     tenant_id: TenantNumber = None,
-    user_id: FromQuery[str | None] = None,
-    after: After = None,
-    limit: Limit = 50,
-    search: Search = "",
-    include_archived: IncludeArchived = False,
+    user_id: Label = None,
+    revoked: FromQuery[bool | None] = None,
+    tag: Label = None,
+    model: Label = None,
 ) -> Listing[TokenView]:
     tenant = _tenant(call, tenant_id)
     if tenant is None:
@@ -88,10 +86,8 @@ async def list_tokens(
         _allow(call, tenant, user_id, Permission.TOKEN_READ, Permission.OWN_TOKEN_READ)
     return await TOKENS.list(
         call,
-        after=after,
-        limit=limit,
-        search=search,
-        include_archived=include_archived,
+        listing,
+        filters={"revoked": revoked, "tags": tag, "models": model},
         tenant_id=tenant,
         owner=user_id,
     )

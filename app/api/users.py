@@ -6,30 +6,29 @@ from typing import Any
 import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.api.call import (
-    After,
     Call,
     IfMatch,
-    IncludeArchived,
     Limit,
     Resource,
-    Search,
+    TenantNumber,
     ThisCall,
     Why,
     route,
     version_of,
     versioned,
 )
+from app.api.listing import ThisListing
 from app.api.permissions import Permission, may_assign
 from app.api.problems import ApiError
 from app.api.schemas.changes import given
 from app.api.schemas.common import History, Listing
 from app.api.schemas.users import NewUser, PasswordReset, UserChange, UserState, UserView, memberships_in, user_state
 from app.api.tenants import create_user
-from domain.admin.entities import User
-from domain.ids import PLATFORM, EntityId
+from domain.admin.entities import PlatformRole, User
+from domain.ids import PLATFORM, EntityId, TenantId
 
 USERS = Resource("user", state=user_state, view=UserView, read=Permission.USER_READ, write=Permission.USER_WRITE)
 
@@ -51,14 +50,18 @@ async def create_person(call: ThisCall, data: JSONBody[NewUser]) -> Response[Use
 @get("/users", **route(Permission.USER_READ, "listUsers", "List people", 422))
 async def list_users(
     call: ThisCall,
+    listing: ThisListing,
     *,
-    after: After = None,
-    limit: Limit = 50,
-    search: Search = "",
-    include_archived: IncludeArchived = False,
+    platform_role: FromQuery[PlatformRole | None] = None,
+    disabled: FromQuery[bool | None] = None,
+    tenant_id: TenantNumber = None,
 ) -> Listing[UserView]:
     return await USERS.list(
-        call, after=after, limit=limit, search=search, include_archived=include_archived, tenant_id=PLATFORM
+        call,
+        listing,
+        filters={"platform_role": platform_role, "disabled": disabled},
+        tenant_id=PLATFORM,
+        member_of=TenantId(tenant_id) if tenant_id is not None else None,
     )
 
 
