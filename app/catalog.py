@@ -275,14 +275,15 @@ class Catalog:
             if stored.archived or token.tenant_id not in payers:
                 continue
             tenant = payers[token.tenant_id]
-            self._remember(TokenContext(token, tenant, owners.get(token.user_id), own[token.tenant_id]))
+            context = TokenContext(token, tenant, owners.get(token.user_id), own[token.tenant_id])
+            for sha256 in {token.sha256, token.previous_sha256}.intersection(hashes):
+                self._remember(sha256, context)
         for stored in tokens:
             # What is read first says how far the rest is read at least. Of a known tenant other tokens may be older.
             if stored.tenant_id in self._by_tenant and stored.tenant_id not in known:
                 self._positions[stored.tenant_id] = max(stored.position, self._positions.get(stored.tenant_id, 0))
 
-    def _remember(self, context: TokenContext) -> None:
-        sha256 = context.token.sha256
+    def _remember(self, sha256: str, context: TokenContext) -> None:
         self._contexts[sha256] = context
         self._by_tenant[context.tenant.tenant_id].add(sha256)
         self._by_user[context.token.user_id].add(sha256)

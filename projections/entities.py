@@ -177,8 +177,8 @@ def _fold(row: _Row | None, key: tuple[str, str], event: "StoredEvent") -> _Row:
 def _keys(row: _Row) -> list[tuple[str, str]]:
     """Give the other names of a thing. A revoked token keeps its: whoever shows it is told that it is revoked."""
     match row.state:
-        case Token(sha256=sha256):
-            return [("token", sha256)]
+        case Token(sha256=sha256, previous_sha256=previous):
+            return [("token", each) for each in (sha256, previous) if each]
         case CodeBatch(hashes=hashes):
             return [("code_batch", code) for code in hashes]
         case User(login=login, memberships=memberships) if not row.archived:

@@ -174,6 +174,22 @@ class Resource(Generic[S, V]):
         **options: Any,
     ) -> Response[V]:
         """Change what the body names, or as `transform` says, from the version that the client has seen."""
+        return versioned(
+            await self.changed(call, entity_id, if_match, body, transform=transform, permission=permission, **options)
+        )
+
+    async def changed(
+        self,
+        call: Call,
+        entity_id: str,
+        if_match: str | None,
+        body: Any,
+        *,
+        transform: Callable[[Any], Any] | None = None,
+        permission: Permission | None = None,
+        **options: Any,
+    ) -> V:
+        """Change a thing like `change`, and give it without an answer around it."""
         version = version_of(if_match)
         found = await self.find(call, entity_id, permission or self._write)
         values = {} if transform is not None else given(body)
@@ -188,7 +204,7 @@ class Resource(Generic[S, V]):
             tenant_id=found.tenant_id,
             **options,
         )
-        return versioned(self.view(stored))
+        return self.view(stored)
 
     async def archive(
         self,

@@ -1,14 +1,15 @@
 """/api/tokens: API keys of tenants' members. The secret is in the answer to its creation, and nowhere else."""
 
-import hashlib
+import datetime as dt
 from collections.abc import Sequence
 
+import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from adapters.postgres.admin_store import Stored
-from app.administration import new_token_secret, secret_hint
+from app.administration import new_token_secret, secret_hint, secret_sha256
 from app.api.call import (
     Call,
     IfMatch,
@@ -25,7 +26,7 @@ from app.api.listing import Label, ThisListing
 from app.api.permissions import Permission
 from app.api.problems import ApiError
 from app.api.schemas.common import History, Listing, budgets_in, limits_in
-from app.api.schemas.tokens import CreatedToken, NewToken, TokenChange, TokenState, TokenView, token_state
+from app.api.schemas.tokens import CreatedToken, NewToken, Rotation, TokenChange, TokenState, TokenView, token_state
 from domain.admin.entities import Token
 from domain.ids import EntityId, TenantId
 
@@ -47,7 +48,7 @@ async def create_token(call: ThisCall, data: JSONBody[NewToken]) -> Response[Cre
         tenant_id=data.tenant_id,
         user_id=user_id,
         name=data.name,
-        sha256=hashlib.sha256(secret.encode()).hexdigest(),
+        sha256=secret_sha256(secret),
         hint=secret_hint(secret),
         expires_at=data.expires_at.isoformat() if data.expires_at is not None else None,
         models=data.models,
@@ -130,6 +131,34 @@ async def archive_token(
     return await TOKENS.archive(call, token_id, if_match, reason, permission=permission)
 
 
+@post(
+    "/tokens/{token_id:str}/rotate",
+    status_code=200,
+    **route(
+        Permission.SELF, "rotateToken", "Give an API key a new secret, shown once; the former works on for a while",
+        404, 409, 412, 422, 428, within="entity",
+    ),
+)  # fmt: skip
+async def rotate_token(
+    call: ThisCall, token_id: FromPath[str], data: JSONBody[Rotation], if_match: IfMatch = None
+) -> Response[CreatedToken]:
+    permission = await _write_permission(call, token_id)
+    secret = new_token_secret()
+    until = call.api.clock() + dt.timedelta(seconds=data.overlap_seconds)
+
+    def rotated(token: Token) -> Token:
+        return msgspec.structs.replace(
+            token,
+            sha256=secret_sha256(secret),
+            hint=secret_hint(secret),
+            previous_sha256=token.sha256 if data.overlap_seconds else "",
+            previous_until=until.isoformat() if data.overlap_seconds else None,
+        )
+
+    view = await TOKENS.changed(call, token_id, if_match, data, transform=rotated, permission=permission)
+    return versioned(join(CreatedToken, view, secret=secret))
+
+
 @get(
     "/tokens/{token_id:str}/history",
     **route(Permission.SELF, "getTokenHistory", "Who changed an API key, and how", 404, within="entity"),
@@ -184,5 +213,6 @@ ROUTES: Sequence[BaseRouteHandler] = (
     read_token,
     change_token,
     archive_token,
+    rotate_token,
     token_history,
 )

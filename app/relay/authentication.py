@@ -49,9 +49,9 @@ class Authenticator:
         if context is None:
             raise invalid_key()
         token = context.token
-        if token.revoked or (
-            token.expires_at is not None and self._now() >= dt.datetime.fromisoformat(token.expires_at)
-        ):
+        if token.revoked or self._is_past(token.expires_at):
+            raise invalid_key()
+        if sha256 == token.previous_sha256 and self._is_past(token.previous_until):
             raise invalid_key()
         if context.tenant.suspended:
             raise ApiError(403, "This account is suspended.", code="tenant_suspended", may_retry=False)
@@ -64,6 +64,9 @@ class Authenticator:
         group = self._catalog.snapshot.user_groups.get(context.tenant.user_group)
         payer = Payer(token=token, tenant=context.tenant, user_budgets=context.user_budgets, group=group)
         return Caller(context, payer)
+
+    def _is_past(self, moment: str | None) -> bool:
+        return moment is not None and self._now() >= dt.datetime.fromisoformat(moment)
 
     def _is_inside(self, exchange: Exchange, networks: tuple[str, ...]) -> bool:
         address = _address(self._client_address(exchange))

@@ -92,6 +92,10 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
     hint: str
     """The first and last characters, for people to tell tokens apart."""
+    previous_sha256: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """Of the secret before the last rotation, which works on for a while; empty is none."""
+    previous_until: str | None = None
+    """Until when the secret before works."""
     revoked: bool = False
     expires_at: str | None = None
     models: tuple[str, ...] | None = None

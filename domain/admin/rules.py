@@ -165,7 +165,7 @@ def check_archive(kind: str, entity: Any, around: Surroundings) -> None:
 _FROZEN: Final = {
     "tenant": ("tenant_id",),
     "user": ("user_id",),
-    "token": ("token_id", "tenant_id", "user_id", "sha256", "hint"),
+    "token": ("token_id", "tenant_id", "user_id"),
     "channel": ("channel_id", "key_hint", "key_version"),
     "group": ("group_id", "side", "label"),
     "multiplier": ("multiplier_id", "user_group", "channel_group"),
@@ -211,8 +211,11 @@ def _check_user(_before: User | None, after: User, around: Surroundings) -> None
 def _check_token(before: Token | None, after: Token, around: Surroundings) -> None:
     if before is not None and before.revoked and not after.revoked:
         raise InvalidEntityError("revoked", "A revoked token never works again: make a new one.")
+    if before is not None:
+        _check_rotation(before, after)
     _budgets(after.budgets)
     _moment("expires_at", after.expires_at)
+    _moment("previous_until", after.previous_until)
     for network in after.networks:
         _network(network)
     if after.models is not None and not all(after.models):
@@ -225,6 +228,18 @@ def _check_token(before: Token | None, after: Token, around: Surroundings) -> No
         if around.owner is not None and around.owner.disabled:
             # The member's account may not be there yet, and would be opened along with the token's.
             raise InvalidEntityError("user_id", "A disabled user gets no tokens.")
+
+
+def _check_rotation(before: Token, after: Token) -> None:
+    """Check that a token's secret goes to a new one, and no other than the one before works on beside it."""
+    rotated = before.sha256 != after.sha256
+    if rotated and before.revoked:
+        raise InvalidEntityError("revoked", "A revoked token gets no new secret: make a new token.")
+    allowed = {"", before.sha256 if rotated else before.previous_sha256}
+    if after.previous_sha256 not in allowed or bool(after.previous_sha256) != (after.previous_until is not None):
+        raise InvalidEntityError("previous_sha256", "Only the secret before works on, and only until a time.")
+    if not rotated and before.hint != after.hint:
+        raise InvalidEntityError("hint", "The hint is that of the secret.")
 
 
 def _check_channel(_before: Channel | None, after: Channel, around: Surroundings) -> None:

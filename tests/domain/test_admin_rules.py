@@ -208,7 +208,7 @@ def test_a_multiplier_that_cannot_scale_a_price_is_refused(value: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "fields"),
     [
-        ("token", {"sha256": "1" * 64}),
+        ("token", {"tenant_id": 3}),
         ("token", {"user_id": EntityId("x")}),
         ("channel", {"key_version": 2}),
         ("channel", {"key_hint": "...abcd"}),
@@ -235,6 +235,44 @@ def test_what_was_revoked_stays_revoked(kind: str) -> None:
     with pytest.raises(InvalidEntityError) as refusal:
         check(kind, revoked, GOOD[kind], AROUND)
     assert refusal.value.field == "revoked"
+
+
+UNTIL = "2027-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("fields", "good"),
+    [
+        ({"sha256": "1" * 64, "hint": "sk-n"}, True),
+        ({"sha256": "1" * 64, "hint": "sk-n", "previous_sha256": "0" * 64, "previous_until": UNTIL}, True),
+        ({"sha256": "1" * 64, "previous_sha256": "2" * 64, "previous_until": UNTIL}, False),
+        ({"sha256": "1" * 64, "previous_sha256": "0" * 64}, False),
+        ({"sha256": "1" * 64, "previous_until": UNTIL}, False),
+        ({"sha256": "1" * 64, "previous_sha256": "0" * 64, "previous_until": "soon"}, False),
+        ({"previous_sha256": "0" * 64, "previous_until": UNTIL}, False),
+        ({"hint": "sk-other"}, False),
+    ],
+)
+def test_a_rotation_leaves_the_secret_before_and_no_other_and_only_until_a_time(
+    fields: dict[str, Any], *, good: bool
+) -> None:
+    after = msgspec.structs.replace(GOOD["token"], **fields)
+
+    if good:
+        check("token", GOOD["token"], after, AROUND)
+        return
+    with pytest.raises(InvalidEntityError):
+        check("token", GOOD["token"], after, AROUND)
+
+
+def test_a_nul_gets_into_nothing_and_what_only_looks_like_one_may() -> None:
+    for text, good in (("a\0b", False), ("\\\0", False), ("a\\u0000b", True)):
+        token = msgspec.structs.replace(GOOD["token"], tags=(text,))
+        if good:
+            check("token", None, token, AROUND)
+            continue
+        with pytest.raises(InvalidEntityError, match="NUL"):
+            check("token", None, token, AROUND)
 
 
 def test_a_draft_may_look_wrong_and_a_published_card_only_by_force() -> None:

@@ -30,6 +30,8 @@ class TokenState(msgspec.Struct, frozen=True, kw_only=True):
     user_id: EntityId
     name: str
     hint: str
+    previous_until: str | None
+    """Until when the secret before the last rotation works; null: only the present one does."""
     revoked: bool
     expires_at: str | None
     models: tuple[str, ...] | None
@@ -72,6 +74,13 @@ class NewToken(Reasoned, frozen=True, kw_only=True):
     """How long an answer may be given again to the very same request; 0 is never."""
 
 
+class Rotation(Reasoned, frozen=True, kw_only=True):
+    """A new secret for the same key: its terms, budgets and what it has spent stay."""
+
+    overlap_seconds: Annotated[int, msgspec.Meta(ge=0, le=30 * 86_400)] = 86_400
+    """How long the former secret works beside the new one."""
+
+
 class TokenChange(Reasoned, frozen=True, kw_only=True):
     """What is to be different; `revoked` cannot be taken back."""
 
@@ -94,6 +103,7 @@ def token_state(token: e.Token) -> TokenState:
         user_id=token.user_id,
         name=token.name,
         hint=token.hint,
+        previous_until=token.previous_until,
         revoked=token.revoked,
         expires_at=token.expires_at,
         models=token.models,
