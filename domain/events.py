@@ -18,6 +18,9 @@ from domain.admin.events import (
     Created,
     LoggedIn,
     PasswordChanged,
+    PersonalTokenCreated,
+    PersonalTokenEnded,
+    TenantLooked,
 )
 from domain.errors import TallygateError
 from domain.grants.events import CodeClaimed, CodeRedeemed, CreditAdjusted, CreditGranted, CreditLapsed
@@ -53,6 +56,9 @@ TYPES: Final[dict[str, Any]] = {
     "account.closed.v1": AccountClosed,
     "account.reopened.v1": AccountReopened,
     "session.opened.v1": LoggedIn,
+    "personal_token.created.v1": PersonalTokenCreated,
+    "personal_token.ended.v1": PersonalTokenEnded,
+    "tenant.looked.v1": TenantLooked,
     "channel_health.changed.v1": HealthChanged,
     "channel.probed.v1": ChannelProbed,
     "alert.raised.v1": AlertRaised,

@@ -47,7 +47,7 @@ from domain.admin.rules import (
     previous_card,
     with_id,
 )
-from domain.events import admin_type_name, type_name
+from domain.events import Event, admin_type_name, type_name
 from domain.ids import PLATFORM, EntityId, TenantId
 from domain.pricing.lint import Finding, lint
 
@@ -385,7 +385,8 @@ class Administration:
         A disabled user is given like any other: the caller refuses.
         """
         user = await self.store.find("user", login.strip().casefold())
-        hashed = await self.store.password(user.entity_id) if user is not None else None
+        # Asked of nobody, too, so that an unknown login takes as many queries as a known one.
+        hashed = await self.store.password(user.entity_id if user is not None else self._ids())
         if not await self._passwords.verify(hashed, password) or user is None or hashed is None:
             return None
         if self._passwords.outdated(hashed):
@@ -394,14 +395,25 @@ class Administration:
 
     async def note_login(self, user_id: str, *, correlation_id: str | None = None) -> None:
         """Record that a person opened a session."""
-        event = LoggedIn(user_id=EntityId(user_id))
+        await self.note(LoggedIn(user_id=EntityId(user_id)), actor=f"user:{user_id}", correlation_id=correlation_id)
+
+    async def note(
+        self,
+        event: Event,
+        *,
+        actor: str,
+        tenant_id: TenantId = PLATFORM,
+        correlation_id: str | None = None,
+        event_id: str | None = None,
+    ) -> None:
+        """Record what changes nothing that is administered; the same `event_id` and event again are recorded once."""
         await self._submission.submit(
-            PLATFORM,
+            tenant_id,
             type_name(event),
             event,
             Change((), (), ()),
-            event_id=self._ids(),
-            actor=f"user:{user_id}",
+            event_id=event_id or self._ids(),
+            actor=actor,
             correlation_id=correlation_id,
         )
 

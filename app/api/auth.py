@@ -1,31 +1,25 @@
-"""Logging in and out, one's own password, one's own keys for this API."""
+"""Logging in and out, giving the password again, changing it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from litestar import Request, Response, delete, get, post
+from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 
 from adapters.postgres.admin_store import Stored
-from app.api.call import NO_STORE, ThisApi, ThisCall, route
-from app.api.guards import Api, client_address
-from app.api.permissions import ALL_SCOPES, Permission
+from app.api.call import NO_STORE, Call, ThisApi, ThisCall, route
+from app.api.guards import STEP_UP, Api, client_address
+from app.api.permissions import Permission
 from app.api.problems import ApiError
-from app.api.schemas.common import Listing
-from app.api.schemas.sessions import (
-    CreatedPersonalToken,
-    Credentials,
-    Me,
-    NewPassword,
-    NewPersonalToken,
-    PersonalTokenView,
-    SessionView,
-)
+from app.api.schemas.sessions import Credentials, Me, NewPassword, SessionView, SteppedUp, StepUp
 from app.api.schemas.users import user_state
-from app.api.sessions import ABSOLUTE, OpenedSession, PersonalToken
-from domain.ids import EntityId
+from app.api.sessions import ABSOLUTE, OpenedSession, sha256
+from app.api.throttle import FailureThrottle
+
+_DEVICE_SECONDS: Final = 400 * 86_400
+"""The longest that browsers keep a cookie."""
 
 
 @post(
@@ -35,9 +29,11 @@ from domain.ids import EntityId
 )
 async def login(request: Request[Any, Any, Any], api: ThisApi, data: JSONBody[Credentials]) -> Response[SessionView]:
     address = client_address(request, api.trusted_proxies)
-    stored = await _check_password(api, data.login.strip().casefold(), data.password, address)
+    device = request.cookies.get(api.device_cookie)
+    stored = await _check_password(api, data.login.strip().casefold(), data.password, address, device)
     if stored is None or stored.archived or stored.entity.disabled:
         raise ApiError("invalid_credentials")
+    device = await api.sessions.remember_device(stored.entity.user_id, device, api.clock())
     opened = await api.sessions.open(
         stored.entity.user_id,
         now=api.clock(),
@@ -46,27 +42,44 @@ async def login(request: Request[Any, Any, Any], api: ThisApi, data: JSONBody[Cr
     )
     await api.administration.note_login(stored.entity.user_id)
     view = SessionView(user=user_state(stored.entity), csrf_token=opened.csrf_token, expires_at=opened.expires_at)
-    return Response(view, status_code=200, headers=dict(NO_STORE), cookies=_cookies(api, opened))
+    return Response(view, status_code=200, headers=dict(NO_STORE), cookies=_cookies(api, opened, device))
 
 
-async def _check_password(api: Api, name: str, password: str, address: str) -> Stored | None:
-    """Give the user whom login and password name together, or None; whoever fails has to wait, longer each time."""
-    api.logins.check(name)
-    api.addresses.check(address)
+async def _check_password(api: Api, name: str, password: str, address: str, device: str | None) -> Stored | None:
+    """Give the user whom login and password name together, or None; whoever fails has to wait, longer each time.
+
+    A browser that has logged in as this user before waits for its own failures only. So nobody can keep somebody else
+    out: guesses at a login, from however many addresses, slow down the browsers that it was never used from.
+    """
+    throttles = await _throttles(api, name, address, device)
+    for throttle, key in throttles:
+        throttle.check(key)
     # Counted before the slow comparison: a thousand guesses at once are a thousand.
-    api.logins.fail(name)
-    api.addresses.fail(address)
+    for throttle, key in throttles:
+        throttle.fail(key)
     stored = await api.administration.check_password(name, password)
     if stored is not None:
-        api.logins.forget(name)
-        # Only this attempt: else one's own account would wipe out the guesses at others.
-        api.addresses.take_back(address)
+        for throttle, key in throttles:
+            # Only this attempt of an address: else one's own account would wipe out the guesses at others.
+            if throttle is api.addresses:
+                throttle.take_back(key)
+            else:
+                throttle.forget(key)
     return stored
 
 
-def _cookies(api: Api, opened: OpenedSession) -> list[Cookie]:
+async def _throttles(api: Api, name: str, address: str, device: str | None) -> list[tuple[FailureThrottle, str]]:
+    if device is not None:
+        found = await api.administration.find("user", name)
+        if found is not None and await api.sessions.knows_device(found.entity.user_id, device):
+            return [(api.devices, f"{name}\n{sha256(device)}")]
+    return [(api.logins, f"{name}\n{address}"), (api.names, name), (api.addresses, address)]
+
+
+def _cookies(api: Api, opened: OpenedSession, device: str) -> list[Cookie]:
     seconds = int(ABSOLUTE.total_seconds())
     return [
+        _cookie(api, api.device_cookie, device, _DEVICE_SECONDS, httponly=True),
         _cookie(api, api.session_cookie, opened.secret, seconds, httponly=True),
         _cookie(api, api.csrf_cookie, opened.csrf_token, seconds, httponly=False),
     ]
@@ -99,12 +112,41 @@ async def logout(call: ThisCall) -> Response[None]:
     return Response(None, status_code=204, headers=dict(NO_STORE), cookies=cookies)
 
 
+@post(
+    "/step-up",
+    status_code=200,
+    **route(
+        Permission.SELF,
+        "stepUp",
+        "Give the password again, before money is moved or a secret shown",
+        session_only=True,
+        before_password_change=True,
+    ),
+)
+async def step_up(request: Request[Any, Any, Any], call: ThisCall, data: JSONBody[StepUp]) -> SteppedUp:
+    await _confirm_password(request, call, data.password)
+    now = call.api.clock()
+    if call.principal.session_hash is not None:
+        await call.api.sessions.confirm(call.principal.session_hash, now)
+    return SteppedUp(until=now + STEP_UP)
+
+
+async def _confirm_password(request: Request[Any, Any, Any], call: Call, password: str) -> None:
+    """Raise `invalid_credentials` unless this is the caller's own password; failures count as those of logins do."""
+    api = call.api
+    address = client_address(request, api.trusted_proxies)
+    device = request.cookies.get(api.device_cookie)
+    if await _check_password(api, call.principal.user.login, password, address, device) is None:
+        raise ApiError("invalid_credentials", "The current password is wrong.")
+
+
 @get("/me", **route(Permission.SELF, "getMe", "Whom the API takes you for", before_password_change=True))
 async def me(call: ThisCall) -> Me:
     principal = call.principal
     return Me(
         user=user_state(principal.user),
         scopes=tuple(sorted(principal.scopes)),
+        stepped_up_until=principal.confirmed_at + STEP_UP if principal.confirmed_at is not None else None,
         platform_permissions=tuple(each.value for each in Permission if principal.may(each)),
         tenant_permissions={
             str(tenant_id): tuple(each.value for each in Permission if principal.may(each, tenant_id))
@@ -127,9 +169,7 @@ async def me(call: ThisCall) -> Me:
 )
 async def change_password(request: Request[Any, Any, Any], call: ThisCall, data: JSONBody[NewPassword]) -> None:
     user = call.principal.user
-    address = client_address(request, call.api.trusted_proxies)
-    if await _check_password(call.api, user.login, data.current, address) is None:
-        raise ApiError("invalid_credentials", "The current password is wrong.")
+    await _confirm_password(request, call, data.current)
     if data.new == data.current:
         raise ApiError("password_refused", "The new password must differ from the present one.")
     await call.api.administration.set_password(
@@ -141,65 +181,4 @@ async def change_password(request: Request[Any, Any, Any], call: ThisCall, data:
     )
 
 
-# Personal access tokens.
-
-
-@post(
-    "/personal-tokens",
-    **route(
-        Permission.SELF, "createPersonalToken", "Make a key for this API; it is shown once", 422, session_only=True
-    ),
-)
-async def create_personal_token(call: ThisCall, data: JSONBody[NewPersonalToken]) -> Response[CreatedPersonalToken]:
-    now = call.api.clock()
-    if data.expires_at is not None and (data.expires_at.utcoffset() is None or data.expires_at <= now):
-        raise ApiError("expiry_in_past", "The expiry must lie in the future, and have a time zone.")
-    token, secret = await call.api.sessions.create_token(
-        call.principal.user.user_id,
-        EntityId(call.api.ids()),
-        name=data.name,
-        scopes=tuple(sorted(ALL_SCOPES & set(data.scopes))),
-        expires_at=data.expires_at,
-        now=now,
-    )
-    view = CreatedPersonalToken(**_fields(token), secret=secret)
-    return Response(view, status_code=201, headers=dict(NO_STORE))
-
-
-@get("/personal-tokens", **route(Permission.SELF, "listPersonalTokens", "List one's keys for this API"))
-async def list_personal_tokens(call: ThisCall) -> Listing[PersonalTokenView]:
-    tokens = await call.api.sessions.tokens(call.principal.user.user_id)
-    return Listing(items=tuple(PersonalTokenView(**_fields(token)) for token in tokens), next=None)
-
-
-@delete(
-    "/personal-tokens/{personal_token_id:str}",
-    status_code=204,
-    **route(Permission.SELF, "deletePersonalToken", "End one of one's keys for this API", 404, session_only=True),
-)
-async def delete_personal_token(call: ThisCall, personal_token_id: FromPath[str]) -> None:
-    if not await call.api.sessions.drop_token(call.principal.user.user_id, personal_token_id):
-        raise ApiError("not_found")
-
-
-def _fields(token: PersonalToken) -> dict[str, Any]:
-    return {
-        "id": token.personal_token_id,
-        "name": token.name,
-        "hint": token.hint,
-        "scopes": token.scopes,
-        "created_at": token.created_at,
-        "seen_at": token.seen_at,
-        "expires_at": token.expires_at,
-    }
-
-
-ROUTES: Sequence[BaseRouteHandler] = (
-    login,
-    logout,
-    me,
-    change_password,
-    create_personal_token,
-    list_personal_tokens,
-    delete_personal_token,
-)
+ROUTES: Sequence[BaseRouteHandler] = (login, logout, me, step_up, change_password)

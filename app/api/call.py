@@ -60,13 +60,18 @@ def route(
     within: str = "platform",
     session_only: bool = False,
     before_password_change: bool = False,
+    secrets: bool = False,
 ) -> dict[str, Any]:
-    """Give what every route declares: who may pass, its name, and the errors that it answers with."""
+    """Give what every route declares: who may pass, its name, and the errors that it answers with.
+
+    `secrets`: it gives out or takes in a secret, see `Access`.
+    """
     access = Access(
         permission=permission,
         within=within,
         session_only=session_only,
         before_password_change=before_password_change,
+        secrets=secrets,
     )
     expected = {400, 413, 415, 429, 500, 503, *statuses} | ({401, 403} if permission is not None else set())
     return {

@@ -32,7 +32,7 @@ CHANNELS = Resource(
 )
 
 
-@post("/channels", **route(Permission.CHANNEL_WRITE, "createChannel", "Make a channel", 409, 422))
+@post("/channels", **route(Permission.CHANNEL_WRITE, "createChannel", "Make a channel", 409, 422, secrets=True))
 async def create_channel(call: ThisCall, data: JSONBody[NewChannel]) -> Response[ChannelView]:
     known = find(data.type)
     _check_address(call, data.base_url)
@@ -113,7 +113,17 @@ async def channel_history(call: ThisCall, channel_id: FromPath[str], limit: Limi
 @post(
     "/channels/{channel_id:str}/key",
     status_code=200,
-    **route(Permission.CHANNEL_WRITE, "setChannelKey", "Give a channel a new vendor key", 404, 409, 412, 422, 428),
+    **route(
+        Permission.CHANNEL_WRITE,
+        "setChannelKey",
+        "Give a channel a new vendor key",
+        404,
+        409,
+        412,
+        422,
+        428,
+        secrets=True,
+    ),
 )
 async def set_channel_key(
     call: ThisCall, channel_id: FromPath[str], data: JSONBody[NewChannelKey], if_match: IfMatch = None

@@ -41,7 +41,14 @@ _REDEEM_ATTEMPTS = 3
 
 @post(
     "/code-batches",
-    **route(Permission.CODE_WRITE, "createCodes", "Make redemption codes; they are shown once, or as CSV", 409, 422),
+    **route(
+        Permission.CODE_WRITE,
+        "createCodes",
+        "Make redemption codes; they are shown once, or as CSV",
+        409,
+        422,
+        secrets=True,
+    ),
 )
 async def create_codes(
     call: ThisCall, data: JSONBody[NewBatch], request: Request[object, object, State]

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -10,7 +10,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from app.administration import Administration
-from app.api.permissions import Permission, Principal
+from app.api.permissions import ALL_SCOPES, Permission, Principal, Scope, scope_of
 from app.api.problems import ApiError
 from app.api.sessions import PERSONAL_TOKEN_PREFIX, Sessions
 from app.api.throttle import FailureThrottle, RateLimiter
@@ -18,11 +18,18 @@ from app.receipts import Receipts
 from app.routing.desk import Desk
 from app.settings import Network
 from app.wallets import Wallets
-from domain.ids import PLATFORM, TenantId
+from domain.admin.entities import User
+from domain.ids import PLATFORM, EntityId, TenantId
 from domain.outbound import OutboundRules
 
 if TYPE_CHECKING:
     import asyncpg
+
+STEP_UP: Final = dt.timedelta(minutes=10)
+"""So long after the password was given a session moves money and deals in secrets; then it is asked for again."""
+
+NOBODY: Final = User(user_id=EntityId(""), login="nobody", name="Nobody")
+"""Until it is known whose a session or token is."""
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _CONTENT_TYPE: Final = "application/json"
@@ -45,9 +52,13 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     outbound: OutboundRules
     """Which addresses a channel may have."""
     logins: FailureThrottle
-    """By login: a person."""
+    """By login and address: somebody who tries many passwords."""
+    names: FailureThrottle
+    """By login alone: somebody who does so from many addresses."""
     addresses: FailureThrottle
     """By address: an office, or somebody who tries one password on many logins."""
+    devices: FailureThrottle
+    """By browser that has logged in before: nobody else can make it wait."""
     codes: FailureThrottle
     requests: RateLimiter
     strangers: RateLimiter
@@ -66,6 +77,11 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
         """The cookie from which the console's script reads the CSRF token after a reload."""
         return "__Host-tallygate-csrf" if self.secure_cookies else "tallygate_csrf"
 
+    @property
+    def device_cookie(self) -> str:
+        """The cookie of a browser that has logged in before."""
+        return "__Host-tallygate-device" if self.secure_cookies else "tallygate_device"
+
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
     """Who may pass: declared on every route."""
@@ -79,10 +95,26 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     """Not with a personal access token."""
     before_password_change: bool = False
     """Also open to who has not changed their first password yet."""
+    secrets: bool = False
+    """Gives out or takes in a secret: asks a session for its password again, and a token for the scope."""
+
+    @property
+    def step_up(self) -> Scope | None:
+        """What the password is asked for again, and a token must have the scope for."""
+        if self.secrets:
+            return "secrets"
+        return "money" if self.permission is not None and scope_of(self.permission) == "money" else None
 
 
 ACCESS: Final = "access"
 """The key of a route's `opt`."""
+
+
+def refuse_undeclared(handlers: Iterable[BaseRouteHandler]) -> None:
+    """Raise, as the server starts, for a route that does not say who may pass."""
+    for handler in handlers:
+        if not isinstance(handler.opt.get(ACCESS), Access):
+            raise TypeError(f"the route {handler.paths} does not say who may pass: use route()")
 
 
 async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -105,6 +137,18 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     if principal.user.must_change_password and not access.before_password_change:
         raise ApiError("password_change_required")
     _authorize(access, access.permission, principal, connection.path_params)
+    _step_up(access, principal, api.clock())
+
+
+def _step_up(access: Access, principal: Principal, now: dt.datetime) -> None:
+    """Raise unless the password was given lately, or the personal access token is for this, too."""
+    if access.step_up is None:
+        return
+    if principal.session_hash is None:
+        if access.step_up not in principal.scopes:
+            raise ApiError("forbidden", f"This needs a personal access token with the scope {access.step_up}.")
+    elif principal.confirmed_at is None or now - principal.confirmed_at > STEP_UP:
+        raise ApiError("step_up_required")
 
 
 def _require_json(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
@@ -120,7 +164,7 @@ def _require_json(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
 async def _authenticate(connection: ASGIConnection[Any, Any, Any, Any], api: Api, address: str) -> Principal:
     scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        found = await _by_personal_token(api, bearer.strip())
+        found = await _by_personal_token(api, bearer.strip(), address)
     else:
         found = await _by_session(connection, api)
     if found is None:
@@ -129,13 +173,13 @@ async def _authenticate(connection: ASGIConnection[Any, Any, Any, Any], api: Api
     return found
 
 
-async def _by_personal_token(api: Api, secret: str) -> Principal | None:
+async def _by_personal_token(api: Api, secret: str, address: str) -> Principal | None:
     if not secret.startswith(PERSONAL_TOKEN_PREFIX):
         return None
-    token = await api.sessions.find_token(secret, now=api.clock())
+    token = await api.sessions.find_token(secret, now=api.clock(), address=address)
     if token is None:
         return None
-    return await _principal(api, token.user_id, frozenset(token.scopes), None)
+    return await _principal(api, token.user_id, Principal(user=NOBODY, scopes=frozenset(token.scopes)))
 
 
 async def _by_session(connection: ASGIConnection[Any, Any, Any, Any], api: Api) -> Principal | None:
@@ -146,14 +190,21 @@ async def _by_session(connection: ASGIConnection[Any, Any, Any, Any], api: Api) 
     method = connection.scope["method"]  # type: ignore[typeddict-item]  # http only
     if method not in _SAFE and not session.csrf_matches(connection.headers.get("x-csrf-token", "")):
         raise ApiError("csrf_token_required")
-    return await _principal(api, session.user_id, frozenset({"read", "write", "money"}), session.session_hash)
+    came_with = Principal(
+        user=NOBODY,
+        scopes=ALL_SCOPES,
+        session_hash=session.session_hash,
+        session_id=session.session_id,
+        confirmed_at=session.confirmed_at,
+    )
+    return await _principal(api, session.user_id, came_with)
 
 
-async def _principal(api: Api, user_id: str, scopes: frozenset[Any], session_hash: str | None) -> Principal | None:
+async def _principal(api: Api, user_id: str, came_with: Principal) -> Principal | None:
     user = await api.administration.store.get("user", user_id, PLATFORM)
     if user is None or user.archived or user.entity.disabled:
         return None
-    return Principal(user=user.entity, scopes=scopes, session_hash=session_hash)
+    return msgspec.structs.replace(came_with, user=user.entity)
 
 
 def _authorize(access: Access, permission: Permission, principal: Principal, parameters: dict[str, Any]) -> None:

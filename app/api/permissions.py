@@ -4,6 +4,7 @@ A permission is a thing and a verb. A person has those of their platform role ev
 a tenant for that tenant alone. What is in no row of the table is allowed to nobody.
 """
 
+import datetime as dt
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, Literal
@@ -13,10 +14,14 @@ import msgspec
 from domain.admin.entities import PlatformRole, TenantRole, User
 from domain.ids import TenantId
 
-Scope = Literal["read", "write", "money"]
-"""What a personal access token may do at most; a session may do all three."""
+Scope = Literal["read", "write", "money", "secrets"]
+"""What a personal access token may do at most; a session may do everything, some of it after asking the password again.
 
-ALL_SCOPES: Final[frozenset[Scope]] = frozenset({"read", "write", "money"})
+`read`: what reads. `write`: what changes. `money`: what moves credit. `secrets`, beside the others: what gives out or
+takes in a secret, such as a new API key, a vendor's key, a password.
+"""
+
+ALL_SCOPES: Final[frozenset[Scope]] = frozenset({"read", "write", "money", "secrets"})
 
 
 class Permission(StrEnum):
@@ -39,7 +44,7 @@ class Permission(StrEnum):
     """Every token of the tenant."""
     OWN_TOKEN_READ = "own_token:read"  # noqa: S105 -- the name of a permission
     OWN_TOKEN_WRITE = "own_token:write"  # noqa: S105 -- the name of a permission
-    """One's own tokens of the tenant, for those who may not touch every token."""
+    """One's own tokens of the tenant; every holder of TOKEN_WRITE has it too, for it opens the door of the routes."""
     BALANCE_READ = "balance:read"
     REQUEST_READ = "request:read"
     REPORT_READ = "report:read"
@@ -50,6 +55,8 @@ class Permission(StrEnum):
     """What vendors charge, and the margin: the operator's."""
     PROOF_READ = "proof:read"
     """Any event as it was sealed, with everything that it holds."""
+    LOOK_READ = "look:read"
+    """Which of the operator's people looked at the tenant's data, and at what."""
     CREDIT_GRANT = "credit:grant"
     CREDIT_ADJUST = "credit:adjust"
     CODE_READ = "code:read"
@@ -72,8 +79,9 @@ P = Permission
 _OPERATOR_READ: Final = frozenset(
     {
         P.SELF, P.TENANT_READ, P.MEMBER_READ, P.USER_READ, P.TOKEN_READ, P.BALANCE_READ, P.REQUEST_READ,
-        P.REPORT_READ, P.OWN_REPORT_READ, P.COST_READ,
+        P.REPORT_READ, P.OWN_REPORT_READ, P.COST_READ, P.OWN_TOKEN_READ,
         P.CHANNEL_READ, P.PRICING_READ, P.SETTING_READ, P.CODE_READ, P.ROUTING_READ, P.PROOF_READ,
+        P.LOOK_READ,
     }
 )  # fmt: skip
 
@@ -81,21 +89,28 @@ PLATFORM_PERMISSIONS: Final[dict[PlatformRole, frozenset[Permission]]] = {
     "root": frozenset(Permission),
     "admin": frozenset(Permission),
     "auditor": _OPERATOR_READ,
-    "support": _OPERATOR_READ - {P.SETTING_READ, P.CODE_READ, P.PROOF_READ} | {P.TOKEN_WRITE, P.MEMBER_WRITE},
+    "support": _OPERATOR_READ - {P.SETTING_READ, P.CODE_READ, P.PROOF_READ}
+    | {P.TOKEN_WRITE, P.OWN_TOKEN_WRITE, P.MEMBER_WRITE},
 }
 """What a role of the platform allows, in every tenant. Who may make whom root: `may_assign`."""
 
 _TENANT_READ: Final = frozenset(
     {
         P.SELF, P.TENANT_READ, P.BALANCE_READ, P.REQUEST_READ, P.REPORT_READ, P.OWN_REPORT_READ, P.TOKEN_READ,
-        P.MEMBER_READ,
+        P.OWN_TOKEN_READ, P.MEMBER_READ,
+    }
+)  # fmt: skip
+
+_TENANT_RULE: Final = frozenset(
+    {
+        P.TENANT_WRITE, P.MEMBER_WRITE, P.TOKEN_WRITE, P.OWN_TOKEN_WRITE, P.CODE_REDEEM, P.PROOF_READ, P.LOOK_READ,
     }
 )  # fmt: skip
 
 TENANT_PERMISSIONS: Final[dict[TenantRole, frozenset[Permission]]] = {
-    "owner": _TENANT_READ | {P.TENANT_WRITE, P.MEMBER_WRITE, P.TOKEN_WRITE, P.CODE_REDEEM, P.PROOF_READ},
-    "admin": _TENANT_READ | {P.TENANT_WRITE, P.MEMBER_WRITE, P.TOKEN_WRITE, P.CODE_REDEEM, P.PROOF_READ},
-    "member": _TENANT_READ - {P.TOKEN_READ, P.REPORT_READ} | {P.OWN_TOKEN_READ, P.OWN_TOKEN_WRITE},
+    "owner": _TENANT_READ | _TENANT_RULE,
+    "admin": _TENANT_READ | _TENANT_RULE,
+    "member": _TENANT_READ - {P.TOKEN_READ, P.REPORT_READ} | {P.OWN_TOKEN_WRITE},
     "billing": _TENANT_READ | {P.CODE_REDEEM, P.PROOF_READ},
     "viewer": _TENANT_READ,
 }
@@ -118,6 +133,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[Scope] = ALL_SCOPES
     session_hash: str | None = None
     """The session's key in admin.session; None with a personal access token."""
+    session_id: str | None = None
+    """The same session, as its owner may see it."""
+    confirmed_at: dt.datetime | None = None
+    """When the session's password was last asked for."""
 
     @property
     def actor(self) -> str:

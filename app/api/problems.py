@@ -45,6 +45,11 @@ PROBLEMS: Final[dict[str, Entry]] = {
     "password_change_required": Entry(
         403, "Change the password first", "The first password must be changed before anything else: POST /api/password."
     ),
+    "step_up_required": Entry(
+        403,
+        "Password needed again",
+        "Money and secrets need a password given within the last 10 minutes: POST /api/step-up, then try again.",
+    ),
     "session_required": Entry(403, "Needs a session", "This cannot be done with a personal access token: log in."),
     "forbidden": Entry(403, "Not allowed", "Your role, or the token's scopes, do not allow this."),
     # What was asked.

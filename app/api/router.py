@@ -13,7 +13,7 @@ from adapters.ids import new_id
 from app.administration import Administration
 from app.api.call import provide_call
 from app.api.docs_page import docs_page
-from app.api.guards import Api, admit
+from app.api.guards import Api, admit, refuse_undeclared
 from app.api.listing import provide_listing
 from app.api.problems import EXCEPTION_HANDLERS
 from app.api.routes import PATH, ROUTES
@@ -58,11 +58,14 @@ def api_router(
         trusted_proxies=trusted_proxies,
         outbound=outbound if outbound is not None else OutboundRules(),
         logins=FailureThrottle(monotonic),
+        names=FailureThrottle(monotonic, free=20, last_seconds=60.0),
         addresses=FailureThrottle(monotonic, free=20),
+        devices=FailureThrottle(monotonic, free=5),
         codes=FailureThrottle(monotonic, free=10),
         requests=RateLimiter(monotonic, per_second=50, burst=500),
         strangers=RateLimiter(monotonic, per_second=5, burst=50),
     )
+    refuse_undeclared(handler for handlers in ROUTES.values() for handler in handlers)
     return Router(
         path=PATH,
         route_handlers=[

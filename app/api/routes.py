@@ -13,6 +13,7 @@ from app.api import (
     mappings,
     money,
     multipliers,
+    own_access,
     proofs,
     rate_cards,
     report_exports,
@@ -29,7 +30,7 @@ from app.api import (
 PATH: Final = "/api"
 
 ROUTES: Final[Mapping[str, Sequence[BaseRouteHandler]]] = {
-    "Sessions": auth.ROUTES,
+    "Sessions": (*auth.ROUTES, *own_access.ROUTES),
     "Tenants": tenants.ROUTES,
     "Users": users.ROUTES,
     "Tokens": tokens.ROUTES,

@@ -139,7 +139,16 @@ async def list_members(call: ThisCall, tenant_id: FromPath[int], listing: ThisLi
 
 @post(
     "/tenants/{tenant_id:int}/members",
-    **route(Permission.MEMBER_WRITE, "createMember", "Make a new person in a tenant", 404, 409, 422, within="tenant"),
+    **route(
+        Permission.MEMBER_WRITE,
+        "createMember",
+        "Make a new person in a tenant",
+        404,
+        409,
+        422,
+        within="tenant",
+        secrets=True,
+    ),
 )
 async def create_member(call: ThisCall, tenant_id: FromPath[int], data: JSONBody[NewMember]) -> MemberView:
     place = Membership(TenantId(tenant_id), data.role, budgets_in(data.budgets))

@@ -36,7 +36,14 @@ TOKENS = Resource("token", state=token_state, view=TokenView, read=Permission.TO
 @post(
     "/tokens",
     **route(
-        Permission.SELF, "createToken", "Make an API key; its secret is shown once", 404, 409, 422, within="entity"
+        Permission.OWN_TOKEN_WRITE,
+        "createToken",
+        "Make an API key; its secret is shown once",
+        404,
+        409,
+        422,
+        within="entity",
+        secrets=True,
     ),
 )
 async def create_token(call: ThisCall, data: JSONBody[NewToken]) -> Response[CreatedToken]:
@@ -64,7 +71,14 @@ async def create_token(call: ThisCall, data: JSONBody[NewToken]) -> Response[Cre
 
 @get(
     "/tokens",
-    **route(Permission.SELF, "listTokens", "List API keys, all of a tenant's or one's own", 404, 422, within="entity"),
+    **route(
+        Permission.OWN_TOKEN_READ,
+        "listTokens",
+        "List API keys, all of a tenant's or one's own",
+        404,
+        422,
+        within="entity",
+    ),
 )
 async def list_tokens(
     call: ThisCall,
@@ -96,7 +110,7 @@ async def list_tokens(
 
 @get(
     "/tokens/{token_id:str}",
-    **route(Permission.SELF, "getToken", "Read an API key's terms", 404, within="entity"),
+    **route(Permission.OWN_TOKEN_READ, "getToken", "Read an API key's terms", 404, within="entity"),
 )
 async def read_token(call: ThisCall, token_id: FromPath[str]) -> Response[TokenView]:
     return versioned(TOKENS.view(await _find(call, token_id, Permission.TOKEN_READ, Permission.OWN_TOKEN_READ)))
@@ -105,7 +119,7 @@ async def read_token(call: ThisCall, token_id: FromPath[str]) -> Response[TokenV
 @patch(
     "/tokens/{token_id:str}",
     **route(
-        Permission.SELF, "changeToken", "Change an API key's terms, or revoke it", 404, 409, 412, 422, 428,
+        Permission.OWN_TOKEN_WRITE, "changeToken", "Change an API key's terms, or revoke it", 404, 409, 412, 422, 428,
         within="entity",
     ),
 )  # fmt: skip
@@ -120,8 +134,8 @@ async def change_token(
     "/tokens/{token_id:str}",
     status_code=200,
     **route(
-        Permission.SELF, "archiveToken", "Revoke an API key for good, on every node at once", 404, 409, 412, 428,
-        within="entity",
+        Permission.OWN_TOKEN_WRITE, "archiveToken", "Revoke an API key for good, on every node at once", 404, 409, 412,
+        428, within="entity",
     ),
 )  # fmt: skip
 async def archive_token(
@@ -135,8 +149,9 @@ async def archive_token(
     "/tokens/{token_id:str}/rotate",
     status_code=200,
     **route(
-        Permission.SELF, "rotateToken", "Give an API key a new secret, shown once; the former works on for a while",
-        404, 409, 412, 422, 428, within="entity",
+        Permission.OWN_TOKEN_WRITE, "rotateToken",
+        "Give an API key a new secret, shown once; the former works on for a while",
+        404, 409, 412, 422, 428, within="entity", secrets=True,
     ),
 )  # fmt: skip
 async def rotate_token(
@@ -161,7 +176,7 @@ async def rotate_token(
 
 @get(
     "/tokens/{token_id:str}/history",
-    **route(Permission.SELF, "getTokenHistory", "Who changed an API key, and how", 404, within="entity"),
+    **route(Permission.OWN_TOKEN_READ, "getTokenHistory", "Who changed an API key, and how", 404, within="entity"),
 )
 async def token_history(call: ThisCall, token_id: FromPath[str], limit: Limit = 50) -> History[TokenState]:
     found = await _find(call, token_id, Permission.TOKEN_READ, Permission.OWN_TOKEN_READ)

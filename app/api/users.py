@@ -33,7 +33,7 @@ from domain.ids import PLATFORM, EntityId, TenantId
 USERS = Resource("user", state=user_state, view=UserView, read=Permission.USER_READ, write=Permission.USER_WRITE)
 
 
-@post("/users", **route(Permission.USER_WRITE, "createUser", "Make a person who can log in", 409, 422))
+@post("/users", **route(Permission.USER_WRITE, "createUser", "Make a person who can log in", 409, 422, secrets=True))
 async def create_person(call: ThisCall, data: JSONBody[NewUser]) -> Response[UserView]:
     user = User(
         user_id=EntityId(""),
@@ -105,7 +105,12 @@ async def archive_user(
     "/users/{user_id:str}/password",
     status_code=200,
     **route(
-        Permission.USER_WRITE, "resetPassword", "Give a person a new first password, and end their sessions", 404, 422
+        Permission.USER_WRITE,
+        "resetPassword",
+        "Give a person a new first password, and end their sessions",
+        404,
+        422,
+        secrets=True,
     ),
 )
 async def reset_password(call: ThisCall, user_id: FromPath[str], data: JSONBody[PasswordReset]) -> Response[UserView]:

@@ -68,3 +68,35 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
     """A person opened a session."""
 
     user_id: EntityId
+
+
+class PersonalTokenCreated(msgspec.Struct, frozen=True, kw_only=True):
+    """A person has a new key for the REST API; the key is in no event, not even hashed."""
+
+    personal_token_id: EntityId
+    user_id: EntityId
+    name: str
+    scopes: tuple[str, ...]
+    networks: tuple[str, ...] = ()
+    """CIDR blocks that it may be used from; none is everywhere."""
+    expires_at: str | None = None
+
+
+class PersonalTokenEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A key for the REST API stopped working, on every node at once."""
+
+    personal_token_id: EntityId
+    user_id: EntityId
+
+
+class TenantLooked(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody of the operator looked at a tenant's data; once for each operation and quarter of an hour."""
+
+    tenant_id: TenantId
+    user_id: EntityId
+    login: str
+    """As it was at the time."""
+    role: str
+    """Of the platform."""
+    operation: str
+    """The operation of the REST API, as the OpenAPI document names it."""

@@ -48,7 +48,7 @@ class Operator:
         session = await self.post("/login", {"login": login, "password": first_password})
         self.headers = {"x-csrf-token": session["csrf_token"]}
         await self.post("/password", {"current": first_password, "new": password})
-        made = await self.post("/personal-tokens", {"name": "tests", "scopes": ["read", "write", "money"]})
+        made = await self.post("/personal-tokens", {"name": "tests", "scopes": ["read", "write", "money", "secrets"]})
         self.headers = {"authorization": f"Bearer {made['secret']}"}
 
     async def get(self, path: str) -> Any:

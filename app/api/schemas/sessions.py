@@ -27,11 +27,38 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: dt.datetime
 
 
+class OpenSession(msgspec.Struct, frozen=True, kw_only=True):
+    """One of one's open sessions."""
+
+    id: str
+    current: bool
+    """Whether it is the one that asks."""
+    created_at: dt.datetime
+    seen_at: dt.datetime
+    expires_at: dt.datetime
+    user_agent: str
+    address: str
+
+
+class StepUp(Body, frozen=True, kw_only=True):
+    """One's password, given again before money is moved or a secret shown."""
+
+    password: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+
+
+class SteppedUp(msgspec.Struct, frozen=True, kw_only=True):
+    """How long money may be moved and secrets shown without asking again."""
+
+    until: dt.datetime
+
+
 class Me(msgspec.Struct, frozen=True, kw_only=True):
     """Whom the API takes you for."""
 
     user: UserState
     scopes: tuple[Scope, ...]
+    stepped_up_until: dt.datetime | None
+    """When the password will be asked for again before money and secrets; None with a personal access token."""
     platform_permissions: tuple[str, ...]
     tenant_permissions: dict[str, tuple[str, ...]]
     """By tenant id."""
@@ -51,6 +78,8 @@ class PersonalTokenView(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     hint: str
     scopes: tuple[Scope, ...]
+    networks: tuple[str, ...]
+    """CIDR blocks that it may be used from; none is everywhere."""
     created_at: dt.datetime
     seen_at: dt.datetime | None
     expires_at: dt.datetime | None
@@ -66,5 +95,7 @@ class NewPersonalToken(Body, frozen=True, kw_only=True):
     """A key for this API."""
 
     name: Name
-    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=3)]
+    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=4)]
+    """`secrets` goes beside the others: making an API key takes `write` and `secrets`."""
+    networks: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=50)], ...], msgspec.Meta(max_length=50)] = ()
     expires_at: dt.datetime | None = None

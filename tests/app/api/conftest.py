@@ -30,7 +30,7 @@ from projections.entities import Entities
 from projections.runner import ensure
 
 _numbers = itertools.count(1)
-_EVERYTHING = ("money", "read", "write")
+_EVERYTHING = ("money", "read", "secrets", "write")
 
 
 class Monotonic:
@@ -91,12 +91,12 @@ class World:
         self.sessions = Sessions(pool)
         self._monotonic = monotonic
 
-    def router(self) -> Router:
+    def router(self, *, secure_cookies: bool = False) -> Router:
         return api_router(
             administration=self.administration,
             wallets=self.wallets,
             pool=self.pool,
-            secure_cookies=False,
+            secure_cookies=secure_cookies,
             monotonic=self._monotonic,
         )
 
@@ -159,7 +159,7 @@ class World:
         return [msgspec.json.decode(row["data"]) for row in rows]
 
 
-def _application(router: Router) -> Litestar:
+def application(router: Router) -> Litestar:
     return Litestar(
         [router],
         openapi_config=openapi_config(),
@@ -191,7 +191,7 @@ async def world(database: str, tmp_path: Path, monotonic: Monotonic) -> AsyncIte
                 event_id=EventId(new_id()),
             )
         world = World(pool, ledger, administration, monotonic)
-        async with world.client_of(_application(world.router())) as client:
+        async with world.client_of(application(world.router())) as client:
             world.client = client
             yield world
         await ledger.stop(5.0)

@@ -7,7 +7,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from adapters.ids import new_id
-from app.api.guards import ACCESS, Access, admit
+from app.api.auth import login
+from app.api.guards import ACCESS, Access, admit, refuse_undeclared
 from app.api.permissions import (
     PLATFORM_PERMISSIONS,
     TENANT_PERMISSIONS,
@@ -56,6 +57,15 @@ async def test_a_route_that_forgot_to_say_who_may_pass_is_open_to_nobody(world: 
         answer = await root.on(client).get("/forgotten")
 
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+def test_the_server_does_not_start_with_a_route_that_does_not_say_who_may_pass() -> None:
+    @get("/forgotten")
+    async def forgotten() -> str:
+        return "secret"
+
+    with pytest.raises(TypeError, match="forgotten"):
+        refuse_undeclared([login, forgotten])
 
 
 async def test_nobody_gets_past_the_door_without_credentials(world: World) -> None:

@@ -22,7 +22,7 @@ from domain.ids import PLATFORM, EntityId
 from domain.routing.events import ChannelProbed, ExperimentMeasured
 from domain.routing.health import Sample
 from projections.folder import ensure
-from tests.app.api.conftest import Person, World, _application
+from tests.app.api.conftest import Person, World, application
 
 
 def milliseconds() -> int:
@@ -71,7 +71,7 @@ async def routed(world: World, tmp_path: Path) -> AsyncIterator[Routed]:
         secure_cookies=False,
         desk=Desk(world.pool, catalog, router, board),
     )
-    async with world.client_of(_application(handlers)) as client:
+    async with world.client_of(application(handlers)) as client:
         world.client = client
         yield Routed(await world.person("root"), board, catalog, world)
     await board.stop()

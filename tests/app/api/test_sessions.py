@@ -2,8 +2,12 @@ import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from adapters.clock import now
-from tests.app.api.conftest import Monotonic, Person, World
+from adapters.ids import new_id
+from domain.ids import PLATFORM, EntityId
+from tests.app.api.conftest import Monotonic, Person, World, application
 
 if TYPE_CHECKING:
     import httpx
@@ -197,3 +201,201 @@ async def test_an_expired_personal_token_is_nobody(world: World) -> None:
     )
 
     assert (await world.same(user, secret).get("/me")).status_code == 401
+
+
+async def test_money_and_secrets_need_a_password_that_was_given_lately(world: World) -> None:
+    tenant = await world.tenant()
+    login = await _member(world, platform="root")
+    token = {"x-csrf-token": (await _login(world, login)).json()["csrf_token"]}
+
+    async def try_both() -> list[int]:
+        paid = await world.client.post(
+            f"/api/tenants/{tenant}/top-ups", json={"amount": "1"}, headers={**token, "idempotency-key": new_id()}
+        )
+        made = await world.client.post("/api/personal-tokens", json={"name": "x", "scopes": ["read"]}, headers=token)
+        return [paid.status_code, made.status_code]
+
+    fresh = await try_both()
+    await world.pool.execute("UPDATE admin.session SET confirmed_at = confirmed_at - interval '11 minutes'")
+    stale = await world.client.post("/api/personal-tokens", json={"name": "x", "scopes": ["read"]}, headers=token)
+    refused = await try_both()
+    reads = await world.client.get("/api/tenants")
+    wrong = await world.client.post("/api/step-up", json={"password": "not this one"}, headers=token)
+    still = await try_both()
+    right = await world.client.post("/api/step-up", json={"password": PASSWORD}, headers=token)
+
+    assert fresh == [201, 201]
+    assert (stale.status_code, stale.json()["code"]) == (403, "step_up_required")
+    assert refused == still == [403, 403]
+    assert reads.status_code == 200
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
+    assert right.status_code == 200
+    assert await try_both() == [201, 201]
+    assert (await world.client.get("/api/me")).json()["stepped_up_until"] == right.json()["until"]
+
+
+async def test_a_personal_token_steps_up_by_its_scopes_only(world: World) -> None:
+    plain = await world.person("root", scopes=("read", "write"))
+    trusted = await world.person("root", scopes=("read", "write", "secrets"))
+    body = {"login": "fresh", "name": "Fresh", "password": "a first password"}
+
+    refused = await plain.post("/users", body)
+    stepped = await trusted.post("/step-up", {"password": PASSWORD})
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert "secrets" in refused.json()["detail"]
+    assert stepped.json()["code"] == "session_required"
+    assert (await trusted.post("/users", body)).status_code == 201
+
+
+async def test_one_sees_and_ends_one_s_own_sessions(world: World) -> None:
+    login, stranger = await _member(world), await _member(world)
+    await _login(world, stranger)
+    foreign = (await world.client.get("/api/sessions")).json()["items"][0]["id"]
+    await _login(world, login)
+    first = dict(world.client.cookies)
+    await _login(world, login)
+    third = {"x-csrf-token": (await _login(world, login)).json()["csrf_token"]}
+
+    listed = (await world.client.get("/api/sessions")).json()["items"]
+    other = next(each["id"] for each in listed if not each["current"])
+    ended = await world.client.delete(f"/api/sessions/{other}", headers=third)
+    not_mine = await world.client.delete(f"/api/sessions/{foreign}", headers=third)
+    nothing = await world.client.delete(f"/api/sessions/{new_id()}", headers=third)
+    after_one = (await world.client.get("/api/sessions")).json()["items"]
+    all_others = await world.client.delete("/api/sessions", headers=third)
+
+    assert [each["current"] for each in listed].count(True) == 1
+    assert len(listed) == 3
+    assert (ended.status_code, all_others.status_code) == (204, 204)
+    assert not_mine.status_code == 404
+    assert not_mine.content == nothing.content
+    assert len(after_one) == 2
+    assert [each["current"] for each in (await world.client.get("/api/sessions")).json()["items"]] == [True]
+    world.client.cookies.clear()
+    world.client.cookies.update(first)
+    assert (await world.client.get("/api/me")).status_code == 401
+
+
+async def test_failures_of_others_never_keep_a_browser_out_that_knew_the_password_before(
+    world: World, monotonic: Monotonic
+) -> None:
+    login = await _member(world)
+    await _login(world, login)
+    known = {"tallygate_device": world.client.cookies["tallygate_device"]}
+    for _ in range(60):
+        await _login(world, login, "a guess")
+        monotonic.seconds += 61
+        await _login(world, login, "a guess")
+
+    stranger = await _login(world, login)
+    world.client.cookies.clear()
+    world.client.cookies.update(known)
+    owner = await world.client.post("/api/login", json={"login": login, "password": PASSWORD})
+
+    assert stranger.json()["code"] == "too_many_attempts"
+    assert owner.status_code == 200
+
+
+async def test_the_cookie_of_one_s_own_browser_opens_no_way_to_guess_at_others(world: World) -> None:
+    own, victim = await _member(world), await _member(world)
+    await _login(world, own)
+    device = world.client.cookies["tallygate_device"]
+    codes = []
+    for _ in range(6):
+        world.client.cookies.clear()
+        world.client.cookies.set("tallygate_device", device)
+        answer = await world.client.post("/api/login", json={"login": victim, "password": "a guess"})
+        codes.append(answer.json()["code"])
+
+    assert codes[:3] == ["invalid_credentials"] * 3
+    assert codes[3:] == ["too_many_attempts"] * 3
+
+
+async def test_over_https_the_cookies_have_the_host_prefix_and_are_secure(world: World) -> None:
+    login = await _member(world)
+    async with world.client_of(application(world.router(secure_cookies=True))) as client:
+        answer = await client.post("/api/login", json={"login": login, "password": PASSWORD})
+
+    cookies = {each.partition("=")[0]: each for each in answer.headers.get_list("set-cookie")}
+    assert set(cookies) == {"__Host-tallygate", "__Host-tallygate-csrf", "__Host-tallygate-device"}
+    for text in cookies.values():
+        assert "Secure" in text
+        assert "Path=/" in text
+        assert "Domain" not in text
+    assert "HttpOnly" in cookies["__Host-tallygate"]
+    assert "HttpOnly" in cookies["__Host-tallygate-device"]
+    assert "HttpOnly" not in cookies["__Host-tallygate-csrf"]
+
+
+async def test_an_unknown_login_costs_as_much_work_as_a_known_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = await _member(world)
+    passwords, store = world.administration._passwords, world.administration.store
+    done: list[str] = []
+    verify, find = passwords._matches, store.password
+
+    def matches(hashed: str, password: str) -> bool:
+        done.append("hash")
+        return verify(hashed, password)
+
+    async def password(user_id: str) -> str | None:
+        done.append("query")
+        return await find(user_id)
+
+    await _login(world, "nobody", "warm up")
+    monkeypatch.setattr(passwords, "_matches", matches)
+    monkeypatch.setattr(store, "password", password)
+    await _login(world, login, "wrong password")
+    known = done.copy()
+    done.clear()
+    await _login(world, "nobody-at-all", "wrong password")
+
+    assert known == done == ["query", "hash"]
+
+
+async def test_a_personal_token_works_from_its_networks_only_and_on_every_node_until_it_is_ended(world: World) -> None:
+    user = await world.user(platform="root")
+    made = {}
+    for name, networks in (("near", ("127.0.0.0/8",)), ("far", ("192.0.2.0/24", "2001:db8::/32"))):
+        _, made[name] = await world.sessions.create_token(
+            user.user_id,
+            EntityId(new_id()),
+            name=name,
+            scopes=("read",),
+            networks=networks,
+            expires_at=None,
+            now=now(),
+        )
+    near, far = (world.same(user, made[name]) for name in ("near", "far"))
+    ids = {each.name: each.personal_token_id for each in await world.sessions.tokens(user.user_id)}
+    async with world.client_of(application(world.router())) as other_node:
+        before = await near.on(other_node).get("/me")
+        refused = await far.get("/me")
+        seen = await near.get("/personal-tokens")
+        await world.sessions.drop_token(user.user_id, ids["near"])
+        after = await near.on(other_node).get("/me")
+
+    assert before.status_code == 200
+    assert refused.status_code == 401
+    assert after.status_code == 401
+    used = {each["name"]: each["seen_at"] for each in seen.json()["items"]}
+    assert used["near"] is not None
+    assert used["far"] is None
+
+
+async def test_making_and_ending_a_personal_token_are_events_without_its_secret(world: World) -> None:
+    token = {"x-csrf-token": (await _login(world, await _member(world))).json()["csrf_token"]}
+    body = {"name": "deploy", "scopes": ["read", "secrets"], "networks": ["192.0.2.0/24"]}
+    made = (await world.client.post("/api/personal-tokens", json=body, headers=token)).json()
+    wrong = await world.client.post("/api/personal-tokens", json={**body, "networks": ["x"]}, headers=token)
+    await world.client.delete(f"/api/personal-tokens/{made['id']}", headers=token)
+
+    (created,) = await world.events(PLATFORM, "personal_token.created.v1")
+    (ended,) = await world.events(PLATFORM, "personal_token.ended.v1")
+
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid")
+    assert (created["personal_token_id"], created["scopes"]) == (made["id"], ["read", "secrets"])
+    assert ended["personal_token_id"] == made["id"]
+    assert made["secret"] not in str(created)
