@@ -1,11 +1,26 @@
 """The present state of what people administer, its other names, and how far each lane's configuration has come."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import msgspec
 
-from domain.admin.entities import KINDS, Channel, CodeBatch, Entity, Group, Mapping, PriceBook, Tenant, Token, User
+from domain.admin.entities import (
+    KINDS,
+    Announcement,
+    Channel,
+    CodeBatch,
+    Entity,
+    Group,
+    Mapping,
+    Multiplier,
+    PriceBook,
+    RoutingPolicy,
+    Setting,
+    Tenant,
+    Token,
+    User,
+)
 from domain.admin.events import Archived, Changed, ChannelKeyChanged, Created, PasswordChanged
 from domain.events import encode
 from domain.ids import day_of
@@ -200,10 +215,14 @@ def _name(entity: Entity) -> str:
             text = f"{entity.model} {entity.target}"
         case PriceBook():
             text = f"{entity.card.card_id} {entity.card.source}"
-        case Tenant() | Channel() | CodeBatch():
+        case Announcement():
+            text = entity.title
+        case Multiplier():
+            text = f"{entity.user_group} {entity.channel_group}"
+        case Tenant() | Channel() | CodeBatch() | Setting() | RoutingPolicy():
             text = entity.name
         case _:
-            text = getattr(entity, "name", "") or f"{entity.user_group} {entity.channel_group}"  # type: ignore[union-attr]
+            assert_never(entity)
     return text.casefold()
 
 

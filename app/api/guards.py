@@ -12,6 +12,7 @@ from litestar.handlers import BaseRouteHandler
 from app.administration import Administration
 from app.api.permissions import ALL_SCOPES, Permission, Principal, Scope, scope_of
 from app.api.problems import ApiError
+from app.api.public_pages import PublicPages
 from app.api.sessions import PERSONAL_TOKEN_PREFIX, Sessions
 from app.api.throttle import FailureThrottle, RateLimiter
 from app.receipts import Receipts
@@ -43,6 +44,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     wallets: Wallets
     receipts: Receipts
     sessions: Sessions
+    public: PublicPages
     routing: Desk | None = None
     """None where nothing is relayed: then nobody can be asked about it."""
     ids: Callable[[], str]

@@ -16,6 +16,7 @@ from app.api.docs_page import docs_page
 from app.api.guards import Api, admit, refuse_undeclared
 from app.api.listing import provide_listing
 from app.api.problems import EXCEPTION_HANDLERS
+from app.api.public_pages import PublicPages
 from app.api.routes import PATH, ROUTES
 from app.api.sessions import Sessions
 from app.api.throttle import FailureThrottle, RateLimiter
@@ -51,6 +52,7 @@ def api_router(
         wallets=wallets,
         receipts=Receipts(pool),
         sessions=Sessions(pool),
+        public=PublicPages(pool, clock),
         routing=desk,
         ids=ids,
         clock=clock,

@@ -6,6 +6,7 @@ from typing import Final
 from litestar.handlers import BaseRouteHandler
 
 from app.api import (
+    announcements,
     auth,
     channels,
     codes,
@@ -15,6 +16,7 @@ from app.api import (
     multipliers,
     own_access,
     proofs,
+    public,
     rate_cards,
     report_exports,
     report_money,
@@ -41,6 +43,8 @@ ROUTES: Final[Mapping[str, Sequence[BaseRouteHandler]]] = {
     "Mappings": mappings.ROUTES,
     "Routing": routing.ROUTES,
     "Settings": settings.ROUTES,
+    "Announcements": announcements.ROUTES,
+    "Site": public.ROUTES,
     "Money": money.ROUTES,
     "Redemption codes": codes.ROUTES,
     "Requests": requests.ROUTES,

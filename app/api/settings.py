@@ -2,17 +2,28 @@
 
 from collections.abc import Sequence
 
-from litestar import Response, delete, get, patch, post
+from litestar import Response, delete, get, patch, post, put
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
-from app.api.call import IfMatch, Limit, Resource, ThisCall, Why, route
+from adapters.postgres.admin_store import Stored
+from app.api.call import Call, IfMatch, Limit, Resource, ThisCall, Why, route, version_of, versioned
 from app.api.listing import ThisListing
 from app.api.permissions import Permission
+from app.api.problems import ApiError
 from app.api.schemas.common import History, Listing
-from app.api.schemas.settings import NewSetting, SettingChange, SettingState, SettingView, setting_state
+from app.api.schemas.settings import (
+    NewSetting,
+    SettingChange,
+    SettingEntries,
+    SettingEntry,
+    SettingState,
+    SettingView,
+    setting_state,
+)
 from domain.admin.entities import Setting
-from domain.ids import EntityId
+from domain.admin.settings import SETTINGS as SETTINGS_KNOWN
+from domain.ids import PLATFORM, EntityId
 
 SETTINGS = Resource(
     "setting", state=setting_state, view=SettingView, read=Permission.SETTING_READ, write=Permission.SETTING_WRITE
@@ -67,6 +78,60 @@ async def setting_history(call: ThisCall, setting_id: FromPath[str], limit: Limi
     return await SETTINGS.history(call, setting_id, limit)
 
 
+@get(
+    "/setting-values",
+    **route(Permission.SETTING_READ, "listSettingValues", "Every setting with its value, meaning and default"),
+)
+async def list_values(call: ThisCall) -> SettingEntries:
+    stored = await _stored(call)
+    return SettingEntries(items=tuple(_entry(name, stored.get(name)) for name in SETTINGS_KNOWN))
+
+
+@put(
+    "/setting-values/{name:str}",
+    **route(
+        Permission.SETTING_WRITE, "setSetting", "Give a setting a value; null is its default", 404, 409, 412, 422, 428
+    ),
+)
+async def set_value(
+    call: ThisCall, name: FromPath[str], data: JSONBody[SettingChange], if_match: IfMatch = None
+) -> Response[SettingEntry]:
+    version = version_of(if_match)
+    if name not in SETTINGS_KNOWN:
+        raise ApiError("not_found")
+    found = (await _stored(call)).get(name)
+    if found is not None:
+        await SETTINGS.changed(call, found.entity_id, if_match, data)
+    elif version != 0:
+        raise ApiError("version_conflict")
+    elif data.value is not None:
+        await SETTINGS.create(call, Setting(setting_id=EntityId(""), name=name, value=data.value), data.reason)
+    return versioned(_entry(name, (await _stored(call)).get(name)))
+
+
+async def _stored(call: Call) -> dict[str, Stored]:
+    return {each.entity.name: each for each in await call.api.administration.store.all("setting", PLATFORM)}
+
+
+def _entry(name: str, stored: Stored | None) -> SettingEntry:
+    known = SETTINGS_KNOWN[name]
+    value = stored.entity.value if stored is not None else None
+    return SettingEntry(
+        name=name,
+        group=known.group,
+        type=known.type,
+        meaning=known.meaning,
+        expected=known.expected,
+        choices=known.choices,
+        value=value if value is not None else known.default,
+        default=known.default,
+        is_default=value is None,
+        id=EntityId(stored.entity_id) if stored is not None else None,
+        version=stored.version if stored is not None else 0,
+        updated_at=stored.updated_at if stored is not None else None,
+    )
+
+
 ROUTES: Sequence[BaseRouteHandler] = (
     create_setting,
     list_settings,
@@ -74,4 +139,6 @@ ROUTES: Sequence[BaseRouteHandler] = (
     change_setting,
     archive_setting,
     setting_history,
+    list_values,
+    set_value,
 )

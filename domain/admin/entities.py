@@ -234,6 +234,20 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     value: str | int | bool | None
 
 
+class Announcement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that people are told on every page for a while."""
+
+    announcement_id: EntityId
+    title: Name
+    body: Annotated[str, msgspec.Meta(max_length=20_000)] = ""
+    """Markdown."""
+    level: Literal["info", "warning", "critical"] = "info"
+    audience: Literal["everyone", "users", "operators"] = "users"
+    """`everyone` reads it without logging in, `users` are all who log in."""
+    starts_at: str | None = None
+    ends_at: str | None = None
+
+
 class CodeBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Redemption codes made together; the codes themselves were shown once and are known by their hashes."""
 
@@ -254,7 +268,18 @@ class CodeBatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 Entity = (
-    Tenant | User | Token | Channel | Group | Multiplier | PriceBook | Mapping | Setting | CodeBatch | RoutingPolicy
+    Tenant
+    | User
+    | Token
+    | Channel
+    | Group
+    | Multiplier
+    | PriceBook
+    | Mapping
+    | Setting
+    | CodeBatch
+    | RoutingPolicy
+    | Announcement
 )
 
 KINDS: dict[str, type[Entity]] = {
@@ -269,5 +294,6 @@ KINDS: dict[str, type[Entity]] = {
     "setting": Setting,
     "code_batch": CodeBatch,
     "routing_policy": RoutingPolicy,
+    "announcement": Announcement,
 }
 """What each kind of thing is called in event types, paths and the audit trail."""

@@ -17,6 +17,7 @@ import msgspec
 
 from domain.admin.entities import (
     KINDS,
+    Announcement,
     Arm,
     Budget,
     Channel,
@@ -91,6 +92,7 @@ _ID_FIELDS: Final = {
     "setting": "setting_id",
     "code_batch": "batch_id",
     "routing_policy": "policy_id",
+    "announcement": "announcement_id",
 }
 
 
@@ -173,6 +175,7 @@ _FROZEN: Final = {
     "mapping": ("mapping_id", "tenant_id"),
     "setting": ("setting_id", "name"),
     "routing_policy": ("policy_id",),
+    "announcement": ("announcement_id",),
     "code_batch": (
         "batch_id", "amount_nanos", "kind", "priority", "uses_per_code", "uses_per_tenant", "expires_at", "grant_days",
         "hashes",
@@ -404,6 +407,12 @@ def _arms(arms: tuple[Arm, ...], around: Surroundings) -> None:
         _existing("arms", arm.channel_groups, around.channel_groups)
 
 
+def _check_announcement(_before: Announcement | None, after: Announcement, _around: Surroundings) -> None:
+    starts_at, ends_at = _moment("starts_at", after.starts_at), _moment("ends_at", after.ends_at)
+    if starts_at is not None and ends_at is not None and ends_at <= starts_at:
+        raise InvalidEntityError("ends_at", "An announcement ends after it starts.")
+
+
 _CHECKS: Final[dict[str, Callable[[Any, Any, Surroundings], None]]] = {
     "tenant": _check_tenant,
     "user": _check_user,
@@ -416,6 +425,7 @@ _CHECKS: Final[dict[str, Callable[[Any, Any, Surroundings], None]]] = {
     "setting": _check_setting,
     "code_batch": _check_code_batch,
     "routing_policy": _check_routing_policy,
+    "announcement": _check_announcement,
 }
 
 
@@ -448,15 +458,16 @@ def _network(text: str) -> None:
         raise InvalidEntityError("networks", f"{text!r} is not a network such as '192.0.2.0/24'.") from None
 
 
-def _moment(field: str, text: str | None) -> None:
+def _moment(field: str, text: str | None) -> dt.datetime | None:
     if text is None:
-        return
+        return None
     try:
-        aware = dt.datetime.fromisoformat(text).utcoffset() is not None
+        moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        aware = False
-    if not aware:
+        moment = None
+    if moment is None or moment.utcoffset() is None:
         raise InvalidEntityError(field, f"{text!r} is not a time with a zone such as '2027-01-31T00:00:00Z'.")
+    return moment
 
 
 def _existing(field: str, labels: Iterable[str], known: Iterable[str]) -> None:

@@ -1,18 +1,38 @@
 """The settings that an operator may store, each with its meaning: what is not known here cannot be saved."""
 
+import re
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
+
+LOGO_LENGTH_MAX: Final = 270_000
+"""Base64 of 200 kB."""
+LINKS_MAX: Final = 20
+_COLOR: Final = re.compile(r"#[0-9a-f]{6}")
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
+_IMAGE: Final = re.compile(r"data:image/(png|jpeg|webp|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}")
+
+
+class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of a menu."""
+
+    label: str
+    url: str
 
 
 class KnownSetting(msgspec.Struct, frozen=True):
     """One setting: its type, its value where nobody set it, and its meaning."""
 
-    type: Literal["integer", "boolean", "text"]
+    type: Literal["integer", "boolean", "text", "choice", "color", "image", "links", "currency"]
     default: str | int | bool | None
     meaning: str
     lowest: int = 0
     highest: int = 2**53 - 1
+    """Of an integer; of a text its length."""
+    choices: tuple[str, ...] = ()
+    group: Literal["relay", "site", "access", "system"] = "relay"
+    """Where the console shows it."""
 
     def accepts(self, value: object) -> bool:
         """Say whether a value can be stored; None goes back to the default."""
@@ -20,16 +40,55 @@ class KnownSetting(msgspec.Struct, frozen=True):
             return True
         if self.type == "boolean":
             return isinstance(value, bool)
-        if self.type == "text":
-            return isinstance(value, str)
-        return isinstance(value, int) and not isinstance(value, bool) and self.lowest <= value <= self.highest
+        if self.type == "integer":
+            return isinstance(value, int) and not isinstance(value, bool) and self.lowest <= value <= self.highest
+        return isinstance(value, str) and len(value) <= self.highest and self._reads_well(value)
+
+    def _reads_well(self, text: str) -> bool:
+        good = {
+            "choice": lambda: text in self.choices,
+            "color": lambda: _COLOR.fullmatch(text) is not None,
+            "currency": lambda: _CURRENCY.fullmatch(text) is not None,
+            "image": lambda: not text or _IMAGE.fullmatch(text) is not None or _is_web_address(text),
+            "links": lambda: _links(text) is not None,
+        }
+        return good[self.type]() if self.type in good else True
 
     @property
     def expected(self) -> str:
         """What is accepted, in words."""
-        if self.type == "integer":
-            return f"a whole number from {self.lowest} to {self.highest}"
-        return "true or false" if self.type == "boolean" else "a text"
+        return {
+            "integer": f"a whole number from {self.lowest} to {self.highest}",
+            "boolean": "true or false",
+            "text": f"a text of at most {self.highest} characters",
+            "choice": f"one of: {', '.join(self.choices)}",
+            "color": "a color such as #1a7f64",
+            "currency": "a currency's code such as USD",
+            "image": "an https address, or a data URL of a PNG, JPEG, WebP or SVG image of at most 200 kB",
+            "links": f'a JSON list of at most {LINKS_MAX} like [{{"label": "Terms", "url": "https://..."}}]',
+        }[self.type]
+
+
+def links_of(value: object) -> tuple[Link, ...]:
+    """Give the links that a setting of this type holds; none of what holds none."""
+    return (_links(value) if isinstance(value, str) else None) or ()
+
+
+def _links(text: str) -> tuple[Link, ...] | None:
+    try:
+        links = msgspec.json.decode(text or "[]", type=tuple[Link, ...])
+    except (msgspec.MsgspecError, UnicodeError):
+        return None
+    good = all(0 < len(each.label) <= 100 and _is_web_address(each.url) for each in links)  # noqa: PLR2004 -- a menu's width
+    return links if good and len(links) <= LINKS_MAX else None
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme == "https" and bool(parts.hostname) and parts.username is None and text.isprintable()
+    except ValueError:
+        return False
 
 
 SETTINGS: Final = {
@@ -46,5 +105,33 @@ SETTINGS: Final = {
         "What an answer from the cache costs, in percent of what it would cost anew.",
         highest=100,
     ),
-    "setup_completed": KnownSetting("boolean", False, "Whether the first start has made everything that it makes."),
+    "setup_completed": KnownSetting(
+        "boolean", False, "Whether the first start has made everything that it makes.", group="system"
+    ),
+    "site_name": KnownSetting("text", "Tallygate", "The name in the title and the bar.", highest=100, group="site"),
+    "site_logo": KnownSetting(
+        "image", "", "The logo in the bar; empty is the built-in one.", highest=LOGO_LENGTH_MAX, group="site"
+    ),
+    "site_color": KnownSetting("color", "#1a7f64", "The color of buttons and links.", group="site"),
+    "site_footer": KnownSetting("text", "", "Markdown at the foot of every page.", highest=5000, group="site"),
+    "site_theme": KnownSetting(
+        "choice",
+        "system",
+        "The theme of who has chosen none.",
+        choices=("light", "dark", "system"),
+        group="site",
+    ),
+    "site_home_page": KnownSetting(
+        "text", "", "Markdown that visitors read at /; empty is the login.", highest=100_000, group="site"
+    ),
+    "site_notice": KnownSetting("text", "", "Markdown above the home page.", highest=5000, group="site"),
+    "site_links": KnownSetting("links", "[]", "Links in the bar, as JSON.", highest=10_000, group="site"),
+    "currency": KnownSetting(
+        "currency", "USD", "The currency that amounts are shown in; it changes no amount.", group="site"
+    ),
+    "public_prices": KnownSetting("boolean", True, "Whether visitors may read the prices.", group="access"),
+    "public_status": KnownSetting(
+        "boolean", True, "Whether visitors may read how available models are.", group="access"
+    ),
+    "sign_up_open": KnownSetting("boolean", False, "Whether visitors may sign up.", group="access"),
 }

@@ -31,5 +31,7 @@ _CONVERSIONS: dict[str, tuple[str, Any]] = {
     "credit_limit": ("credit_limit_nanos", parse_amount),
     "allowance": ("allowance_nanos", parse_amount),
     "expires_at": ("expires_at", lambda at: at.isoformat() if at is not None else None),
+    "starts_at": ("starts_at", lambda at: at.isoformat() if at is not None else None),
+    "ends_at": ("ends_at", lambda at: at.isoformat() if at is not None else None),
     "multiplier": ("value", Decimal),
 }

@@ -1,6 +1,7 @@
 """Settings as the API takes and gives them."""
 
 import datetime as dt
+from typing import Literal
 
 import msgspec
 
@@ -37,6 +38,33 @@ class SettingChange(Reasoned, frozen=True, kw_only=True):
     """The setting's new value; null goes back to the default."""
 
     value: str | int | bool | None
+
+
+class SettingEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting that there is, whether or not anybody has set it."""
+
+    name: str
+    group: Literal["relay", "site", "access", "system"]
+    type: Literal["integer", "boolean", "text", "choice", "color", "image", "links", "currency"]
+    meaning: str
+    expected: str
+    """What is accepted, in words."""
+    choices: tuple[str, ...]
+    value: str | int | bool | None
+    """In force now."""
+    default: str | int | bool | None
+    is_default: bool
+    id: EntityId | None
+    """For its history; null if nobody ever set it."""
+    version: int
+    """To be sent as If-Match with a new value; 0 if nobody ever set it."""
+    updated_at: dt.datetime | None
+
+
+class SettingEntries(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting."""
+
+    items: tuple[SettingEntry, ...]
 
 
 def setting_state(setting: e.Setting) -> SettingState:

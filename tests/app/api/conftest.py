@@ -65,6 +65,9 @@ class Person:
     async def patch(self, path: str, body: Any, version: int | None = None) -> httpx.Response:
         return await self._send("PATCH", path, body, {"if-match": f'"{version}"'} if version is not None else {})
 
+    async def put(self, path: str, body: Any, version: int | None = None) -> httpx.Response:
+        return await self._send("PUT", path, body, {"if-match": f'"{version}"'} if version is not None else {})
+
     async def delete(self, path: str, version: int | None = None) -> httpx.Response:
         headers = {"if-match": f'"{version}"'} if version is not None else {}
         return await self._send("DELETE", path, None, headers)

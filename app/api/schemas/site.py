@@ -1,0 +1,89 @@
+"""What visitors read: the site's looks, the prices, and how available the models are."""
+
+import datetime as dt
+from typing import Literal
+
+import msgspec
+
+from app.api.schemas.announcements import Notice
+from domain.admin.settings import Link
+from domain.ids import EntityId
+from domain.pricing.rate_card import ModelPrice
+
+
+class SiteView(msgspec.Struct, frozen=True, kw_only=True):
+    """How the operator's site looks, and what on it is open to visitors."""
+
+    name: str
+    logo: str
+    """An https address, or a data URL; empty is the built-in one."""
+    color: str
+    footer: str
+    """Markdown, like the home page and the notice."""
+    theme: Literal["light", "dark", "system"]
+    home_page: str
+    notice: str
+    links: tuple[Link, ...]
+    currency: str
+    sign_up_open: bool
+    prices_open: bool
+    status_open: bool
+    announcements: tuple[Notice, ...]
+    version: str
+    """Of the program."""
+
+
+class PublicPrices(msgspec.Struct, frozen=True, kw_only=True):
+    """List prices of the models that are served, before any multiplier, per million tokens or per unit."""
+
+    card_id: EntityId | None
+    """Null while no rate card is in force."""
+    card_version: int | None
+    currency: str
+    effective_from: dt.datetime | None
+    models: dict[str, ModelPrice]
+    sha256: str
+    """Of the prices in their canonical form: the same prices have the same hash."""
+
+
+class PriceChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model cost from a moment on."""
+
+    effective_from: dt.datetime
+    card_version: int
+    price: ModelPrice | None
+    """Null: the card has no price for it."""
+
+
+class PriceHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model's list price came to be, the latest first; future cards are told, too."""
+
+    model: str
+    items: tuple[PriceChange, ...]
+
+
+class DayStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a day went, in UTC."""
+
+    day: str
+    available_percent: str | None
+    """Of the requests that were let in, how many were answered; null without any."""
+
+
+class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How available a model is."""
+
+    model: str
+    state: Literal["up", "degraded", "down", "quiet"]
+    """By the last two hours: 99 % and more is up, less than 90 % is down; quiet without requests."""
+    first_byte_milliseconds: int | None
+    """The mean of the last two hours."""
+    days: tuple[DayStatus, ...]
+    """The last 90, the oldest first."""
+
+
+class StatusView(msgspec.Struct, frozen=True, kw_only=True):
+    """How available the models are, by what happened to real requests."""
+
+    at: dt.datetime
+    models: tuple[ModelStatus, ...]
