@@ -20,8 +20,10 @@ from adapters.demo import DemoVendor
 from adapters.http import HttpVendor
 from adapters.journal import Journal
 from adapters.outbound import Outbound
+from adapters.postgres.errors import PostgresError
 from adapters.postgres.flusher import Flusher
 from adapters.postgres.migrate import read_migrations
+from adapters.postgres.row_security import TenantPool, find_gap
 from adapters.tokenizer import Tokenizer
 from adapters.vault import Vault
 from adapters.websocket import WebSocketVendor
@@ -60,6 +62,8 @@ from projections.runner import Runner
 
 if TYPE_CHECKING:
     from app.observability.tracing import Tracing
+
+    Pool = asyncpg.Pool[asyncpg.Record]
 
 _log = structlog.get_logger(__name__)
 
@@ -147,7 +151,8 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         vault = Vault.open(settings.secret_key_file)
         catalog = Catalog(pool, vault)
         instruments.snapshot = lambda: catalog.snapshot
-        administration = Administration(ledger, pool, vault, on_change=catalog.refresh)
+        walled = await _wall(stack, settings, dsn, pool)
+        administration = Administration(ledger, walled, vault, on_change=catalog.refresh)
         tokenizer = Tokenizer()
         await tokenizer.load_off_loop()
         await bootstrap(
@@ -209,8 +214,8 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
                 api=[
                     api_router(
                         administration=administration,
-                        wallets=Wallets(ledger, pool),
-                        pool=pool,
+                        wallets=Wallets(ledger, walled),
+                        pool=walled,
                         secure_cookies=(settings.public_url or "").startswith("https:"),
                         trusted_proxies=settings.trusted_proxies,
                         outbound=settings.outbound_allow,
@@ -238,6 +243,27 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
             access_log=settings.access_log,
         )
         yield app, relay
+
+
+async def _wall(stack: contextlib.AsyncExitStack, settings: Settings, dsn: str, pool: "Pool") -> "Pool":
+    """Give the pool that requests of tenants read by: confined by row-level security, if that is to be had.
+
+    Raises PostgresError where it is required and is not.
+    """
+    if settings.row_security == "off":
+        return pool
+    gap = await find_gap(pool)
+    if gap is not None:
+        if settings.row_security == "required":
+            raise PostgresError(f"TALLYGATE_ROW_SECURITY=required, but {gap}")
+        _log.warning("row_security_off", reason=gap)
+        return pool
+    confined = await stack.enter_async_context(
+        asyncpg.create_pool(
+            dsn, min_size=1, max_size=5, timeout=5.0, server_settings={"application_name": "tallygate tenants"}
+        )
+    )
+    return TenantPool.over(pool, confined)
 
 
 async def _recover(settlements: Settlements) -> None:

@@ -33,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     public_url: str | None
     database_url: str | None
+    row_security: str
     root_password: str | None
     workers: int
     log_level: str
@@ -157,6 +158,12 @@ def _database_url(text: str) -> str:
     return text
 
 
+def _row_security(text: str) -> str:
+    if text.lower() in {"auto", "required", "off"}:
+        return text.lower()
+    raise ValueError("one of auto, required, off")
+
+
 def _public_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
@@ -238,6 +245,12 @@ SETTINGS: tuple[Setting, ...] = (
         "A PostgreSQL 15 or newer to use instead of the embedded one.",
         _database_url,
         secret=True,
+    ),
+    Setting(
+        "row_security",
+        "auto",
+        "Row-level security between tenants: required refuses to start where it is not to be had, auto warns; or off.",
+        _row_security,
     ),
     Setting(
         "root_password",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from adapters.postgres.admin_lists import DEFAULT_SORT, conditions, cursor, order_of, read_cursor
+from adapters.postgres.row_security import owner_of
 from adapters.vault import Sealed
 from domain.admin.entities import KINDS
 from domain.events import decode
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import asyncpg
 
     Pool = asyncpg.Pool[asyncpg.Record]
+
+_OF_TENANTS: Final = frozenset({"tenant", "token"})
+"""Kinds that stand in the lane of the tenant whose they are, and that tenants read."""
 
 LIVE: Final = "(SELECT generation FROM projection.generation WHERE name = 'entities' AND state = 'live')"
 
@@ -104,11 +108,19 @@ class AdminStore:
     """What the tables of the schema `admin` can be asked."""
 
     def __init__(self, pool: "Pool") -> None:
-        self._pool = pool
+        """Take a pool; one of `row_security` confines what is read of tenants' things.
+
+        People and the platform's own things stand in the platform's lane: reading them names whose they are, or what.
+        """
+        self._pool = owner_of(pool)
+        self._confined = pool
+
+    def _reading(self, kind: str) -> "Pool":
+        return self._confined if kind in _OF_TENANTS else self._pool
 
     async def get(self, kind: str, entity_id: str, tenant_id: TenantId | None) -> Stored | None:
         """Give a thing of a tenant, or of anybody if no tenant is named."""
-        row = await self._pool.fetchrow(
+        row = await self._reading(kind).fetchrow(
             f"SELECT {_COLUMNS} FROM admin.entity WHERE entity_id = $1 AND kind = $2"  # noqa: S608 -- constants only
             f" AND ($3::bigint IS NULL OR tenant_id = $3) AND generation = {LIVE}",
             entity_id,
@@ -119,7 +131,7 @@ class AdminStore:
 
     async def find(self, kind: str, key: str) -> Stored | None:
         """Give the token of a hash, the user of a login, or the batch of a code's hash."""
-        row = await self._pool.fetchrow(
+        row = await self._reading(kind).fetchrow(
             f"SELECT {_columns('e')} FROM admin.entity_key AS k"  # noqa: S608 -- constants only
             " JOIN admin.entity AS e ON e.entity_id = k.entity_id AND e.kind = k.kind AND e.tenant_id = k.tenant_id"
             f" AND e.generation = k.generation WHERE k.key = $1 AND k.kind = $2 AND k.generation = {LIVE}",
@@ -130,7 +142,7 @@ class AdminStore:
 
     async def all(self, kind: str, tenant_id: TenantId) -> list[Stored]:
         """Give all things of a kind in a tenant's lane that are not archived, in the order of their last change."""
-        rows = await self._pool.fetch(
+        rows = await self._reading(kind).fetch(
             f"SELECT {_COLUMNS} FROM admin.entity WHERE tenant_id = $1 AND kind = $2 AND NOT archived"  # noqa: S608 -- constants only
             f" AND generation = {LIVE} ORDER BY position",
             tenant_id,
@@ -175,7 +187,7 @@ class AdminStore:
         if after is not None:
             where.append(order.beyond(len(values) + 1))
             values += read_cursor(order, after)
-        rows = await self._pool.fetch(
+        rows = await self._reading(kind).fetch(
             f"SELECT {_COLUMNS}, name FROM admin.entity AS e WHERE {' AND '.join(where)}"  # noqa: S608 -- constants only
             f" ORDER BY {order.clause} LIMIT {limit + 1}",
             *values,
@@ -185,7 +197,7 @@ class AdminStore:
 
     async def history(self, kind: str, entity_id: str, tenant_id: TenantId | None, limit: int) -> list[HistoryEntry]:
         """Give the changes of a thing, the latest first."""
-        rows = await self._pool.fetch(
+        rows = await self._reading(kind).fetch(
             "SELECT c.version, e.position, e.event_id, e.type, e.data, e.actor, e.correlation_id, e.recorded_at"  # noqa: S608 -- constants only
             " FROM (SELECT * FROM admin.entity_change WHERE entity_id = $1 AND kind = $2"
             f" AND ($3::bigint IS NULL OR tenant_id = $3) AND generation = {LIVE} ORDER BY version DESC LIMIT $4) AS c"
@@ -400,7 +412,7 @@ class AdminStore:
         The caller compares the body's hash, and does its work under the claim's event id either way: the ledger answers
         `exists` for what was done already.
         """
-        row = await self._pool.fetchrow(
+        row = await self._confined.fetchrow(
             "INSERT INTO admin.idempotency (key, scope, tenant_id, event_id, body_hash) VALUES ($1, $2, $3, $4, $5)"
             " ON CONFLICT (key, scope, tenant_id) DO UPDATE SET key = excluded.key"
             " RETURNING event_id, body_hash, response",

@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from adapters.postgres.errors import SchemaError, UnreachableError
+from adapters.postgres.row_security import prepare
 
 VERSION_MIN = 15
 
@@ -70,6 +71,8 @@ async def migrate(dsn: str, folder: Traversable | None = None) -> list[str]:
                 await connection.execute(_CREATE_TABLE)
             for migration in pending:
                 await _apply(connection, migration)
+            if folder is None:
+                await prepare(connection)
     return [migration.title for migration in pending]
 
 

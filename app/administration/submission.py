@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from adapters.postgres.admin_store import AdminStore
+from adapters.postgres.row_security import owner_of
 from domain.admin.changes import Change
 from domain.admin.errors import AdminError, IdempotencyConflictError, NotFoundError
 from domain.events import Event, encode
@@ -35,7 +36,7 @@ class Submission:
 
     def __init__(self, ledger: "Ledger", pool: "Pool") -> None:
         self._ledger = ledger
-        self._pool = pool
+        self._pool = owner_of(pool)
         self._store = AdminStore(pool)
         self._projection = Entities()
 

@@ -9,8 +9,10 @@ import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from adapters.postgres.row_security import confine, unconfined
 from app.administration import Administration
-from app.api.permissions import ALL_SCOPES, Permission, Principal, Scope, scope_of
+from app.api.permissions import ALL_SCOPES, Permission, Principal, scope_of
+from app.api.permissions import Scope as TokenScope
 from app.api.problems import ApiError
 from app.api.public_pages import PublicPages
 from app.api.sessions import PERSONAL_TOKEN_PREFIX, Sessions
@@ -25,6 +27,7 @@ from domain.outbound import OutboundRules
 
 if TYPE_CHECKING:
     import asyncpg
+    from litestar.types import ASGIApp, Receive, Scope, Send
 
 STEP_UP: Final = dt.timedelta(minutes=10)
 """So long after the password was given a session moves money and deals in secrets; then it is asked for again."""
@@ -101,7 +104,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     """Gives out or takes in a secret: asks a session for its password again, and a token for the scope."""
 
     @property
-    def step_up(self) -> Scope | None:
+    def step_up(self) -> TokenScope | None:
         """What the password is asked for again, and a token must have the scope for."""
         if self.secrets:
             return "secrets"
@@ -140,6 +143,28 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
         raise ApiError("password_change_required")
     _authorize(access, access.permission, principal, connection.path_params)
     _step_up(access, principal, api.clock())
+    confine(_confines(access, principal, connection.path_params))
+
+
+def _confines(access: Access, principal: Principal, parameters: dict[str, Any]) -> Iterable[TenantId] | None:
+    """Give the tenants whose rows this request may see at most; None for the operator's lists, which see all.
+
+    Made from who asks, not only from what is asked for: so it holds where a check of the latter is missing.
+    """
+    if access.within != "tenant":
+        return None if principal.is_operator else principal.tenant_ids
+    named = TenantId(parameters["tenant_id"])
+    return (named,) if principal.is_operator or named in principal.tenant_ids else ()
+
+
+def each_on_its_own(app: "ASGIApp") -> "ASGIApp":
+    """Keep what a request is confined to from the next one on the same connection."""
+
+    async def run(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        with unconfined():
+            await app(scope, receive, send)
+
+    return run
 
 
 def _step_up(access: Access, principal: Principal, now: dt.datetime) -> None:

@@ -10,10 +10,11 @@ from litestar.di import Provide
 
 from adapters.clock import now
 from adapters.ids import new_id
+from adapters.postgres.row_security import owner_of
 from app.administration import Administration
 from app.api.call import provide_call
 from app.api.docs_page import docs_page
-from app.api.guards import Api, admit, refuse_undeclared
+from app.api.guards import Api, admit, each_on_its_own, refuse_undeclared
 from app.api.listing import provide_listing
 from app.api.problems import EXCEPTION_HANDLERS
 from app.api.public_pages import PublicPages
@@ -51,8 +52,8 @@ def api_router(
         administration=administration,
         wallets=wallets,
         receipts=Receipts(pool),
-        sessions=Sessions(pool),
-        public=PublicPages(pool, clock),
+        sessions=Sessions(owner_of(pool)),
+        public=PublicPages(owner_of(pool), clock),
         routing=desk,
         ids=ids,
         clock=clock,
@@ -75,6 +76,7 @@ def api_router(
             docs_page,
         ],
         guards=[admit],
+        middleware=[each_on_its_own],
         opt={"api": api},
         dependencies={
             "api": Provide(lambda: api, sync_to_thread=False),

@@ -163,7 +163,7 @@ async def read_page(pool: "Pool", query: LogQuery, *, after: str | None, limit: 
     cursor = cursor_of(after) if after is not None else None
     upper = min(query.range.ends_at, cursor.recorded_at + _MICROSECOND) if cursor else query.range.ends_at
     # Nothing is newer than the newest row: a range that ends in the future begins where there is something.
-    newest = await pool.fetchval("SELECT max(recorded_at) FROM projection.request_log")
+    newest = await _newest(pool, query.tenant_id)
     upper = min(upper, newest + _MICROSECOND) if newest else query.range.starts_at
     rows: list[asyncpg.Record] = []
     until, size = time.monotonic() + LOOK_SECONDS, _SLICE
@@ -179,6 +179,18 @@ async def read_page(pool: "Pool", query: LogQuery, *, after: str | None, limit: 
     if upper <= query.range.starts_at:
         return LogPage(rows, None, query.range.starts_at)
     return LogPage(rows, Cursor(upper - _MICROSECOND, 10**17 - 1, 0, 0).text(), upper)
+
+
+async def _newest(pool: "Pool", tenant_id: TenantId | None) -> dt.datetime | None:
+    newest: dt.datetime | None
+    if tenant_id is None:
+        newest = await pool.fetchval("SELECT max(recorded_at) FROM projection.request_log")
+    else:
+        # Of this tenant alone: where a page ends must not tell when somebody else last asked for something.
+        newest = await pool.fetchval(
+            "SELECT max(recorded_at) FROM projection.request_log WHERE tenant_id = $1", tenant_id
+        )
+    return newest
 
 
 async def _slice(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 import msgspec
 
+from adapters.postgres.row_security import owner_of
 from app.reports.usage import UsageQuery, UsageRow, read_usage
 from domain.billing_windows import window, zone_info
 from domain.errors import TallygateError
@@ -156,7 +157,7 @@ class Statements:
 
     async def _catch_up(self, tenant_id: TenantId) -> None:
         for row in await self._pool.fetch("SELECT lane FROM ledger.lane WHERE tenant_id = $1", tenant_id):
-            await advance(self._pool, USAGE, tenant_id, Lane(row["lane"]))
+            await advance(owner_of(self._pool), USAGE, tenant_id, Lane(row["lane"]))
 
     async def _make(self, tenant_id: TenantId, period: str, span: Bucket, zone: str, opening_nanos: int) -> Statement:
         tiles = buckets("day", *span, zone)

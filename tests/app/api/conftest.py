@@ -17,6 +17,7 @@ from adapters.clock import now
 from adapters.ids import new_id
 from adapters.passwords import Passwords
 from adapters.postgres.flusher import Flusher
+from adapters.postgres.row_security import TenantPool, owner_of
 from adapters.vault import Vault
 from app.administration import Administration
 from app.api.document import openapi_config
@@ -91,7 +92,7 @@ class World:
         self.ledger = ledger
         self.administration = administration
         self.wallets = Wallets(ledger, pool)
-        self.sessions = Sessions(pool)
+        self.sessions = Sessions(owner_of(pool))
         self._monotonic = monotonic
 
     def router(self, *, secure_cookies: bool = False) -> Router:
@@ -178,11 +179,15 @@ def monotonic() -> Monotonic:
 
 @pytest.fixture
 async def world(database: str, tmp_path: Path, monotonic: Monotonic) -> AsyncIterator[World]:
-    async with asyncpg.create_pool(database, min_size=1, max_size=8) as pool:
+    async with (
+        asyncpg.create_pool(database, min_size=1, max_size=8) as owner,
+        asyncpg.create_pool(database, min_size=1, max_size=4) as confined,
+    ):
+        pool = TenantPool.over(owner, confined)
         await pool.execute("SELECT ledger.create_days($1, 3)", dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1))
         ledger = Flusher(database)
         await ledger.start()
-        await ensure(pool, [Entities()])
+        await ensure(owner, [Entities()])
         await ledger.open_lane(PLATFORM, first_lane(PLATFORM))
         quick = Passwords(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
         administration = Administration(ledger, pool, Vault.open(tmp_path / "secret.key"), passwords=quick)
