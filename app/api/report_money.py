@@ -231,7 +231,7 @@ async def explain_charge(call: ThisCall, request_id: FromPath[str]) -> ChargeVie
 @get(
     "/tenants/{tenant_id:int}/refusals/{row_id:str}",
     **route(
-        Permission.REPORT_READ, "explainRefusal", "Why requests were refused: the numbers in the way", 404,
+        Permission.REPORT_READ, "explainRefusal", "Why requests were refused: the numbers in the way", 404, 422,
         within="tenant",
     ),
 )  # fmt: skip

@@ -9,6 +9,7 @@ import msgspec
 from adapters.postgres.admin_store import HistoryEntry, Stored
 from domain.admin import entities as e
 from domain.admin.entities import Limits, Period
+from domain.admin.errors import InvalidEntityError
 from domain.money import format_amount, parse_amount
 
 T = TypeVar("T")
@@ -121,7 +122,7 @@ def _budget_amount(body: BudgetBody) -> int:
     # Tokens have no fractions: reading them as money finds one exactly, and reads "5.0" as five.
     tokens, rest = divmod(parse_amount(body.amount), 10**9)
     if rest:
-        raise msgspec.ValidationError("a budget of tokens is a whole number - at `$.budgets`")
+        raise InvalidEntityError("budgets", "A budget of tokens is a whole number.")
     return tokens
 
 

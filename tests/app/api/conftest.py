@@ -39,8 +39,11 @@ class Monotonic:
 
     def __init__(self) -> None:
         self.seconds = 1000.0
+        self.step = 0.0
+        """How far it goes with each look."""
 
     def __call__(self) -> float:
+        self.seconds += self.step
         return self.seconds
 
 
@@ -51,6 +54,10 @@ class Person:
         self.user = user
         self._client = client
         self._headers = {"authorization": f"Bearer {secret}"}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return dict(self._headers)
 
     def on(self, client: httpx.AsyncClient) -> "Person":
         other = Person(client, self.user, "")
@@ -93,7 +100,7 @@ class World:
         self.administration = administration
         self.wallets = Wallets(ledger, pool)
         self.sessions = Sessions(owner_of(pool))
-        self._monotonic = monotonic
+        self.monotonic = monotonic
 
     def router(self, *, secure_cookies: bool = False) -> Router:
         return api_router(
@@ -101,7 +108,7 @@ class World:
             wallets=self.wallets,
             pool=self.pool,
             secure_cookies=secure_cookies,
-            monotonic=self._monotonic,
+            monotonic=self.monotonic,
         )
 
     @contextlib.asynccontextmanager
