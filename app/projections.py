@@ -6,6 +6,7 @@ from projections.balances import Balances
 from projections.base import BulkProjection, Projection
 from projections.entities import Entities
 from projections.multipliers import Multipliers
+from projections.redemptions import Redemptions
 from projections.routing import Routing
 from projections.usage import UsageProjection
 
@@ -15,4 +16,5 @@ PROJECTIONS: Final[tuple[Projection | BulkProjection, ...]] = (
     UsageProjection(),
     Multipliers(),
     Routing(),
+    Redemptions(),
 )

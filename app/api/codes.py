@@ -9,9 +9,11 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter
 
 from app.api.call import (
+    NO_STORE,
     IfMatch,
     Limit,
     Resource,
+    TenantNumber,
     ThisCall,
     Why,
     join,
@@ -19,18 +21,28 @@ from app.api.call import (
     versioned,
 )
 from app.api.idempotency import IdempotencyKey, once
-from app.api.listing import ThisListing
+from app.api.listing import AfterPosition, ThisListing, position_of
 from app.api.money import movement
 from app.api.permissions import Permission
 from app.api.problems import ApiError
-from app.api.schemas.codes import BatchChange, BatchState, BatchView, CreatedBatch, NewBatch, Redemption, batch_state
+from app.api.schemas.codes import (
+    BatchChange,
+    BatchState,
+    BatchView,
+    CreatedBatch,
+    NewBatch,
+    Redemption,
+    RedemptionView,
+    batch_state,
+)
 from app.api.schemas.common import History, Listing
 from app.api.schemas.money import MovementView
+from app.reports.credit import RecordedRedemption, read_redemptions
 from app.wallets import BatchChangedError, UnknownCodeError, code_hash, new_code
 from domain.admin.entities import CodeBatch
 from domain.grants.events import GrantKind
 from domain.ids import EntityId, EventId, TenantId
-from domain.money import parse_amount
+from domain.money import format_amount, parse_amount
 
 BATCHES = Resource(
     "code_batch", state=batch_state, view=BatchView, read=Permission.CODE_READ, write=Permission.CODE_WRITE
@@ -141,6 +153,56 @@ async def batch_history(call: ThisCall, batch_id: FromPath[str], limit: Limit = 
     return await BATCHES.history(call, batch_id, limit)
 
 
+@get(
+    "/code-batches/{batch_id:str}/redemptions",
+    **route(Permission.CODE_READ, "listRedemptions", "Who redeemed a batch's codes, as JSON or CSV", 404, 422),
+)
+async def list_redemptions(
+    call: ThisCall,
+    batch_id: FromPath[str],
+    request: Request[object, object, State],
+    *,
+    after: AfterPosition = None,
+    limit: Limit = 50,
+    tenant_id: TenantNumber = None,
+) -> Response[Listing[RedemptionView]]:
+    await BATCHES.find(call, batch_id)
+    tenant = TenantId(tenant_id) if tenant_id is not None else None
+    found = await read_redemptions(
+        call.api.pool, batch_id, tenant_id=tenant, before=position_of(after), limit=limit + 1
+    )
+    items = tuple(_redemption(each) for each in found[:limit])
+    if request.headers.get("accept", "").startswith("text/csv"):
+        return _redemptions_csv(batch_id, items)
+    following = str(found[limit - 1].position) if len(found) > limit else None
+    return Response(Listing(items=items, next=following), headers=dict(NO_STORE))
+
+
+def _redemption(use: RecordedRedemption) -> RedemptionView:
+    return RedemptionView(
+        position=use.position,
+        batch_id=use.batch_id,
+        code_sha256=use.code_hash,
+        tenant_id=use.redeemed_for,
+        user_id=use.user_id,
+        grant_id=use.grant_id,
+        amount=format_amount(use.amount_nanos),
+        at=use.redeemed_at,
+    )
+
+
+def _redemptions_csv(batch_id: str, items: Sequence[RedemptionView]) -> Response[Listing[RedemptionView]]:
+    # No value has a character that would have to be quoted.
+    rows = ((f"{i.at:%Y-%m-%dT%H:%M:%SZ}", i.tenant_id, i.user_id, i.amount, i.code_sha256, i.grant_id) for i in items)
+    lines = ["at,tenant_id,user_id,amount,code_sha256,grant_id", *(",".join(map(str, row)) for row in rows)]
+    response: Response[str] = Response(
+        "\r\n".join(lines) + "\r\n",
+        media_type="text/csv",
+        headers={**NO_STORE, "content-disposition": f'attachment; filename="redemptions-{batch_id}.csv"'},
+    )
+    return response  # type: ignore[return-value]  # the other form of the same answer
+
+
 @post(
     "/tenants/{tenant_id:int}/redeem",
     status_code=200,
@@ -195,5 +257,6 @@ ROUTES: Sequence[BaseRouteHandler] = (
     change_batch,
     archive_batch,
     batch_history,
+    list_redemptions,
     redeem,
 )

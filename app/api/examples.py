@@ -45,6 +45,11 @@ EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "reason": "welcome",
     },
     "createAdjustment": {"amount": "12.50", "reason": "paid twice", "reference": "INV-2026-0042"},
+    "createRefund": {
+        "amount": "0.25",
+        "request_id": "019ab5c8-7f2e-7c31-9a54-0c2f6d1e8b70",
+        "reason": "answer cut off by the vendor",
+    },
     "createCodes": {"name": "Trade fair", "count": 100, "amount": "10", "expires_at": "2027-01-01T00:00:00Z"},
     "redeemCode": {"code": "ABCD-EFGH-JKMN-PQRS-TVWX"},
 }

@@ -1,5 +1,6 @@
 """What every list takes alike: how far it has come, how much to give, what to look for, and in which order."""
 
+import datetime as dt
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,6 +19,19 @@ Sort = Annotated[
 ]
 Label = Annotated[str | None, QueryParameter(max_length=200)]
 """A filter by a text; left out, it narrows nothing."""
+
+
+Since = Annotated[dt.datetime | None, QueryParameter(name="from", description="The first moment, with a time zone.")]
+Until = Annotated[dt.datetime | None, QueryParameter(name="to", description="The first moment after.")]
+AfterPosition = Annotated[
+    str | None, QueryParameter(name="after", pattern=r"^[0-9]{1,18}$", description="`next` of the part before.")
+]
+"""For what is listed in the order of the log."""
+
+
+def position_of(after: str | None) -> int | None:
+    """Give the position in the log that a list goes on from."""
+    return int(after) if after is not None else None
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):

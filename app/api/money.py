@@ -1,21 +1,38 @@
 """Money in and out of a tenant's wallet, and what is in it."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from litestar import get, post
 from litestar.handlers import BaseRouteHandler
-from litestar.params import JSONBody, PathParameter
+from litestar.params import FromQuery, JSONBody, PathParameter
 
 from app.api.call import Call, ThisCall, route
 from app.api.idempotency import IdempotencyKey, once
+from app.api.listing import AfterPosition, Label, Limit, Since, Until, position_of
 from app.api.permissions import Permission
-from app.api.schemas.money import Adjustment, BalanceView, GrantView, HoldView, MovementView, NewGrant, SpendView, TopUp
+from app.api.problems import ApiError
+from app.api.schemas.common import Listing
+from app.api.schemas.money import (
+    Adjustment,
+    BalanceView,
+    GrantView,
+    HoldView,
+    MovementView,
+    NewGrant,
+    RecordedMovementView,
+    Refund,
+    SpendView,
+    TopUp,
+)
+from app.reports.credit import MovementFilters, RecordedMovement, read_movements
 from app.wallets import Balance, GrantTerms, Movement, Spend
+from domain.grants.events import Source
 from domain.ids import PLATFORM, EventId, TenantId
 from domain.money import format_amount, parse_amount
 
 TenantPath = Annotated[int, PathParameter(ge=1, le=2**53 - 1)]
+MovementKind = Literal["granted", "redeemed", "lapsed", "adjusted"]
 _SHOWN = 100
 
 
@@ -56,17 +73,17 @@ async def _grant(
     call: Call, place: tuple[str, TenantId], body: TopUp | NewGrant, terms: GrantTerms, key: str | None
 ) -> MovementView:
     async def run(event_id: EventId) -> MovementView:
-        return movement(
-            await call.api.wallets.grant(
-                tenant_id=place[1],
-                event_id=event_id,
-                terms=terms,
-                actor=call.principal.actor,
-                now=call.api.clock(),
-            )
-        )
+        return await _granted(call, place[1], event_id, terms)
 
     return await once(call, key, place, body, answers=MovementView, run=run)
+
+
+async def _granted(call: Call, tenant_id: TenantId, event_id: EventId, terms: GrantTerms) -> MovementView:
+    return movement(
+        await call.api.wallets.grant(
+            tenant_id=tenant_id, event_id=event_id, terms=terms, actor=call.principal.actor, now=call.api.clock()
+        )
+    )
 
 
 @post(
@@ -93,6 +110,74 @@ async def adjust(
         )
 
     return await once(call, idempotency_key, ("adjustment", TenantId(tenant_id)), data, answers=MovementView, run=run)
+
+
+@post(
+    "/tenants/{tenant_id:int}/refunds",
+    **route(
+        Permission.CREDIT_GRANT, "createRefund", "Give back what a request was charged, or a part of it", 404, 409, 422,
+        within="tenant",
+    ),
+)  # fmt: skip
+async def refund(
+    call: ThisCall, tenant_id: TenantPath, data: JSONBody[Refund], idempotency_key: IdempotencyKey = None
+) -> MovementView:
+    tenant = TenantId(tenant_id)
+
+    async def run(event_id: EventId) -> MovementView:
+        amount = parse_amount(data.amount)
+        receipt = await call.api.receipts.read(data.request_id, [tenant])
+        paid = receipt.price.charged_nanos if receipt.price is not None and not receipt.price.paid_by_allowance else 0
+        if amount > paid:
+            raise ApiError("refund_too_large", f"The wallet paid {format_amount(paid)} for the request.")
+        terms = GrantTerms(amount_nanos=amount, source="refund", reference=receipt.request_id, reason=data.reason)
+        return await _granted(call, tenant, event_id, terms)
+
+    return await once(call, idempotency_key, ("refund", tenant), data, answers=MovementView, run=run)
+
+
+@get(
+    "/tenants/{tenant_id:int}/movements",
+    **route(
+        Permission.BALANCE_READ, "listMovements", "Credit given, lapsed and taken back, the latest first", 404, 422,
+        within="tenant",
+    ),
+)  # fmt: skip
+async def list_movements(
+    call: ThisCall,
+    tenant_id: TenantPath,
+    *,
+    after: AfterPosition = None,
+    limit: Limit = 50,
+    kind: FromQuery[MovementKind | None] = None,
+    source: FromQuery[Source | None] = None,
+    grant_id: Label = None,
+    starts_at: Since = None,
+    ends_at: Until = None,
+) -> Listing[RecordedMovementView]:
+    filters = MovementFilters(kind=kind, source=source, grant_id=grant_id, starts_at=starts_at, ends_at=ends_at)
+    found = await read_movements(
+        call.api.pool, TenantId(tenant_id), filters, before=position_of(after), limit=limit + 1
+    )
+    items = tuple(_recorded(each) for each in found[:limit])
+    return Listing(items=items, next=str(found[limit - 1].position) if len(found) > limit else None)
+
+
+def _recorded(moved: RecordedMovement) -> RecordedMovementView:
+    return RecordedMovementView(
+        event_id=moved.event_id,
+        position=moved.position,
+        at=moved.recorded_at,
+        kind=moved.kind,  # type: ignore[arg-type]  # one of those that the projection writes
+        source=moved.source,  # type: ignore[arg-type]  # the same
+        amount=format_amount(moved.amount_nanos),
+        currency=moved.currency,
+        grant_id=moved.grant_id or None,
+        grant_kind=moved.grant_kind or None,
+        reference=moved.reference,
+        reason=moved.reason,
+        actor=moved.actor,
+    )
 
 
 @get(
@@ -177,4 +262,4 @@ def _balance(
     )
 
 
-ROUTES: Sequence[BaseRouteHandler] = (top_up, grant, adjust, balance)
+ROUTES: Sequence[BaseRouteHandler] = (top_up, grant, adjust, refund, list_movements, balance)

@@ -101,6 +101,7 @@ PROBLEMS: Final[dict[str, Entry]] = {
     "insufficient_credit": Entry(
         409, "Not enough credit", "The wallet does not cover the amount; without `strict` the rest becomes a debt."
     ),
+    "refund_too_large": Entry(422, "More than was charged", "A refund is at most what the request was charged."),
     "code_unknown": Entry(404, "Unknown code", "No redemption code reads like this: check it for a typing error."),
     "code_used_up": Entry(409, "Code used up", "The code has been redeemed as often as it can be."),
     "code_used_by_tenant": Entry(409, "Code used already", "You have redeemed this code as often as you may."),

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from app.api.schemas.common import Amount, Body, Name, Reasoned
 from domain.admin import entities as e
 from domain.grants.events import GrantKind
-from domain.ids import EntityId
+from domain.ids import EntityId, TenantId
 from domain.money import format_amount
 
 
@@ -82,6 +82,19 @@ def batch_state(batch: e.CodeBatch) -> BatchState:
         grant_days=batch.grant_days,
         revoked=batch.revoked,
     )
+
+
+class RedemptionView(msgspec.Struct, frozen=True, kw_only=True):
+    """One use of a code. The code itself is not stored; who has it finds it by its hash."""
+
+    position: int
+    batch_id: EntityId
+    code_sha256: str
+    tenant_id: TenantId
+    user_id: EntityId
+    grant_id: EntityId
+    amount: str
+    at: dt.datetime
 
 
 class Redemption(Body, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Movements of money and balances as the API takes and gives them."""
 
 import datetime as dt
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -48,6 +48,35 @@ class MovementView(msgspec.Struct, frozen=True, kw_only=True):
     """What the wallet could spend at once afterwards."""
     grant_id: EntityId | None
     expires_at: str | None
+
+
+class Refund(Body, frozen=True, kw_only=True):
+    """Credit given back for a request that was charged; it burns like what was paid in."""
+
+    amount: Amount
+    request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    """What it is for; no more than was charged for it is given back at once."""
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=r"^[^\x00]+$")]
+
+
+class RecordedMovementView(msgspec.Struct, frozen=True, kw_only=True):
+    """Credit that was given, lapsed or taken back."""
+
+    event_id: str
+    position: int
+    """In the tenant's lane of the log."""
+    at: dt.datetime
+    kind: Literal["granted", "redeemed", "lapsed", "adjusted"]
+    source: Literal["top_up", "redemption", "allowance", "adjustment", "refund", ""]
+    """Where granted credit came from; empty for what was taken or has lapsed."""
+    amount: str
+    """What it did to the wallet: below zero for what was taken or has lapsed."""
+    currency: str
+    grant_id: str | None
+    grant_kind: str | None
+    reference: str
+    reason: str
+    actor: str
 
 
 class GrantView(msgspec.Struct, frozen=True, kw_only=True):

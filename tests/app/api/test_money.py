@@ -8,8 +8,11 @@ import pytest
 from adapters.clock import now
 from adapters.ids import new_id
 from app.wallets import BatchChangedError, CodeUsedUpError, UnknownCodeError, code_hash, new_code
-from domain.ids import EntityId, EventId, TenantId, derive_id
+from domain.ids import PLATFORM, EntityId, EventId, TenantId, derive_id, first_lane
 from domain.ledger.commands import Answer, Command
+from projections.folder import advance, ensure
+from projections.redemptions import REDEMPTIONS
+from projections.usage import USAGE
 from tests.app.api.conftest import Person, World
 
 if TYPE_CHECKING:
@@ -191,19 +194,96 @@ async def test_a_code_becomes_a_grant_with_the_terms_of_its_batch(world: World, 
     assert dt.datetime.fromisoformat(grant["expires_at"]) - now() > dt.timedelta(days=29)
 
 
-async def test_two_hundred_parallel_redeems_of_one_code_have_one_winner(world: World, root: Person) -> None:
+async def test_a_thousand_parallel_redeems_of_one_code_have_as_many_winners_as_it_has_uses(
+    world: World, root: Person
+) -> None:
+    world.monotonic.step = 1.0
     tenants = [await world.tenant(f"T{number}") for number in range(20)]
-    code = (await _codes(root)).json()["codes"][0]
+    code = (await _codes(root, uses_per_code=3)).json()["codes"][0]
 
     answers = await asyncio.gather(
-        *(root.pay(f"/tenants/{tenant}/redeem", {"code": code}) for tenant in tenants for _ in range(10))
+        *(root.pay(f"/tenants/{tenant}/redeem", {"code": code}) for tenant in tenants for _ in range(50))
     )
 
     codes = [answer.json().get("code") for answer in answers]
-    assert [answer.status_code for answer in answers].count(200) == 1
+    assert [answer.status_code for answer in answers].count(200) == 3
     assert set(codes) - {None} <= {"code_used_up", "code_used_by_tenant"}
     credited = [(await _balance(root, tenant))["balance"] for tenant in tenants]
-    assert sorted(credited) == ["0"] * 19 + ["2.5"]
+    assert sorted(credited) == ["0"] * 17 + ["2.5"] * 3
+    assert len(await world.events(PLATFORM, "code.claimed.v1")) == 3
+
+
+async def _fold(world: World, *tenants: TenantId) -> None:
+    await ensure(world.pool, [REDEMPTIONS, USAGE])
+    for tenant in (PLATFORM, *tenants):
+        for projection in (REDEMPTIONS, USAGE):
+            await advance(world.pool, projection, tenant, first_lane(tenant))
+
+
+async def test_who_redeemed_the_codes_of_a_batch_is_listed_and_comes_as_csv(world: World, root: Person) -> None:
+    one, two = await world.tenant("One"), await world.tenant("Two")
+    batch = (await _codes(root, count=2, uses_per_code=2)).json()
+    first, second = batch["codes"]
+    for tenant, code in ((one, first), (two, first), (two, second)):
+        assert (await root.pay(f"/tenants/{tenant}/redeem", {"code": code})).status_code == 200
+    await _fold(world, one, two)
+    path = f"/code-batches/{batch['id']}/redemptions"
+
+    part = (await root.get(f"{path}?limit=2")).json()
+    rest = (await root.get(f"{path}?limit=2&after={part['next']}")).json()
+    table = await root.get(path, accept="text/csv")
+
+    found = [(each["tenant_id"], each["code_sha256"]) for each in part["items"] + rest["items"]]
+    assert found == [(two, code_hash(second)), (two, code_hash(first)), (one, code_hash(first))]
+    assert rest["next"] is None
+    assert {(each["user_id"], each["amount"]) for each in part["items"]} == {(root.user.user_id, "2.5")}
+    assert len((await root.get(f"{path}?tenant_id={one}")).json()["items"]) == 1
+    assert table.headers["content-type"].startswith("text/csv")
+    assert [line.split(",")[4] for line in table.text.strip().split("\r\n")[1:]] == [code for _, code in found]
+    assert (await root.get("/code-batches/nothing/redemptions")).status_code == 404
+
+
+async def test_every_movement_of_credit_is_listed_with_who_did_it_and_narrowed(world: World, root: Person) -> None:
+    tenant = await world.tenant()
+    other = await world.tenant("Other")
+    code = (await _codes(root)).json()["codes"][0]
+    await root.pay(f"/tenants/{tenant}/top-ups", {"amount": "10", "reference": "INV-1", "reason": "paid"})
+    await root.pay(f"/tenants/{tenant}/redeem", {"code": code})
+    await root.pay(f"/tenants/{tenant}/adjustments", {"amount": "4", "reason": "mistake"})
+    await root.pay(f"/tenants/{other}/top-ups", {"amount": "1"})
+    await _fold(world, tenant, other)
+    path = f"/tenants/{tenant}/movements"
+    billing = await world.person(tenants={tenant: "billing"})
+
+    whole = (await billing.get(path)).json()
+    parts = [(await billing.get(f"{path}?limit=1&after={each['position']}")).json() for each in whole["items"]]
+
+    shown = [(each["kind"], each["source"], each["amount"], each["reason"]) for each in whole["items"]]
+    assert shown == [
+        ("adjusted", "", "-4", "mistake"),
+        ("redeemed", "redemption", "2.5", ""),
+        ("granted", "top_up", "10", "paid"),
+    ]
+    assert {each["actor"] for each in whole["items"]} == {f"user:{root.user.user_id}"}
+    assert [part["items"] for part in parts] == [[each] for each in whole["items"][1:]] + [[]]
+    assert [each["reference"] for each in (await billing.get(f"{path}?source=top_up")).json()["items"]] == ["INV-1"]
+    assert [each["kind"] for each in (await billing.get(f"{path}?kind=adjusted")).json()["items"]] == ["adjusted"]
+    assert (await billing.get(f"{path}?to=2020-01-01T00:00:00Z")).json()["items"] == []
+    assert (await billing.get(f"/tenants/{other}/movements")).status_code == 404
+
+
+async def test_a_refund_is_of_a_request_of_the_tenant_and_no_more_than_it_cost(world: World, root: Person) -> None:
+    tenant = await world.tenant()
+    await root.pay(f"/tenants/{tenant}/top-ups", {"amount": "10"})
+    body = {"amount": "1", "reason": "cut off", "request_id": new_id()}
+
+    unknown = await root.pay(f"/tenants/{tenant}/refunds", body)
+    malformed = await root.pay(f"/tenants/{tenant}/refunds", {**body, "request_id": "x"})
+    unkeyed = await root.post(f"/tenants/{tenant}/refunds", body)
+
+    assert [unknown.status_code, malformed.status_code] == [404, 404]
+    assert (unkeyed.status_code, unkeyed.json()["code"]) == (400, "idempotency_key_required")
+    assert (await _balance(root, tenant))["balance"] == "10"
 
 
 async def test_uses_per_code_and_per_tenant_are_exact_under_a_rush(world: World, root: Person) -> None:

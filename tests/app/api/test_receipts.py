@@ -9,6 +9,7 @@ from domain.holds.events import Attempt, AttemptFailed, HoldAuthorized, HoldCapt
 from domain.ids import EntityId, EventId, HoldId, TenantId, derive_id, first_lane
 from domain.ledger.commands import NO_POOL, Command, Kind, Leg, Unit
 from domain.metering.usage import TokenUsage
+from domain.money import format_amount
 from domain.pricing.charge import charge
 from domain.pricing.rate_card import ModelPrice
 from tests.app.api.conftest import Person, World
@@ -247,3 +248,24 @@ async def test_the_balance_shows_open_holds_and_who_holds_them(world: World, roo
     assert balance["holds"][0]["user_id"] == owner.user.user_id
     assert dt.datetime.fromisoformat(balance["holds"][0]["expires_at"]) > dt.datetime.now(dt.UTC)
     assert balance["tokens"][0]["spent"] == "0.00874875"
+
+
+async def test_a_refund_gives_back_at_most_what_the_request_cost_and_names_it(world: World, root: Person) -> None:
+    tenant, owner, spender = await _spender(world, root)
+    hold_id = await spender.hold()
+    nanos = await spender.capture(hold_id)
+    path, cost = f"/tenants/{tenant}/refunds", format_amount(nanos)
+    body = {"amount": cost, "request_id": hold_id, "reason": "cut off"}
+
+    too_much = await root.pay(path, {**body, "amount": format_amount(nanos + 1)})
+    elsewhere = await root.pay(f"/tenants/{await world.tenant('Other')}/refunds", body)
+    forbidden = await owner.pay(path, body)
+    answers = [await root.pay(path, body, "key") for _ in range(3)]
+
+    assert (too_much.status_code, too_much.json()["code"]) == (422, "refund_too_large")
+    assert (elsewhere.status_code, forbidden.status_code) == (404, 403)
+    assert {answer.status_code for answer in answers} == {201}
+    assert {answer.content for answer in answers} == {answers[0].content}
+    assert answers[0].json()["balance"] == "10"
+    (event,) = [each for each in await world.events(tenant, "credit.granted.v1") if each["source"] == "refund"]
+    assert (event["reference"], event["amount_nanos"], event["reason"]) == (hold_id, nanos, "cut off")
