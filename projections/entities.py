@@ -21,7 +21,7 @@ from domain.admin.entities import (
     Token,
     User,
 )
-from domain.admin.events import Archived, Changed, ChannelKeyChanged, Created, PasswordChanged
+from domain.admin.events import Archived, Changed, ChannelKeyChanged, Created, PasswordChanged, TenantLooked
 from domain.events import encode
 from domain.ids import day_of
 
@@ -101,7 +101,8 @@ class Entities:
     version = 1
     tables: tuple[str, ...] = ("admin.entity", "admin.entity_key", "admin.entity_change", "admin.config_position")
     types: frozenset[str] = frozenset(
-        {f"{kind}.{verb}.v1" for kind in KINDS for verb in _VERBS} | {"channel_key.changed.v1", "password.changed.v1"}
+        {f"{kind}.{verb}.v1" for kind in KINDS for verb in _VERBS}
+        | {"channel_key.changed.v1", "password.changed.v1", "tenant.looked.v1"}
     )
 
     async def apply(self, connection: "Connection", generation: int, events: Sequence["StoredEvent"]) -> None:
@@ -110,19 +111,25 @@ class Entities:
             return
         tenant_id, lane = events[0].tenant_id, events[0].lane
         rows = await self._load(connection, generation, events)
-        changes = []
+        changes: list[tuple[Any, ...]] = []
         secrets: dict[tuple[str, str], str] = {}
         for event in events:
             if isinstance(event.value, PasswordChanged):
                 secrets["password", event.value.user_id] = str(event.event_id)
+                continue
+            if isinstance(event.value, TenantLooked):
+                # Of no thing's history, but found by the same key: the positions of looks at the tenant.
+                at = event.position
+                changes.append((str(tenant_id), "look", at, at, event.event_id, day_of(event.event_id)))
                 continue
             key = _subject(event)
             row = rows[key] = _fold(rows.get(key), key, event)
             changes.append((*reversed(key), row.version, row.position, event.event_id, day_of(event.event_id)))
             if key[0] == "channel" and isinstance(event.value, ChannelKeyChanged | Created) and row.state.key_version:
                 secrets["channel_key", f"{key[1]}:{row.state.key_version}"] = str(event.event_id)
-        if changes:
+        if rows:
             await self._save(connection, generation, tenant_id, list(rows.values()))
+        if changes:
             await connection.execute(_NOTE, tenant_id, generation, *_columns(changes))
         if secrets:
             named = [(key, kind, event_id) for (kind, key), event_id in secrets.items()]
@@ -134,7 +141,7 @@ class Entities:
     async def _load(
         self, connection: "Connection", generation: int, events: Sequence["StoredEvent"]
     ) -> dict[tuple[str, str], _Row]:
-        subjects = {_subject(event) for event in events if not isinstance(event.value, PasswordChanged)}
+        subjects = {_subject(event) for event in events if not isinstance(event.value, PasswordChanged | TenantLooked)}
         found = await connection.fetch(
             _LOAD,
             sorted({entity_id for _, entity_id in subjects}),

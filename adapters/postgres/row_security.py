@@ -114,6 +114,11 @@ def confine(tenants: Iterable[TenantId] | None) -> None:
     _tenants.set(None if tenants is None else frozenset(tenants))
 
 
+def confined_to() -> frozenset[TenantId] | None:
+    """Give the tenants that this context is confined to; None is not at all."""
+    return _tenants.get()
+
+
 class TenantPool:
     """A pool that becomes the tenants' role wherever `confine` has named tenants.
 

@@ -36,6 +36,7 @@ from domain.admin.events import (
     Created,
     LoggedIn,
     PasswordChanged,
+    TenantLooked,
 )
 from domain.admin.rules import (
     Surroundings,
@@ -416,6 +417,11 @@ class Administration:
             actor=actor,
             correlation_id=correlation_id,
         )
+
+    async def record_look(self, look: TenantLooked, *, actor: str, event_id: str) -> None:
+        """Record that somebody of the operator looks at a tenant's data; NotFoundError for no such tenant."""
+        await self.note(look, actor=actor, tenant_id=look.tenant_id, event_id=event_id)
+        await self._submission.advance(look.tenant_id)
 
     async def settle_members(self) -> int:
         """Do at a start what a crash left undone in the lanes of users' tenants; give how many accounts it was."""

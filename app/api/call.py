@@ -38,6 +38,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     api: Api
     principal: Principal
     correlation_id: str
+    look: str | None = None
+    """The operation, if it only looks at things; None for what changes them, which leaves events of its own."""
+
+    async def looked_at(self, tenant_id: TenantId) -> None:
+        """Record a look of the operator at a tenant's data that no parameter names the tenant of."""
+        if self.look is not None:
+            await self.api.looks.note(self.principal, tenant_id, self.look)
 
     def require(self, permission: Permission, tenant_id: TenantId) -> None:
         """Raise `not_found` for a tenant that is not this person's, `forbidden` for what they may not do there."""
@@ -89,7 +96,8 @@ def provide_call(api: Api) -> Callable[[Request[Any, Any, Any]], Call]:
     """Give the dependency `call` of the routes that only known persons reach."""
 
     def call(request: Request[Any, Any, Any]) -> Call:
-        return Call(api=api, principal=request.scope["user"], correlation_id=api.ids())
+        look = getattr(request.route_handler, "operation_id", None) if request.method == "GET" else None
+        return Call(api=api, principal=request.scope["user"], correlation_id=api.ids(), look=look)
 
     return call
 
@@ -130,6 +138,8 @@ class Resource(Generic[S, V]):
         """Give a thing that this person may touch so; to others it does not exist."""
         stored = await call.api.administration.get(self._kind, entity_id)
         call.require(permission or self._read, stored.tenant_id)
+        if self._kind != "tenant":
+            await call.looked_at(stored.tenant_id)
         return stored
 
     async def list(

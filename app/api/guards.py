@@ -11,6 +11,7 @@ from litestar.handlers import BaseRouteHandler
 
 from adapters.postgres.row_security import confine, unconfined
 from app.administration import Administration
+from app.api.looks import Looks
 from app.api.permissions import ALL_SCOPES, Permission, Principal, scope_of
 from app.api.permissions import Scope as TokenScope
 from app.api.problems import ApiError
@@ -36,6 +37,7 @@ NOBODY: Final = User(user_id=EntityId(""), login="nobody", name="Nobody")
 """Until it is known whose a session or token is."""
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_TENANTS_END: Final = 2**53
 _CONTENT_TYPE: Final = "application/json"
 
 
@@ -47,6 +49,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     wallets: Wallets
     receipts: Receipts
     sessions: Sessions
+    looks: Looks
     public: PublicPages
     routing: Desk | None = None
     """None where nothing is relayed: then nobody can be asked about it."""
@@ -144,6 +147,18 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     _authorize(access, access.permission, principal, connection.path_params)
     _step_up(access, principal, api.clock())
     confine(_confines(access, principal, connection.path_params))
+    await _note_look(connection, api, principal, getattr(handler, "operation_id", None) or "")
+
+
+async def _note_look(
+    connection: ASGIConnection[Any, Any, Any, Any], api: Api, principal: Principal, operation: str
+) -> None:
+    """Record a look of the operator at the tenant that a path or a filter names; a thing's own is recorded with it."""
+    if not principal.is_operator or connection.scope["method"] not in _SAFE:  # type: ignore[typeddict-item]  # http only
+        return
+    named = connection.path_params.get("tenant_id", connection.query_params.get("tenant_id", ""))
+    if str(named).isdecimal() and 0 < int(named) < _TENANTS_END:
+        await api.looks.note(principal, TenantId(int(named)), operation)
 
 
 def _confines(access: Access, principal: Principal, parameters: dict[str, Any]) -> Iterable[TenantId] | None:

@@ -15,6 +15,7 @@ from app.api.call import NO_STORE, ThisCall, route
 from app.api.permissions import Permission
 from app.api.problems import ApiError
 from app.proofs import NotSealedError, read_proof
+from domain.ids import TenantId
 from domain.proof.proofs import EventProof
 
 
@@ -65,6 +66,7 @@ async def read_event_proof(call: ThisCall, event_id: FromPath[str]) -> Response[
         proof = await read_proof(call.api.pool, event_id, None if everywhere else mine)
     except NotSealedError as error:
         raise ApiError("not_sealed", str(error), headers={"retry-after": "10"}) from error
+    await call.looked_at(TenantId(proof.event.tenant_id))
     headers = {**NO_STORE, "content-disposition": f'attachment; filename="{proof.event.event_id}.proof.json"'}
     return Response(proof, headers=headers)
 

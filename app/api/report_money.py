@@ -195,6 +195,7 @@ async def explain_charge(call: ThisCall, request_id: FromPath[str]) -> ChargeVie
     principal = call.principal
     mine = [each for each in principal.tenant_ids if principal.may(Permission.REQUEST_READ, each)]
     receipt = await call.api.receipts.read(request_id, None if principal.may(Permission.REQUEST_READ) else mine)
+    await call.looked_at(receipt.tenant_id)
     captured = receipt.terminal.value if receipt.terminal is not None else None
     made = receipt.price
     if made is None or not isinstance(captured, HoldCaptured):

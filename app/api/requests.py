@@ -38,6 +38,7 @@ async def read_request(call: ThisCall, request_id: FromPath[str]) -> ReceiptView
     mine = [each for each in principal.tenant_ids if principal.may(Permission.REQUEST_READ, each)]
     everywhere = principal.may(Permission.REQUEST_READ)
     receipt = await call.api.receipts.read(request_id, None if everywhere else mine)
+    await call.looked_at(receipt.tenant_id)
     return _receipt(receipt, with_cost=everywhere)
 
 

@@ -16,6 +16,7 @@ from app.api.call import provide_call
 from app.api.docs_page import docs_page
 from app.api.guards import Api, admit, each_on_its_own, refuse_undeclared
 from app.api.listing import provide_listing
+from app.api.looks import Looks
 from app.api.problems import EXCEPTION_HANDLERS
 from app.api.public_pages import PublicPages
 from app.api.routes import PATH, ROUTES
@@ -53,6 +54,7 @@ def api_router(
         wallets=wallets,
         receipts=Receipts(pool),
         sessions=Sessions(owner_of(pool)),
+        looks=Looks(administration, clock),
         public=PublicPages(owner_of(pool), clock),
         routing=desk,
         ids=ids,

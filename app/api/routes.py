@@ -7,6 +7,7 @@ from litestar.handlers import BaseRouteHandler
 
 from app.api import (
     announcements,
+    audit,
     auth,
     channels,
     codes,
@@ -33,7 +34,7 @@ PATH: Final = "/api"
 
 ROUTES: Final[Mapping[str, Sequence[BaseRouteHandler]]] = {
     "Sessions": (*auth.ROUTES, *own_access.ROUTES),
-    "Tenants": tenants.ROUTES,
+    "Tenants": (*tenants.ROUTES, *audit.ROUTES),
     "Users": users.ROUTES,
     "Tokens": tokens.ROUTES,
     "Channels": channels.ROUTES,

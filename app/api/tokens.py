@@ -213,6 +213,7 @@ def _allow(call: Call, tenant_id: TenantId, user_id: str, every: Permission, own
 async def _find(call: Call, token_id: str, every: Permission, own: Permission) -> Stored:
     stored = await call.api.administration.get("token", token_id)
     _allow(call, stored.tenant_id, stored.entity.user_id, every, own)
+    await call.looked_at(stored.tenant_id)
     return stored
 
 
