@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.api.document import document_text
+from app.api.matrix import operations_table, permissions_table
 from app.api.problems import error_reference
 from app.observability.metrics import metrics_table
 from app.observability.spans import spans_table
@@ -22,6 +23,8 @@ DOCS: Final = Path(__file__).parent.parent / "docs"
 _TABLE: Final = re.compile(r"(?<=## Settings\n\n).*?(?=\n\n## )", re.DOTALL)
 _METRICS: Final = re.compile(r"(?<=## Every metric\n\n).*?(?=\n\n)", re.DOTALL)
 _SPANS: Final = re.compile(r"(?<=## Every span\n\n).*?(?=\n\n)", re.DOTALL)
+_PERMISSIONS: Final = re.compile(r"(?<=### Permissions\n\n).*?(?=\n\n)", re.DOTALL)
+_OPERATIONS: Final = re.compile(r"(?<=### Operations\n\n).*?(?=\n\n)", re.DOTALL)
 
 
 def settings_table() -> str:
@@ -90,6 +93,7 @@ def written(docs: Path) -> dict[Path, str]:
     """Give what each file of the reference should hold."""
     operations = docs / "operations.md"
     observability = docs / "observability.md"
+    security = docs / "security.md"
     return {
         docs / "events.md": events_reference(),
         docs / "errors.md": error_reference(),
@@ -97,6 +101,10 @@ def written(docs: Path) -> dict[Path, str]:
         observability: _SPANS.sub(
             lambda _: spans_table(),
             _METRICS.sub(lambda _: metrics_table(), observability.read_text(encoding="utf-8")),
+        ),
+        security: _OPERATIONS.sub(
+            lambda _: operations_table(),
+            _PERMISSIONS.sub(lambda _: permissions_table(), security.read_text(encoding="utf-8")),
         ),
         operations: _TABLE.sub(lambda _: settings_table(), operations.read_text(encoding="utf-8")),
     }
