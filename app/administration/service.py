@@ -20,7 +20,7 @@ from adapters.postgres.admin_store import AdminStore, HistoryEntry, Page, Stored
 from app.administration.members import Members
 from app.administration.submission import Step, Submission
 from domain.admin.changes import Change, decide
-from domain.admin.entities import Token, User
+from domain.admin.entities import PriceBook, Token, User
 from domain.admin.errors import (
     AdminError,
     ArchivedError,
@@ -43,6 +43,7 @@ from domain.admin.rules import (
     check,
     check_archive,
     check_shape,
+    costs_of,
     home,
     id_of,
     previous_card,
@@ -50,7 +51,9 @@ from domain.admin.rules import (
 )
 from domain.events import Event, admin_type_name, type_name
 from domain.ids import PLATFORM, EntityId, TenantId
+from domain.pricing.comparison import below_cost, gaps
 from domain.pricing.lint import Finding, lint
+from domain.pricing.rate_card import RateCard
 
 if TYPE_CHECKING:
     import asyncpg
@@ -332,10 +335,22 @@ class Administration:
         await self.store.drop_channel_keys(channel_id, next_version, event_id)
         return await self._settled("channel", found.entity, step)
 
-    async def lint_card(self, book: Any) -> Sequence[Finding]:
-        """Give what the price lint says to a rate card against the one that it would follow."""
+    async def lint_card(self, book: PriceBook) -> Sequence[Finding]:
+        """Give what the price lint says to a card, against the one that it would follow and what vendors charge."""
         around = await self._surroundings("rate_card", book)
-        return lint(book.card, previous_card(around.cards, book))
+        findings = lint(book.card, previous_card(around.cards, book))
+        if book.use == "sale":
+            channels = [each.entity for each in await self.store.all("channel", PLATFORM) if each.entity.enabled]
+            served = {name for channel in channels for name in (*channel.models, *channel.model_map)}
+            findings += gaps(book.card, served)
+            findings += below_cost(book.card, costs_of(channels, around.cards, book.card.effective_from))
+        return findings
+
+    async def previous_card(self, book: PriceBook) -> RateCard | None:
+        """Give the card that a card follows, or would follow: the one in force when it takes effect."""
+        around = await self._surroundings("rate_card", book)
+        others = [each for each in around.cards if each.card_id != book.card_id]
+        return previous_card(others, book)
 
     # Passwords.
 

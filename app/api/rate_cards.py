@@ -16,6 +16,7 @@ from app.api.schemas.changes import given
 from app.api.schemas.common import History, Listing
 from app.api.schemas.rate_cards import (
     CardChange,
+    CardDifference,
     CardState,
     CardSummary,
     CardSummaryView,
@@ -30,6 +31,7 @@ from app.api.schemas.rate_cards import (
 )
 from domain.admin.entities import PriceBook
 from domain.ids import EntityId
+from domain.pricing.comparison import compare
 from domain.pricing.rate_card import InvalidRateCardError, RateCard
 
 CARDS = Resource(
@@ -128,6 +130,29 @@ async def lint_rate_card(call: ThisCall, card_id: FromPath[str]) -> Findings:
     )
 
 
+@get(
+    "/rate-cards/{card_id:str}/diff",
+    **route(
+        Permission.PRICING_READ, "diffRateCard", "What differs from another card, or the one before", 404, 422
+    ),
+)
+async def diff_rate_card(call: ThisCall, card_id: FromPath[str], against: Label = None) -> CardDifference:
+    book = (await CARDS.find(call, card_id)).entity
+    if against is not None:
+        other = (await CARDS.find(call, against)).entity.card
+    else:
+        other = await call.api.administration.previous_card(book)
+    known = other.aliases if other is not None else {}
+    return CardDifference(
+        card_id=book.card_id,
+        against=other.card_id if other is not None else None,
+        against_version=other.version if other is not None else None,
+        items=tuple(compare(other, book.card)),
+        aliases_added={name: model for name, model in book.card.aliases.items() if known.get(name) != model},
+        aliases_removed=tuple(sorted(known.keys() - book.card.aliases.keys())),
+    )
+
+
 @post(
     "/rate-cards/{card_id:str}/publish",
     status_code=200,
@@ -159,5 +184,6 @@ ROUTES: Sequence[BaseRouteHandler] = (
     archive_rate_card,
     rate_card_history,
     lint_rate_card,
+    diff_rate_card,
     publish_rate_card,
 )

@@ -39,7 +39,7 @@ from domain.admin.settings import SETTINGS
 from domain.ids import PLATFORM, TenantId, derive_id
 from domain.pricing.lint import lint, refuse_errors
 from domain.pricing.multipliers import ALL, check_multiplier
-from domain.pricing.rate_card import CardPublishedError, RateCard, RateCards
+from domain.pricing.rate_card import CardPublishedError, ModelPrice, RateCard, RateCards
 from domain.relay.channel_type import ChannelType
 
 CODES_PER_BATCH_MAX: Final = 1000
@@ -334,6 +334,22 @@ def series(published: Iterable[PriceBook], book: PriceBook) -> RateCards:
 def previous_card(published: Iterable[PriceBook], book: PriceBook) -> RateCard | None:
     """Give the card that this one would follow: what the price lint compares it with."""
     return series(published, book).at(book.card.effective_from)
+
+
+def costs_of(
+    channels: Iterable[Channel], published: Iterable[PriceBook], when: dt.datetime
+) -> list[tuple[str, str, ModelPrice]]:
+    """Give what channels with a cost card pay at a moment: the channel, the model as it is asked for, its cost."""
+    books = [book for book in published if book.use == "cost"]
+    costs = []
+    for channel in channels:
+        cards = RateCards(tuple(book.card for book in books if book.card.card_id == channel.cost_card_id))
+        card = cards.at(when)
+        for model in dict.fromkeys((*channel.models, *channel.model_map)):
+            cost = card.find(channel.model_map.get(model, model)) if card is not None else None
+            if cost is not None:
+                costs.append((channel.name, model, cost))
+    return costs
 
 
 def _check_mapping(_before: Mapping | None, after: Mapping, around: Surroundings) -> None:

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 from app.api.schemas.common import Reasoned, Reference
 from domain.admin import entities as e
 from domain.ids import EntityId
+from domain.pricing.comparison import PriceDifference
 from domain.pricing.rate_card import ModelPrice, PriceTier, RateCard
 
 
@@ -110,6 +111,18 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """What the price lint says; errors keep a card from being published unless it is forced."""
 
     items: tuple[FindingView, ...]
+
+
+class CardDifference(msgspec.Struct, frozen=True, kw_only=True):
+    """What is different between a card and the one that it is compared with."""
+
+    card_id: EntityId
+    against: EntityId | None
+    """The series of the other card; null where there is none."""
+    against_version: int | None
+    items: tuple[PriceDifference, ...]
+    aliases_added: dict[str, str]
+    aliases_removed: tuple[str, ...]
 
 
 def card_summary(book: e.PriceBook) -> CardSummary:

@@ -178,6 +178,37 @@ async def test_a_rate_card_is_drafted_linted_published_and_then_fixed(root: Pers
     assert forced.json()["published"] is True
 
 
+async def test_a_draft_is_compared_with_the_card_before_it_and_linted_against_what_vendors_charge(root: Person) -> None:
+    costs = {**_CARD, "use": "cost", "models": {"vendor-m": {"input": "1.5", "output": "3"}}}
+    cost = (await root.post("/rate-cards", costs)).json()
+    await root.post(f"/rate-cards/{cost['id']}/publish", {"force": True}, if_match='"1"')
+    channel = {
+        "name": "V",
+        "type": "openai",
+        "models": ["m", "unpriced"],
+        "model_map": {"m": "vendor-m"},
+        "cost_card_id": cost["series_id"],
+    }
+    assert (await root.post("/channels", channel)).status_code == 201
+    first = (await root.post("/rate-cards", _CARD)).json()
+    await root.post(f"/rate-cards/{first['id']}/publish", {}, if_match='"1"')
+    later = {**_CARD, "effective_from": "2026-11-20T00:00:00Z", "card_version": 2, "series_id": first["id"]}
+    later["models"] = {"m": {"input": "1.25", "cached_input": "0.125", "output": "12"}, "n": {"input": "1"}}
+    draft = (await root.post("/rate-cards", later)).json()
+
+    compared = (await root.get(f"/rate-cards/{draft['id']}/diff")).json()
+    named = (await root.get(f"/rate-cards/{first['id']}/diff?against={draft['id']}")).json()
+    findings = (await root.get(f"/rate-cards/{draft['id']}/lint")).json()["items"]
+
+    told = [(each["model"], each["price"], each["change"], each["after"]) for each in compared["items"]]
+    assert told == [("m", "output", "raised", "12"), ("n", "input", "added", "1")]
+    assert (compared["against"], compared["against_version"]) == (first["series_id"], 1)
+    assert [each["change"] for each in named["items"]] == ["lowered", "removed"]
+    assert {("below_cost", "m"), ("served_unpriced", "unpriced")} <= {(f["code"], f["model"]) for f in findings}
+    assert (await root.get(f"/rate-cards/{first['id']}/diff")).json()["against"] is None
+    assert (await root.get(f"/rate-cards/{draft['id']}/diff?against=nothing")).status_code == 404
+
+
 async def test_a_typing_error_in_a_price_is_refused_and_not_ignored(root: Person) -> None:
     answer = await root.post("/rate-cards", {**_CARD, "models": {"m": {"inptu": "1"}}})
 
