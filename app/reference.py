@@ -46,7 +46,8 @@ def events_reference() -> str:
         "## Things that people administer",
         "",
         "`<kind>.created.v1` holds `after`, `<kind>.changed.v1` holds `before` and `after`, `<kind>.archived.v1` holds",
-        "`before`; each with a `reason`.",
+        "`before`; each with a `reason`. `<kind>.bulk.v1`, of tokens, channels and batches, has `items`, each with",
+        "`before` (null for what came to be) and `after`.",
         "",
     ]
     for kind, entity in KINDS.items():

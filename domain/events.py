@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
-from domain.admin.entities import KINDS
+from domain.admin.entities import BULK_KINDS, KINDS
 from domain.admin.events import (
     AccountClosed,
     AccountReopened,
     Archived,
+    Bulk,
     Changed,
     ChannelKeyChanged,
     Created,
@@ -38,37 +39,41 @@ from domain.routing.events import AlertRaised, AlertResolved, ChannelProbed, Exp
 Event = msgspec.Struct
 """Any of the values below."""
 
-TYPES: Final[dict[str, Any]] = {
-    "hold.authorized.v1": HoldAuthorized,
-    "hold.captured.v1": HoldCaptured,
-    "hold.voided.v1": HoldVoided,
-    "hold.expired.v1": HoldExpired,
-    "attempt.failed.v1": AttemptFailed,
-    "requests.refused.v1": RequestsRefused,
-    "usage.adjusted.v1": UsageAdjusted,
-    "credit.granted.v1": CreditGranted,
-    "credit.lapsed.v1": CreditLapsed,
-    "credit.adjusted.v1": CreditAdjusted,
-    "code.claimed.v1": CodeClaimed,
-    "code.redeemed.v1": CodeRedeemed,
-    "password.changed.v1": PasswordChanged,
-    "channel_key.changed.v1": ChannelKeyChanged,
-    "account.closed.v1": AccountClosed,
-    "account.reopened.v1": AccountReopened,
-    "session.opened.v1": LoggedIn,
-    "personal_token.created.v1": PersonalTokenCreated,
-    "personal_token.ended.v1": PersonalTokenEnded,
-    "tenant.looked.v1": TenantLooked,
-    "channel_health.changed.v1": HealthChanged,
-    "channel.probed.v1": ChannelProbed,
-    "alert.raised.v1": AlertRaised,
-    "alert.resolved.v1": AlertResolved,
-    "experiment.measured.v1": ExperimentMeasured,
-} | {
-    f"{kind}.{verb}.v1": shape[entity]
-    for kind, entity in KINDS.items()
-    for verb, shape in (("created", Created), ("changed", Changed), ("archived", Archived))
-}
+TYPES: Final[dict[str, Any]] = (
+    {
+        "hold.authorized.v1": HoldAuthorized,
+        "hold.captured.v1": HoldCaptured,
+        "hold.voided.v1": HoldVoided,
+        "hold.expired.v1": HoldExpired,
+        "attempt.failed.v1": AttemptFailed,
+        "requests.refused.v1": RequestsRefused,
+        "usage.adjusted.v1": UsageAdjusted,
+        "credit.granted.v1": CreditGranted,
+        "credit.lapsed.v1": CreditLapsed,
+        "credit.adjusted.v1": CreditAdjusted,
+        "code.claimed.v1": CodeClaimed,
+        "code.redeemed.v1": CodeRedeemed,
+        "password.changed.v1": PasswordChanged,
+        "channel_key.changed.v1": ChannelKeyChanged,
+        "account.closed.v1": AccountClosed,
+        "account.reopened.v1": AccountReopened,
+        "session.opened.v1": LoggedIn,
+        "personal_token.created.v1": PersonalTokenCreated,
+        "personal_token.ended.v1": PersonalTokenEnded,
+        "tenant.looked.v1": TenantLooked,
+        "channel_health.changed.v1": HealthChanged,
+        "channel.probed.v1": ChannelProbed,
+        "alert.raised.v1": AlertRaised,
+        "alert.resolved.v1": AlertResolved,
+        "experiment.measured.v1": ExperimentMeasured,
+    }
+    | {
+        f"{kind}.{verb}.v1": shape[entity]
+        for kind, entity in KINDS.items()
+        for verb, shape in (("created", Created), ("changed", Changed), ("archived", Archived))
+    }
+    | {f"{kind}.bulk.v1": shape[entity] for kind, entity in KINDS.items() for shape in (Bulk,) if kind in BULK_KINDS}
+)
 """The type of each stored name."""
 
 _DECODERS: Final = {name: msgspec.json.Decoder(type_) for name, type_ in TYPES.items()}
@@ -87,7 +92,7 @@ def type_name(event: Event) -> str:
     return _NAMES[type(event)]
 
 
-def admin_type_name(kind: str, event: Created[Any] | Changed[Any] | Archived[Any]) -> str:
+def admin_type_name(kind: str, event: Created[Any] | Changed[Any] | Archived[Any] | Bulk[Any]) -> str:
     """Give the stored name of an event about an administered thing."""
     return f"{kind}.{type(event).__name__.lower()}.v1"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 import msgspec
 
 from domain.admin.entities import (
+    BULK_KINDS,
     KINDS,
     Announcement,
     Channel,
@@ -21,7 +22,7 @@ from domain.admin.entities import (
     Token,
     User,
 )
-from domain.admin.events import Archived, Changed, ChannelKeyChanged, Created, PasswordChanged, TenantLooked
+from domain.admin.events import Archived, Bulk, Changed, ChannelKeyChanged, Created, PasswordChanged, TenantLooked
 from domain.events import encode
 from domain.ids import day_of
 
@@ -102,6 +103,7 @@ class Entities:
     tables: tuple[str, ...] = ("admin.entity", "admin.entity_key", "admin.entity_change", "admin.config_position")
     types: frozenset[str] = frozenset(
         {f"{kind}.{verb}.v1" for kind in KINDS for verb in _VERBS}
+        | {f"{kind}.bulk.v1" for kind in BULK_KINDS}
         | {"channel_key.changed.v1", "password.changed.v1", "tenant.looked.v1"}
     )
 
@@ -109,7 +111,8 @@ class Entities:
         """Fold events of one lane, in order; the caller commits."""
         if not events:
             return
-        tenant_id, lane = events[0].tenant_id, events[0].lane
+        tenant_id, lane, head = events[0].tenant_id, events[0].lane, events[-1].position
+        events = [part for event in events for part in _parts(event)]
         rows = await self._load(connection, generation, events)
         changes: list[tuple[Any, ...]] = []
         secrets: dict[tuple[str, str], str] = {}
@@ -136,7 +139,7 @@ class Entities:
             keys, kinds, _ = _columns(named)
             await connection.execute(_FORGET_SECRETS, keys, sorted(set(kinds)), tenant_id, generation)
             await connection.execute(_KEYS, tenant_id, generation, *_columns(named))
-        await connection.execute(_MOVE, tenant_id, lane, generation, events[-1].position)
+        await connection.execute(_MOVE, tenant_id, lane, generation, head)
 
     async def _load(
         self, connection: "Connection", generation: int, events: Sequence["StoredEvent"]
@@ -168,6 +171,13 @@ class Entities:
         await connection.execute(_FORGET_KEYS, ids, ["token", "user", "member", "code_batch"], tenant_id, generation)
         if found:
             await connection.execute(_KEYS, tenant_id, generation, *_columns(found))
+
+
+def _parts(event: "StoredEvent") -> list["StoredEvent"]:
+    """Give an event about several things as one about each of them."""
+    if not isinstance(event.value, Bulk):
+        return [event]
+    return [msgspec.structs.replace(event, value=part) for part in event.value.parts()]
 
 
 def _subject(event: "StoredEvent") -> tuple[str, str]:

@@ -5,7 +5,7 @@ is not there.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -14,6 +14,8 @@ from adapters.postgres.admin_lists import DEFAULT_SORT, conditions, cursor, orde
 from adapters.postgres.row_security import confined_to, owner_of
 from adapters.vault import Sealed
 from domain.admin.entities import KINDS, User
+from domain.admin.events import Bulk
+from domain.admin.rules import id_of
 from domain.events import decode
 from domain.ids import PLATFORM, EventId, TenantId, day_of
 
@@ -208,7 +210,7 @@ class AdminStore:
             tenant_id,
             limit,
         )
-        return [_entry(row) for row in rows]
+        return [_entry(row, lambda value: _about(kind, entity_id, value)) for row in rows]
 
     async def looks(self, tenant_id: TenantId, *, before: int | None, limit: int) -> list[HistoryEntry]:
         """Give the operator's looks at a tenant's data, the latest first; `before` is a position."""
@@ -453,17 +455,24 @@ def _may_see(each: Stored) -> bool:
     return any(place.tenant_id in tenants for place in each.entity.memberships)
 
 
-def _entry(row: "asyncpg.Record") -> HistoryEntry:
+def _entry(row: "asyncpg.Record", about: Callable[[Any], Any] = lambda value: value) -> HistoryEntry:
     return HistoryEntry(
         row["version"],
         row["position"],
         EventId(str(row["event_id"])),
         row["type"],
-        decode(row["type"], row["data"]),
+        about(decode(row["type"], row["data"])),
         row["actor"],
         str(row["correlation_id"]),
         row["recorded_at"],
     )
+
+
+def _about(kind: str, entity_id: str, value: Any) -> Any:
+    """Give what an event says of one thing."""
+    if not isinstance(value, Bulk):
+        return value
+    return next(part for part in value.parts() if id_of(kind, part.after) == entity_id)
 
 
 def _columns(alias: str) -> str:

@@ -17,6 +17,7 @@ from adapters.ids import new_id
 from adapters.passwords import LENGTH_MAX, LENGTH_MIN, Passwords
 from adapters.postgres.admin_lists import DEFAULT_SORT
 from adapters.postgres.admin_store import AdminStore, HistoryEntry, Page, Stored
+from app.administration.bulk import BulkStep, Prepared, joined, refuse_repeated
 from app.administration.members import Members
 from app.administration.submission import Step, Submission
 from domain.admin.changes import Change, decide
@@ -24,6 +25,7 @@ from domain.admin.entities import PriceBook, Token, User
 from domain.admin.errors import (
     AdminError,
     ArchivedError,
+    BulkRefusedError,
     InvalidEntityError,
     NotFoundError,
     PasswordRefusedError,
@@ -31,6 +33,8 @@ from domain.admin.errors import (
 )
 from domain.admin.events import (
     Archived,
+    Bulk,
+    BulkItem,
     Changed,
     ChannelKeyChanged,
     Created,
@@ -49,8 +53,9 @@ from domain.admin.rules import (
     previous_card,
     with_id,
 )
+from domain.errors import TallygateError
 from domain.events import Event, admin_type_name, type_name
-from domain.ids import PLATFORM, EntityId, TenantId
+from domain.ids import PLATFORM, EntityId, TenantId, derive_id
 from domain.pricing.comparison import below_cost, gaps
 from domain.pricing.lint import Finding, lint
 from domain.pricing.rate_card import RateCard
@@ -178,10 +183,7 @@ class Administration:
         """
         event_id = event_id or self._ids()
         entity = with_id(kind, entity, event_id)
-        if kind == "channel":
-            entity = msgspec.structs.replace(
-                entity, key_version=1 if secret else 0, key_hint=_key_hint(secret) if secret else ""
-            )
+        entity = _with_key(kind, entity, secret)
         entity_id, tenant_id = id_of(kind, entity), home(kind, entity)
         event = Created(after=entity, reason=reason)
         done = await self._submission.recorded(tenant_id, event_id, admin_type_name(kind, event))
@@ -254,6 +256,77 @@ class Administration:
                 continue
             return await self._settled(kind, after, Step(found.entity, after, used, actor))
         raise AssertionError("the last attempt returns or raises")
+
+    async def bulk(
+        self,
+        kind: str,
+        steps: Sequence[BulkStep],
+        *,
+        actor: str,
+        reason: str = "",
+        correlation_id: str | None = None,
+    ) -> Sequence[Stored]:
+        """Make and change several things of one kind and one tenant, all of them or none.
+
+        Raises BulkRefusedError, which says what is wrong with which of them.
+        """
+        event_id = self._ids()
+        prepared = await self._prepare(kind, steps, event_id)
+        refuse_repeated(kind, prepared)
+        tenant_id = prepared[0].tenant_id
+        event: Bulk[Any] = Bulk(
+            items=tuple(BulkItem(before=step.before, after=step.after) for step in prepared), reason=reason
+        )
+        keyed = [step for step in prepared if step.secret]
+        for step in keyed:
+            await self._keep_key(id_of(kind, step.after), 1, event_id, step.secret or "")
+        change, owners = joined(kind, prepared)
+        try:
+            await self._submission.submit(
+                tenant_id,
+                admin_type_name(kind, event),
+                event,
+                change,
+                event_id=event_id,
+                actor=actor,
+                correlation_id=correlation_id,
+            )
+        except TallygateError as refusal:
+            if id(refusal) not in owners:
+                raise
+            for step in keyed:
+                await self.store.drop_channel_key(id_of(kind, step.after), event_id)
+            raise BulkRefusedError({owners[id(refusal)]: refusal}) from refusal
+        await self._submission.advance(tenant_id)
+        if self._on_change is not None:
+            await self._on_change(tenant_id)
+        return [await self.get(kind, id_of(kind, step.after), tenant_id=tenant_id) for step in prepared]
+
+    async def _prepare(self, kind: str, steps: Sequence[BulkStep], event_id: str) -> Sequence[Prepared]:
+        prepared = []
+        refusals: dict[int, TallygateError] = {}
+        for index, step in enumerate(steps):
+            try:
+                prepared.append(await self._prepared(kind, step, derive_id(event_id, f"item-{index}")))
+            except TallygateError as refusal:
+                refusals[index] = refusal
+        if refusals:
+            raise BulkRefusedError(refusals)
+        return prepared
+
+    async def _prepared(self, kind: str, step: BulkStep, item_id: str) -> Prepared:
+        if step.transform is None:
+            after = _with_key(kind, with_id(kind, step.entity, item_id), step.secret)
+            if step.secret:
+                _check_key(step.secret)
+            before, version = None, 0
+        else:
+            found = await self.get(kind, step.entity_id)
+            self._expect(found, step.version)
+            before, version, after = found.entity, found.version, step.transform(found.entity)
+        check_shape(kind, after)
+        check(kind, before, after, await self._surroundings(kind, after))
+        return Prepared(before=before, after=after, version=version, tenant_id=home(kind, after), secret=step.secret)
 
     async def archive(
         self,
@@ -468,8 +541,7 @@ class Administration:
         await self.change("user", user_id, None, mark, actor=actor, correlation_id=correlation_id, tenant_id=PLATFORM)
 
     async def _keep_key(self, channel_id: str, version: int, event_id: str, key: str) -> None:
-        if not key.strip() or len(key) > _KEY_MAX or not key.isprintable() or not key.isascii():
-            raise InvalidEntityError("key", f"A vendor's key is a line of at most {_KEY_MAX} plain characters.")
+        _check_key(key)
         if self._vault is None:
             raise AdminError("There is no secret key file, so no channel can be given a key.")
         sealed = self._vault.seal(key, f"channel:{channel_id}:{version}")
@@ -520,6 +592,18 @@ class Administration:
     async def _owner(self, token: Token) -> User | None:
         found = await self.store.get("user", token.user_id, PLATFORM)
         return found.entity if found is not None and not found.archived else None
+
+
+def _with_key(kind: str, entity: Any, secret: str | None) -> Any:
+    """Give a new channel with what is shown of its key; other things as they are."""
+    if kind != "channel":
+        return entity
+    return msgspec.structs.replace(entity, key_version=1 if secret else 0, key_hint=_key_hint(secret) if secret else "")
+
+
+def _check_key(key: str) -> None:
+    if not key.strip() or len(key) > _KEY_MAX or not key.isprintable() or not key.isascii():
+        raise InvalidEntityError("key", f"A vendor's key is a line of at most {_KEY_MAX} plain characters.")
 
 
 def _key_hint(key: str) -> str:

@@ -1,6 +1,6 @@
 """What every route of a resource does alike: find, check whose it is, do it, answer with its version."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -10,6 +10,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, QueryParameter, SkipValidation
 
 from adapters.postgres.admin_store import Stored
+from app.administration import BulkStep
 from app.api.guards import ACCESS, Access, Api
 from app.api.listing import After, IncludeArchived, Limit, ListQuery, Search, ThisListing
 from app.api.permissions import Permission, Principal
@@ -221,6 +222,24 @@ class Resource(Generic[S, V]):
         )
         return self.view(stored)
 
+    async def bulk(self, call: Call, steps: Sequence[BulkStep], reason: str) -> Sequence[Stored]:
+        """Make and change several things, all or none; whoever calls has checked whose they are."""
+        return await call.api.administration.bulk(
+            self._kind, steps, actor=call.principal.actor, reason=reason, correlation_id=call.correlation_id
+        )
+
+    async def change_many(
+        self, call: Call, items: Sequence[Any], reason: str, permissions: Sequence[Permission]
+    ) -> tuple[V, ...]:
+        """Change several things, each as its body says, from the version that it names."""
+        for item, permission in zip(items, permissions, strict=True):
+            await self.find(call, item.id, permission)
+        steps = [
+            BulkStep(entity_id=item.id, version=item.version, transform=_replacing(given(item.change)))
+            for item in items
+        ]
+        return tuple(self.view(stored) for stored in await self.bulk(call, steps, reason))
+
     async def archive(
         self,
         call: Call,
@@ -250,6 +269,10 @@ class Resource(Generic[S, V]):
         entries = await call.api.administration.history(self._kind, entity_id, tenant_id=found.tenant_id, limit=limit)
         items: tuple[HistoryItem[S], ...] = tuple(history_item(entry, self._state) for entry in entries)
         return History(items=items)
+
+
+def _replacing(values: Mapping[str, Any]) -> Callable[[Any], Any]:
+    return lambda entity: msgspec.structs.replace(entity, **values)
 
 
 def _join(type_: type[V], state: Any, more: Mapping[str, Any]) -> V:

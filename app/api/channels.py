@@ -8,7 +8,9 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from adapters.channel_types import find
+from app.administration import BulkStep
 from app.api.call import (
+    NO_STORE,
     IfMatch,
     Limit,
     Resource,
@@ -20,7 +22,17 @@ from app.api.call import (
 )
 from app.api.listing import Label, ThisListing
 from app.api.permissions import Permission
-from app.api.schemas.channels import ChannelChange, ChannelState, ChannelView, NewChannel, NewChannelKey, channel_state
+from app.api.schemas.channels import (
+    ChannelChange,
+    ChannelsChange,
+    ChannelState,
+    ChannelsView,
+    ChannelView,
+    NewChannel,
+    NewChannelKey,
+    NewChannels,
+    channel_state,
+)
 from app.api.schemas.common import History, Listing, limits_in
 from domain.admin.entities import Channel
 from domain.admin.errors import InvalidEntityError
@@ -34,9 +46,13 @@ CHANNELS = Resource(
 
 @post("/channels", **route(Permission.CHANNEL_WRITE, "createChannel", "Make a channel", 409, 422, secrets=True))
 async def create_channel(call: ThisCall, data: JSONBody[NewChannel]) -> Response[ChannelView]:
+    return await CHANNELS.created(call, _channel(call, data), data.reason, secret=data.key)
+
+
+def _channel(call: ThisCall, data: NewChannel) -> Channel:
     known = find(data.type)
     _check_address(call, data.base_url)
-    channel = Channel(
+    return Channel(
         channel_id=EntityId(""),
         name=data.name,
         type=known.name if known is not None else data.type,
@@ -53,7 +69,29 @@ async def create_channel(call: ThisCall, data: JSONBody[NewChannel]) -> Response
         limits=limits_in(data.limits),
         context_tokens_max=data.context_tokens_max,
     )
-    return await CHANNELS.created(call, channel, data.reason, secret=data.key)
+
+
+@post(
+    "/channels/bulk",
+    **route(Permission.CHANNEL_WRITE, "createChannels", "Make several channels, all or none", 409, 422, secrets=True),
+)
+async def create_channels(call: ThisCall, data: JSONBody[NewChannels]) -> Response[ChannelsView]:
+    steps = [BulkStep(entity=_channel(call, each), secret=each.key) for each in data.items]
+    made = await CHANNELS.bulk(call, steps, data.reason)
+    view = ChannelsView(items=tuple(CHANNELS.view(stored) for stored in made))
+    return Response(view, status_code=201, headers=dict(NO_STORE))
+
+
+@patch(
+    "/channels",
+    **route(Permission.CHANNEL_WRITE, "changeChannels", "Change several channels, all or none", 404, 409, 412, 422),
+)
+async def change_channels(call: ThisCall, data: JSONBody[ChannelsChange]) -> ChannelsView:
+    for each in data.items:
+        if isinstance(each.change.base_url, str):
+            _check_address(call, each.change.base_url)
+    changed = await CHANNELS.change_many(call, data.items, data.reason, [Permission.CHANNEL_WRITE] * len(data.items))
+    return ChannelsView(items=changed)
 
 
 TypeName = Annotated[str | None, QueryParameter(name="type", max_length=63)]
@@ -152,6 +190,8 @@ def _check_address(call: ThisCall, base_url: str) -> None:
 
 ROUTES: Sequence[BaseRouteHandler] = (
     create_channel,
+    create_channels,
+    change_channels,
     list_channels,
     read_channel,
     change_channel,

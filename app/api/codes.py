@@ -27,6 +27,8 @@ from app.api.permissions import Permission
 from app.api.problems import ApiError
 from app.api.schemas.codes import (
     BatchChange,
+    BatchesChange,
+    BatchesView,
     BatchState,
     BatchView,
     CreatedBatch,
@@ -132,6 +134,17 @@ async def change_batch(
     call: ThisCall, batch_id: FromPath[str], data: JSONBody[BatchChange], if_match: IfMatch = None
 ) -> Response[BatchView]:
     return await BATCHES.change(call, batch_id, if_match, data)
+
+
+@patch(
+    "/code-batches",
+    **route(
+        Permission.CODE_WRITE, "changeCodeBatches", "Rename or revoke several batches, all or none", 404, 409, 412, 422
+    ),
+)
+async def change_batches(call: ThisCall, data: JSONBody[BatchesChange]) -> BatchesView:
+    permissions = [Permission.CODE_WRITE] * len(data.items)
+    return BatchesView(items=await BATCHES.change_many(call, data.items, data.reason, permissions))
 
 
 @delete(
@@ -255,6 +268,7 @@ ROUTES: Sequence[BaseRouteHandler] = (
     list_batches,
     read_batch,
     change_batch,
+    change_batches,
     archive_batch,
     batch_history,
     list_redemptions,

@@ -226,20 +226,21 @@ def _complete_schemas(schemas: dict[str, Any]) -> None:
         if config.forbid_unknown_fields:
             schema["additionalProperties"] = False
     schemas["Problem"]["properties"]["findings"]["items"] = {"$ref": "#/components/schemas/FindingView"}
+    schemas["ItemProblem"]["properties"]["code"] = {"$ref": "#/components/schemas/ProblemCode"}
     schemas["Problem"]["properties"]["code"] = {"$ref": "#/components/schemas/ProblemCode"}
 
 
 def _structs() -> dict[str, type[Any]]:
     """Give the structs that bodies and answers are made of, by their names."""
-    found: dict[str, type[Any]] = {"Problem": Problem}
-    for handler in _handlers():
-        hints = typing.get_type_hints(handler.fn)
-        waiting = [each for name in ("data", "return") for each in _named(hints.get(name))]
-        while waiting:
-            class_ = waiting.pop()
-            if found.setdefault(class_.__name__, class_) is class_:
-                hinted = (each for hint in typing.get_type_hints(class_).values() for each in _named(hint))
-                waiting += [each for each in hinted if each.__name__ not in found]
+    hinted = [typing.get_type_hints(handler.fn) for handler in _handlers()]
+    waiting: list[type[Any]] = [Problem]
+    waiting += [each for hints in hinted for name in ("data", "return") for each in _named(hints.get(name))]
+    found: dict[str, type[Any]] = {}
+    while waiting:
+        class_ = waiting.pop()
+        if found.setdefault(class_.__name__, class_) is class_:
+            fields = (each for hint in typing.get_type_hints(class_).values() for each in _named(hint))
+            waiting += [each for each in fields if each.__name__ not in found]
     return found
 
 

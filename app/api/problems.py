@@ -11,6 +11,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.exceptions.responses import create_exception_response
 
+from domain.admin.errors import BulkRefusedError
 from domain.errors import TallygateError
 from domain.ledger.commands import Answer, Code
 from domain.ports import LedgerUnavailableError
@@ -69,6 +70,9 @@ PROBLEMS: Final[dict[str, Entry]] = {
     "invalid": Entry(422, "Cannot be so", "A value contradicts another, or names what does not exist."),
     "mapping_loop": Entry(422, "Names in a circle", "The model names would lead back to themselves."),
     "last_root": Entry(409, "Last root", "Somebody with the role root must be left: give it to somebody else first."),
+    "bulk_refused": Entry(
+        422, "Some items cannot be done", "None of the items was done: `items` says what is wrong with which."
+    ),
     "in_use": Entry(409, "In use", "Others still refer to it: change those first."),
     "idempotency_conflict": Entry(409, "Id reused", "The same id was used for another change."),
     "admin_error": Entry(409, "Change refused", "The ledger refused the change: read it again, and decide again."),
@@ -127,6 +131,15 @@ PROBLEMS: Final[dict[str, Entry]] = {
 """Every code that /api can answer with."""
 
 
+class ItemProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with one of several things that were to be done at once."""
+
+    index: int
+    """From 0, in the order of the request."""
+    code: str
+    detail: str
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A problem document (RFC 9457)."""
 
@@ -141,6 +154,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a body or parameter is wrong."""
     findings: tuple[Any, ...] = ()
     """What the price lint found."""
+    items: tuple[ItemProblem, ...] = ()
+    """Of a bulk request: which of its items cannot be done, and why."""
 
 
 class ApiError(Exception):
@@ -153,6 +168,7 @@ class ApiError(Exception):
         *,
         errors: tuple[str, ...] = (),
         findings: tuple[Any, ...] = (),
+        items: tuple[ItemProblem, ...] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Take a code of PROBLEMS; the table's meaning stands in for a missing detail."""
@@ -167,6 +183,7 @@ class ApiError(Exception):
             detail=detail or entry.meaning,
             errors=errors,
             findings=findings,
+            items=items,
         )
 
 
@@ -236,6 +253,10 @@ def _http_error(exception: HTTPException) -> ApiError:
 
 
 def _refusal(error: TallygateError) -> ApiError:
+    if isinstance(error, BulkRefusedError):
+        told = {index: _refusal(each).problem for index, each in sorted(error.refusals.items())}
+        items = (ItemProblem(index=index, code=each.code, detail=each.detail) for index, each in told.items())
+        return ApiError(error.code, _sentence(str(error)), items=tuple(items))
     # The nearest class of the tree whose code is documented: a new leaf is never an internal error.
     for class_ in type(error).__mro__:
         code = getattr(class_, "code", "")

@@ -132,9 +132,7 @@ async def lint_rate_card(call: ThisCall, card_id: FromPath[str]) -> Findings:
 
 @get(
     "/rate-cards/{card_id:str}/diff",
-    **route(
-        Permission.PRICING_READ, "diffRateCard", "What differs from another card, or the one before", 404, 422
-    ),
+    **route(Permission.PRICING_READ, "diffRateCard", "What differs from another card, or the one before", 404, 422),
 )
 async def diff_rate_card(call: ThisCall, card_id: FromPath[str], against: Label = None) -> CardDifference:
     book = (await CARDS.find(call, card_id)).entity

@@ -9,8 +9,9 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from adapters.postgres.admin_store import Stored
-from app.administration import new_token_secret, secret_hint, secret_sha256
+from app.administration import BulkStep, new_token_secret, secret_hint, secret_sha256
 from app.api.call import (
+    NO_STORE,
     Call,
     IfMatch,
     Limit,
@@ -26,7 +27,19 @@ from app.api.listing import Label, ThisListing
 from app.api.permissions import Permission
 from app.api.problems import ApiError
 from app.api.schemas.common import History, Listing, budgets_in, limits_in
-from app.api.schemas.tokens import CreatedToken, NewToken, Rotation, TokenChange, TokenState, TokenView, token_state
+from app.api.schemas.tokens import (
+    CreatedToken,
+    CreatedTokens,
+    NewToken,
+    NewTokens,
+    Rotation,
+    TokenChange,
+    TokensChange,
+    TokenState,
+    TokensView,
+    TokenView,
+    token_state,
+)
 from domain.admin.entities import Token
 from domain.ids import EntityId, TenantId
 
@@ -47,6 +60,13 @@ TOKENS = Resource("token", state=token_state, view=TokenView, read=Permission.TO
     ),
 )
 async def create_token(call: ThisCall, data: JSONBody[NewToken]) -> Response[CreatedToken]:
+    token, secret = _token(call, data)
+    stored = await TOKENS.create(call, token, data.reason)
+    return versioned(join(CreatedToken, TOKENS.view(stored), secret=secret), 201)
+
+
+def _token(call: Call, data: NewToken) -> tuple[Token, str]:
+    """Give a new token and its secret, if this person may make it."""
     user_id = data.user_id or call.principal.user.user_id
     _allow(call, data.tenant_id, user_id, Permission.TOKEN_WRITE, Permission.OWN_TOKEN_WRITE)
     secret = new_token_secret()
@@ -65,8 +85,35 @@ async def create_token(call: ThisCall, data: JSONBody[NewToken]) -> Response[Cre
         tags=data.tags,
         cache_seconds=data.cache_seconds,
     )
-    stored = await TOKENS.create(call, token, data.reason)
-    return versioned(join(CreatedToken, TOKENS.view(stored), secret=secret), 201)
+    return token, secret
+
+
+@post(
+    "/tokens/bulk",
+    **route(
+        Permission.OWN_TOKEN_WRITE, "createTokens", "Make several API keys of a tenant, all or none", 404, 409, 422,
+        within="entity", secrets=True,
+    ),
+)  # fmt: skip
+async def create_tokens(call: ThisCall, data: JSONBody[NewTokens]) -> Response[CreatedTokens]:
+    made = [_token(call, each) for each in data.items]
+    stored = await TOKENS.bulk(call, [BulkStep(entity=token) for token, _ in made], data.reason)
+    items = (
+        join(CreatedToken, TOKENS.view(each), secret=secret) for each, (_, secret) in zip(stored, made, strict=True)
+    )
+    return Response(CreatedTokens(items=tuple(items)), status_code=201, headers=dict(NO_STORE))
+
+
+@patch(
+    "/tokens",
+    **route(
+        Permission.OWN_TOKEN_WRITE, "changeTokens", "Change or revoke several API keys of a tenant, all or none",
+        404, 409, 412, 422, within="entity",
+    ),
+)  # fmt: skip
+async def change_tokens(call: ThisCall, data: JSONBody[TokensChange]) -> TokensView:
+    permissions = [await _write_permission(call, each.id) for each in data.items]
+    return TokensView(items=await TOKENS.change_many(call, data.items, data.reason, permissions))
 
 
 @get(
@@ -225,6 +272,8 @@ async def _write_permission(call: Call, token_id: str) -> Permission:
 
 ROUTES: Sequence[BaseRouteHandler] = (
     create_token,
+    create_tokens,
+    change_tokens,
     list_tokens,
     read_token,
     change_token,

@@ -297,3 +297,6 @@ KINDS: dict[str, type[Entity]] = {
     "announcement": Announcement,
 }
 """What each kind of thing is called in event types, paths and the audit trail."""
+
+BULK_KINDS = ("token", "channel", "code_batch")
+"""What people make and change many of at once."""

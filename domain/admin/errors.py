@@ -11,6 +11,7 @@ TallygateError
     |-- LastRootError             nobody would be left who can do everything
     |-- InUseError                others still refer to it
     |-- PasswordRefusedError      too short, or the old one
+    |-- BulkRefusedError          some of several, so none of them
     `-- IdempotencyConflictError  the same id with another body
 """
 
@@ -107,6 +108,17 @@ class PasswordRefusedError(AdminError):
     """A password that is too short or too long."""
 
     code: ClassVar[str] = "password_refused"
+
+
+class BulkRefusedError(AdminError):
+    """Some of several changes are refused, so none of them was made."""
+
+    code: ClassVar[str] = "bulk_refused"
+
+    def __init__(self, refusals: dict[int, TallygateError]) -> None:
+        """Take the refusals by the number of what each is about, from 0."""
+        super().__init__(f"{len(refusals)} of the items cannot be done, so none was: see `items`.")
+        self.refusals = refusals
 
 
 class IdempotencyConflictError(AdminError):

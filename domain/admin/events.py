@@ -32,6 +32,30 @@ class Archived(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     reason: str = ""
 
 
+class BulkItem(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """What happened to one of several things."""
+
+    before: E | None
+    """None for a thing that came to be."""
+    after: E
+
+
+class Bulk(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """Several things of one kind came to be or changed, all at once or none of them."""
+
+    items: tuple[BulkItem[E], ...]
+    reason: str = ""
+
+    def parts(self) -> tuple[Created[E] | Changed[E], ...]:
+        """Give what happened to each, as if it had happened to it alone."""
+        return tuple(
+            Created(after=item.after, reason=self.reason)
+            if item.before is None
+            else Changed(before=item.before, after=item.after, reason=self.reason)
+            for item in self.items
+        )
+
+
 class PasswordChanged(msgspec.Struct, frozen=True, kw_only=True):
     """A user has a new password; it is in no event, not even hashed."""
 

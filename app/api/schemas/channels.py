@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from app.api.schemas.common import LimitsBody, ModelNames, Name, Reasoned
+from app.api.schemas.common import Body, LimitsBody, ModelNames, Name, Reasoned
 from domain.admin import entities as e
 from domain.admin.entities import Label, Limits
 from domain.ids import EntityId
@@ -99,6 +99,33 @@ class NewChannelKey(Reasoned, frozen=True, kw_only=True):
     """A vendor's new key."""
 
     key: VendorKey
+
+
+class NewChannels(Reasoned, frozen=True, kw_only=True):
+    """Several channels: all are made, or none is."""
+
+    items: Annotated[tuple[NewChannel, ...], msgspec.Meta(min_length=1, max_length=200)]
+
+
+class ChannelStep(Body, frozen=True, kw_only=True):
+    """One of several changes."""
+
+    id: EntityId
+    version: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+    """That the change was made from, as in If-Match."""
+    change: ChannelChange
+
+
+class ChannelsChange(Reasoned, frozen=True, kw_only=True):
+    """Several channels to be changed: all are, or none is. The reason is that of the whole."""
+
+    items: Annotated[tuple[ChannelStep, ...], msgspec.Meta(min_length=1, max_length=200)]
+
+
+class ChannelsView(msgspec.Struct, frozen=True, kw_only=True):
+    """Several channels as they stand, in the order of the request."""
+
+    items: tuple[ChannelView, ...]
 
 
 def channel_state(channel: e.Channel) -> ChannelState:

@@ -67,6 +67,27 @@ class BatchChange(Reasoned, frozen=True, kw_only=True):
     revoked: Literal[True] | UnsetType = UNSET
 
 
+class BatchStep(Body, frozen=True, kw_only=True):
+    """One of several changes."""
+
+    id: EntityId
+    version: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+    """That the change was made from, as in If-Match."""
+    change: BatchChange
+
+
+class BatchesChange(Reasoned, frozen=True, kw_only=True):
+    """Several batches of codes to be changed: all are, or none is. The reason is that of the whole."""
+
+    items: Annotated[tuple[BatchStep, ...], msgspec.Meta(min_length=1, max_length=200)]
+
+
+class BatchesView(msgspec.Struct, frozen=True, kw_only=True):
+    """Several batches of codes as they stand, in the order of the request."""
+
+    items: tuple[BatchView, ...]
+
+
 def batch_state(batch: e.CodeBatch) -> BatchState:
     """Give a batch as the API shows it: without the hashes of its codes."""
     return BatchState(

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from app.api.schemas.common import (
+    Body,
     BudgetBody,
     Budgets,
     CacheSeconds,
@@ -93,6 +94,39 @@ class TokenChange(Reasoned, frozen=True, kw_only=True):
     budgets: Budgets | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
     cache_seconds: CacheSeconds | UnsetType = UNSET
+
+
+class NewTokens(Reasoned, frozen=True, kw_only=True):
+    """Several API keys: all are made, or none is."""
+
+    items: Annotated[tuple[NewToken, ...], msgspec.Meta(min_length=1, max_length=200)]
+
+
+class CreatedTokens(msgspec.Struct, frozen=True, kw_only=True):
+    """New keys with their secrets, which are never shown again, in the order of the request."""
+
+    items: tuple[CreatedToken, ...]
+
+
+class TokenStep(Body, frozen=True, kw_only=True):
+    """One of several changes."""
+
+    id: EntityId
+    version: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+    """That the change was made from, as in If-Match."""
+    change: TokenChange
+
+
+class TokensChange(Reasoned, frozen=True, kw_only=True):
+    """Several API keys to be changed: all are, or none is. The reason is that of the whole."""
+
+    items: Annotated[tuple[TokenStep, ...], msgspec.Meta(min_length=1, max_length=200)]
+
+
+class TokensView(msgspec.Struct, frozen=True, kw_only=True):
+    """Several API keys as they stand, in the order of the request."""
+
+    items: tuple[TokenView, ...]
 
 
 def token_state(token: e.Token) -> TokenState:
