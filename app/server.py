@@ -24,6 +24,7 @@ from adapters.postgres.errors import PostgresError
 from adapters.postgres.flusher import Flusher
 from adapters.postgres.migrate import read_migrations
 from adapters.postgres.row_security import TenantPool, find_gap
+from adapters.smtp import SmtpMail
 from adapters.tokenizer import Tokenizer
 from adapters.vault import Vault
 from adapters.websocket import WebSocketVendor
@@ -33,6 +34,8 @@ from app.api.router import api_router
 from app.bootstrap import bootstrap
 from app.catalog import Catalog
 from app.housekeeper import Housekeeper
+from app.links import Links
+from app.mailer import Mailer
 from app.main import create_app
 from app.observability.cells import Cells
 from app.observability.database_figures import DatabaseFigures
@@ -169,12 +172,9 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         for chores in (housekeeper, Closer(pool)):
             await chores.start()
             stack.push_async_callback(chores.stop)
-        heads = await stack.enter_async_context(
-            publishing(pool, file=settings.seal_heads_file, url=settings.seal_heads_url, rules=settings.outbound_allow)
-        )
-        sealer = Sealer(pool, KeyFile(settings.seal_key_file), on_seal=heads.notice)
-        await sealer.start()
-        stack.push_async_callback(sealer.stop)
+        await _seal(stack, settings, pool)
+
+        await _send_mails(stack, settings, pool, administration, port)
 
         refusals = CountedRefusals(ledger, now=clock.now, new_id=ids.new_id, node=node)
         refusals.counted = instruments.refused
@@ -219,6 +219,7 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
                         secure_cookies=(settings.public_url or "").startswith("https:"),
                         trusted_proxies=settings.trusted_proxies,
                         outbound=settings.outbound_allow,
+                        sends_mail=settings.smtp_url is not None,
                     )
                 ],
                 openapi=openapi_config(),
@@ -243,6 +244,32 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
             access_log=settings.access_log,
         )
         yield app, relay
+
+
+async def _seal(stack: contextlib.AsyncExitStack, settings: Settings, pool: "Pool") -> None:
+    """Seal the log, and publish the heads of what is sealed."""
+    heads = await stack.enter_async_context(
+        publishing(pool, file=settings.seal_heads_file, url=settings.seal_heads_url, rules=settings.outbound_allow)
+    )
+    sealer = Sealer(pool, KeyFile(settings.seal_key_file), on_seal=heads.notice)
+    await sealer.start()
+    stack.push_async_callback(sealer.stop)
+
+
+async def _send_mails(
+    stack: contextlib.AsyncExitStack, settings: Settings, pool: "Pool", administration: Administration, port: int
+) -> None:
+    """Send what is queued, if there is a mail server."""
+    if settings.smtp_url is None:
+        return
+    mailer = Mailer(
+        Links(pool),
+        administration,
+        SmtpMail(settings.smtp_url, settings.mail_from),
+        base_url=settings.public_url or f"http://{settings.host}:{port}",
+    )
+    await mailer.start()
+    stack.push_async_callback(mailer.stop)
 
 
 async def _wall(stack: contextlib.AsyncExitStack, settings: Settings, dsn: str, pool: "Pool") -> "Pool":

@@ -7,6 +7,7 @@ import difflib
 import ipaddress
 import os
 from collections.abc import Callable, Mapping
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -48,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     seal_key_file: Path
     seal_heads_file: Path | None
     seal_heads_url: str | None
+    smtp_url: str | None
+    mail_from: str
     trusted_proxies: tuple[Network, ...]
     outbound_allow: OutboundRules
     requests_max: int
@@ -175,6 +178,25 @@ def _webhook_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("an address such as https://notary.example.com/heads")
+    return text
+
+
+def _smtp_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        right = parts.scheme in {"smtp", "smtps"} and bool(parts.hostname) and parts.path in {"", "/"}
+        _ = parts.port
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError("an address such as smtp://user:password@mail.example.com:587, or smtps://...")
+    return text
+
+
+def _mail_from(text: str) -> str:
+    _, address = parseaddr(text)
+    if "@" not in address.strip("@") or not text.isprintable():
+        raise ValueError("an e-mail address such as Tallygate <no-reply@example.com>")
     return text
 
 
@@ -331,6 +353,14 @@ SETTINGS: tuple[Setting, ...] = (
         _webhook_url,
         secret=True,
     ),
+    Setting(
+        "smtp_url",
+        None,
+        "Mail server for invitations, sign-ups and forgotten passwords; smtp:// wants STARTTLS, but on this machine.",
+        _smtp_url,
+        secret=True,
+    ),
+    Setting("mail_from", "Tallygate <tallygate@localhost>", "Whom e-mails are from.", _mail_from),
     Setting(
         "trusted_proxies",
         "",

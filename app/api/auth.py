@@ -30,7 +30,7 @@ _DEVICE_SECONDS: Final = 400 * 86_400
 async def login(request: Request[Any, Any, Any], api: ThisApi, data: JSONBody[Credentials]) -> Response[SessionView]:
     address = client_address(request, api.trusted_proxies)
     device = request.cookies.get(api.device_cookie)
-    stored = await _check_password(api, data.login.strip().casefold(), data.password, address, device)
+    stored = await check_password(api, data.login.strip().casefold(), data.password, address, device)
     if stored is None or stored.archived or stored.entity.disabled:
         raise ApiError("invalid_credentials")
     device = await api.sessions.remember_device(stored.entity.user_id, device, api.clock())
@@ -45,7 +45,7 @@ async def login(request: Request[Any, Any, Any], api: ThisApi, data: JSONBody[Cr
     return Response(view, status_code=200, headers=dict(NO_STORE), cookies=_cookies(api, opened, device))
 
 
-async def _check_password(api: Api, name: str, password: str, address: str, device: str | None) -> Stored | None:
+async def check_password(api: Api, name: str, password: str, address: str, device: str | None) -> Stored | None:
     """Give the user whom login and password name together, or None; whoever fails has to wait, longer each time.
 
     A browser that has logged in as this user before waits for its own failures only. So nobody can keep somebody else
@@ -136,7 +136,7 @@ async def _confirm_password(request: Request[Any, Any, Any], call: Call, passwor
     api = call.api
     address = client_address(request, api.trusted_proxies)
     device = request.cookies.get(api.device_cookie)
-    if await _check_password(api, call.principal.user.login, password, address, device) is None:
+    if await check_password(api, call.principal.user.login, password, address, device) is None:
         raise ApiError("invalid_credentials", "The current password is wrong.")
 
 

@@ -18,6 +18,7 @@ from app.api.problems import ApiError
 from app.api.public_pages import PublicPages
 from app.api.sessions import PERSONAL_TOKEN_PREFIX, Sessions
 from app.api.throttle import FailureThrottle, RateLimiter
+from app.links import Links
 from app.receipts import Receipts
 from app.routing.desk import Desk
 from app.settings import Network
@@ -50,6 +51,11 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     receipts: Receipts
     sessions: Sessions
     looks: Looks
+    links: Links
+    sends_mail: bool
+    """Whether there is a mail server."""
+    mails: RateLimiter
+    """Mails that strangers may cause, by address and by login."""
     public: PublicPages
     routing: Desk | None = None
     """None where nothing is relayed: then nobody can be asked about it."""

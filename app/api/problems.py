@@ -53,6 +53,7 @@ PROBLEMS: Final[dict[str, Entry]] = {
     ),
     "session_required": Entry(403, "Needs a session", "This cannot be done with a personal access token: log in."),
     "forbidden": Entry(403, "Not allowed", "Your role, or the token's scopes, do not allow this."),
+    "mail_off": Entry(404, "No e-mail here", "This server sends no e-mail: ask whoever runs it."),
     # What was asked.
     "not_found": Entry(404, "Not found", "There is no such thing, or it is not yours to see."),
     "method_not_allowed": Entry(405, "Method not allowed", "The path exists, but not with this method."),

@@ -22,6 +22,7 @@ from app.api.public_pages import PublicPages
 from app.api.routes import PATH, ROUTES
 from app.api.sessions import Sessions
 from app.api.throttle import FailureThrottle, RateLimiter
+from app.links import Links
 from app.receipts import Receipts
 from app.routing.desk import Desk
 from app.settings import MEBIBYTE, Network
@@ -43,6 +44,7 @@ def api_router(
     trusted_proxies: tuple[Network, ...] = (),
     outbound: OutboundRules | None = None,
     desk: Desk | None = None,
+    sends_mail: bool = False,
     ids: Callable[[], str] = new_id,
     clock: Callable[[], dt.datetime] = now,
     monotonic: Callable[[], float] = time.monotonic,
@@ -55,6 +57,9 @@ def api_router(
         receipts=Receipts(pool),
         sessions=Sessions(owner_of(pool)),
         looks=Looks(administration, clock),
+        links=Links(owner_of(pool)),
+        sends_mail=sends_mail,
+        mails=RateLimiter(monotonic, per_second=1 / 120, burst=5),
         public=PublicPages(owner_of(pool), clock),
         routing=desk,
         ids=ids,

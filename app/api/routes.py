@@ -12,6 +12,7 @@ from app.api import (
     channels,
     codes,
     groups,
+    joining,
     mappings,
     money,
     multipliers,
@@ -33,7 +34,7 @@ from app.api import (
 PATH: Final = "/api"
 
 ROUTES: Final[Mapping[str, Sequence[BaseRouteHandler]]] = {
-    "Sessions": (*auth.ROUTES, *own_access.ROUTES),
+    "Sessions": (*auth.ROUTES, *own_access.ROUTES, *joining.ROUTES),
     "Tenants": (*tenants.ROUTES, *audit.ROUTES),
     "Users": users.ROUTES,
     "Tokens": tokens.ROUTES,

@@ -124,3 +124,32 @@ class TenantLooked(msgspec.Struct, frozen=True, kw_only=True):
     """Of the platform."""
     operation: str
     """The operation of the REST API, as the OpenAPI document names it."""
+
+
+class InvitationCreated(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody was invited into a tenant; the link's secret is in no event, not even hashed."""
+
+    invitation_id: EntityId
+    tenant_id: TenantId
+    login: str
+    role: str
+    reason: str = ""
+
+
+class InvitationEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """An invitation was accepted, or taken back."""
+
+    invitation_id: EntityId
+    tenant_id: TenantId
+    login: str
+    how: str
+    """`accepted` or `withdrawn`."""
+
+
+class MailSent(msgspec.Struct, frozen=True, kw_only=True):
+    """The mail server took an e-mail; its text is in no event, for it has a link."""
+
+    mail_id: EntityId
+    kind: str
+    """`invitation`, `password_reset` or `sign_up`."""
+    recipient: str

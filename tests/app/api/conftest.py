@@ -102,12 +102,13 @@ class World:
         self.sessions = Sessions(owner_of(pool))
         self.monotonic = monotonic
 
-    def router(self, *, secure_cookies: bool = False) -> Router:
+    def router(self, *, secure_cookies: bool = False, sends_mail: bool = False) -> Router:
         return api_router(
             administration=self.administration,
             wallets=self.wallets,
             pool=self.pool,
             secure_cookies=secure_cookies,
+            sends_mail=sends_mail,
             monotonic=self.monotonic,
         )
 

@@ -25,10 +25,14 @@ A, B = TenantId(10), TenantId(20)
 _DOCUMENT = {"/api/openapi.json", "/api/openapi.json/{path:str}"}
 _PUBLIC = {
     "/api/docs",
+    "/api/links/accept",
+    "/api/links/read",
     "/api/login",
+    "/api/password-reset",
     "/api/public/prices",
     "/api/public/prices/history",
     "/api/public/status",
+    "/api/sign-up",
     "/api/site",
 }
 
