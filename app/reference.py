@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+from app.api.capabilities import resources_table
 from app.api.document import document_text
 from app.api.matrix import operations_table, permissions_table
 from app.api.problems import error_reference
@@ -21,6 +22,7 @@ from domain.events import TYPES
 
 DOCS: Final = Path(__file__).parent.parent / "docs"
 _TABLE: Final = re.compile(r"(?<=## Settings\n\n).*?(?=\n\n## )", re.DOTALL)
+_RESOURCES: Final = re.compile(r"(?<=<!-- resources -->\n).*?(?=<!-- /resources -->)", re.DOTALL)
 _METRICS: Final = re.compile(r"(?<=## Every metric\n\n).*?(?=\n\n)", re.DOTALL)
 _SPANS: Final = re.compile(r"(?<=## Every span\n\n).*?(?=\n\n)", re.DOTALL)
 _PERMISSIONS: Final = re.compile(r"(?<=### Permissions\n\n).*?(?=\n\n)", re.DOTALL)
@@ -95,7 +97,9 @@ def written(docs: Path) -> dict[Path, str]:
     operations = docs / "operations.md"
     observability = docs / "observability.md"
     security = docs / "security.md"
+    api = docs / "api.md"
     return {
+        api: _RESOURCES.sub(lambda _: f"\n{resources_table()}\n\n", api.read_text(encoding="utf-8"), count=1),
         docs / "events.md": events_reference(),
         docs / "errors.md": error_reference(),
         docs / "openapi.json": document_text(),

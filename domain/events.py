@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from domain.admin.entities import BULK_KINDS, KINDS
+from domain.admin.entities import ARCHIVED_FOR_GOOD, BULK_KINDS, KINDS
 from domain.admin.events import (
     AccountClosed,
     AccountReopened,
@@ -24,6 +24,7 @@ from domain.admin.events import (
     PasswordChanged,
     PersonalTokenCreated,
     PersonalTokenEnded,
+    Restored,
     TenantLooked,
 )
 from domain.errors import TallygateError
@@ -78,6 +79,12 @@ TYPES: Final[dict[str, Any]] = (
         for kind, entity in KINDS.items()
         for verb, shape in (("created", Created), ("changed", Changed), ("archived", Archived))
     }
+    | {
+        f"{kind}.restored.v1": shape[entity]
+        for kind, entity in KINDS.items()
+        for shape in (Restored,)
+        if kind not in ARCHIVED_FOR_GOOD
+    }
     | {f"{kind}.bulk.v1": shape[entity] for kind, entity in KINDS.items() for shape in (Bulk,) if kind in BULK_KINDS}
 )
 """The type of each stored name."""
@@ -98,7 +105,7 @@ def type_name(event: Event) -> str:
     return _NAMES[type(event)]
 
 
-def admin_type_name(kind: str, event: Created[Any] | Changed[Any] | Archived[Any] | Bulk[Any]) -> str:
+def admin_type_name(kind: str, event: Created[Any] | Changed[Any] | Archived[Any] | Bulk[Any] | Restored[Any]) -> str:
     """Give the stored name of an event about an administered thing."""
     return f"{kind}.{type(event).__name__.lower()}.v1"
 

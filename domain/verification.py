@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from domain.admin.entities import Tenant
-from domain.admin.events import Changed, Created
+from domain.admin.events import Changed, Created, Restored
 from domain.grants.events import CreditAdjusted
 from domain.holds.events import (
     HoldAuthorized,
@@ -214,7 +214,11 @@ class LaneCheck:
                 due, _ = _due(factors)
                 if due != charged:
                     self._find(event.position, "price", f"charged {charged}, but the factors give {due}")
-            case Created(after=Tenant() as tenant) | Changed(after=Tenant() as tenant):
+            case (
+                Created(after=Tenant() as tenant)
+                | Changed(after=Tenant() as tenant)
+                | Restored(after=Tenant() as tenant)
+            ):
                 self._credit_limit_nanos = tenant.credit_limit_nanos
 
     def finish(self, *, head: int, last_at: dt.datetime | None, holds: Iterable[HoldRow]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 import msgspec
 
 from domain.admin.entities import (
+    ARCHIVED_FOR_GOOD,
     BULK_KINDS,
     KINDS,
     Announcement,
@@ -22,7 +23,16 @@ from domain.admin.entities import (
     Token,
     User,
 )
-from domain.admin.events import Archived, Bulk, Changed, ChannelKeyChanged, Created, PasswordChanged, TenantLooked
+from domain.admin.events import (
+    Archived,
+    Bulk,
+    Changed,
+    ChannelKeyChanged,
+    Created,
+    PasswordChanged,
+    Restored,
+    TenantLooked,
+)
 from domain.events import encode
 from domain.ids import day_of
 
@@ -103,6 +113,7 @@ class Entities:
     tables: tuple[str, ...] = ("admin.entity", "admin.entity_key", "admin.entity_change", "admin.config_position")
     types: frozenset[str] = frozenset(
         {f"{kind}.{verb}.v1" for kind in KINDS for verb in _VERBS}
+        | {f"{kind}.restored.v1" for kind in KINDS if kind not in ARCHIVED_FOR_GOOD}
         | {f"{kind}.bulk.v1" for kind in BULK_KINDS}
         | {"channel_key.changed.v1", "password.changed.v1", "tenant.looked.v1"}
     )
@@ -192,7 +203,7 @@ def _subject(event: "StoredEvent") -> tuple[str, str]:
 def _fold(row: _Row | None, key: tuple[str, str], event: "StoredEvent") -> _Row:
     """Give a thing as an event left it; the fact has happened, so nothing is refused."""
     match event.value:
-        case Created(after=after) | Changed(after=after):
+        case Created(after=after) | Changed(after=after) | Restored(after=after):
             state, archived = after, False
         case Archived(before=before):
             state, archived = before, True

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from domain.admin.events import Archived, Changed, Created
+from domain.admin.events import Archived, Changed, Created, Restored
 from projections.base import StoredEvent
 
 if TYPE_CHECKING:
@@ -32,14 +32,18 @@ class Multipliers:
     name = "multipliers"
     version = 1
     tables = ("projection.multipliers",)
-    types = frozenset({"multiplier.created.v1", "multiplier.changed.v1", "multiplier.archived.v1"})
+    types = frozenset(
+        {"multiplier.created.v1", "multiplier.changed.v1", "multiplier.archived.v1", "multiplier.restored.v1"}
+    )
 
     async def apply(
         self, connection: "asyncpg.Connection[asyncpg.Record]", generation: int, events: Sequence[StoredEvent]
     ) -> None:
         """End the row in force, and begin the next."""
         for event in events:
-            change: Created[Multiplier] | Changed[Multiplier] | Archived[Multiplier] = event.value
+            change: Created[Multiplier] | Changed[Multiplier] | Archived[Multiplier] | Restored[Multiplier] = (
+                event.value
+            )
             after = None if isinstance(change, Archived) else change.after
             of = change.before if isinstance(change, Archived) else change.after
             where = (of.multiplier_id, event.tenant_id, generation, event.recorded_at)

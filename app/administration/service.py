@@ -20,16 +20,18 @@ from adapters.postgres.admin_store import AdminStore, HistoryEntry, Page, Stored
 from app.administration.bulk import BulkStep, Prepared, joined, refuse_repeated
 from app.administration.members import Members
 from app.administration.submission import Step, Submission
-from domain.admin.changes import Change, decide
-from domain.admin.entities import PriceBook, Token, User
+from domain.admin.changes import Change, decide, decide_restore
+from domain.admin.entities import ARCHIVED_FOR_GOOD, PriceBook, Token, User
 from domain.admin.errors import (
     AdminError,
     ArchivedError,
     BulkRefusedError,
     InvalidEntityError,
+    NotArchivedError,
     NotFoundError,
     PasswordRefusedError,
     VersionConflictError,
+    words,
 )
 from domain.admin.events import (
     Archived,
@@ -40,6 +42,7 @@ from domain.admin.events import (
     Created,
     LoggedIn,
     PasswordChanged,
+    Restored,
     TenantLooked,
 )
 from domain.admin.rules import (
@@ -371,6 +374,40 @@ class Administration:
                 continue
             return await self._settled(kind, found.entity, Step(found.entity, None, used, actor))
         raise AssertionError("the last attempt returns or raises")
+
+    async def restore(
+        self,
+        kind: str,
+        entity_id: str,
+        version: int,
+        *,
+        actor: str,
+        reason: str = "",
+        correlation_id: str | None = None,
+        tenant_id: TenantId | None = None,
+    ) -> Stored:
+        """Put an archived thing into use again, as it was; NameTakenError if another has its name by now.
+
+        NotArchivedError for what is in use, and for tokens and rate cards, which are archived for good.
+        """
+        found = await self.get(kind, entity_id, tenant_id=tenant_id)
+        if found.version != version:
+            raise VersionConflictError(kind, entity_id, version)
+        if not found.archived or kind in ARCHIVED_FOR_GOOD:
+            raise NotArchivedError(f"The {words(kind)} {entity_id} is in use, or archived for good.")
+        check(kind, None, found.entity, await self._surroundings(kind, found.entity))
+        event: Restored[Any] = Restored(after=found.entity, reason=reason)
+        event_id = self._ids()
+        await self._submission.submit(
+            found.tenant_id,
+            admin_type_name(kind, event),
+            event,
+            decide_restore(kind, found.entity, found.version),
+            event_id=event_id,
+            actor=actor,
+            correlation_id=correlation_id,
+        )
+        return await self._settled(kind, found.entity, Step(None, found.entity, event_id, actor))
 
     async def set_channel_key(
         self,

@@ -103,6 +103,7 @@ async def announcement_history(
 
 
 ROUTES: Sequence[BaseRouteHandler] = (
+    ANNOUNCEMENTS.restoring("/announcements", "Announcement"),
     create_announcement,
     list_announcements,
     notices,

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
-from litestar import Request, Response
+from litestar import Request, Response, post
 from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import HeaderParameter, QueryParameter, SkipValidation
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter, SkipValidation
 
 from adapters.postgres.admin_store import Stored
 from app.administration import BulkStep
@@ -16,7 +17,7 @@ from app.api.listing import After, IncludeArchived, Limit, ListQuery, Search, Th
 from app.api.permissions import Permission, Principal
 from app.api.problems import MEDIA_TYPE, ApiError, Problem
 from app.api.schemas.changes import given
-from app.api.schemas.common import History, HistoryItem, Listing, Versioned, history_item, meta
+from app.api.schemas.common import History, HistoryItem, Listing, Reasoned, Versioned, history_item, meta
 from domain.ids import EntityId, TenantId
 from domain.metering.usage import COUNT_MAX
 
@@ -262,6 +263,45 @@ class Resource(Generic[S, V]):
             tenant_id=found.tenant_id,
         )
         return versioned(self.view(stored))
+
+    def restoring(
+        self,
+        path: str,
+        noun: str,
+        *,
+        permission: Permission | None = None,
+        allow: Callable[[Call, Any], None] | None = None,
+    ) -> HTTPRouteHandler:
+        """Give the route that puts an archived thing into use again.
+
+        `noun` names it in the document, such as Tenant; `allow` raises where this person may not touch this one.
+        """
+        needed = permission or self._write
+
+        async def restore(
+            call: ThisCall, entity_id: FromPath[str], data: JSONBody[Reasoned], if_match: IfMatch = None
+        ) -> Response[Any]:
+            version = version_of(if_match)
+            found = await self.find(call, entity_id, needed)
+            if allow is not None:
+                allow(call, found.entity)
+            stored = await call.api.administration.restore(
+                self._kind,
+                entity_id,
+                version,
+                actor=call.principal.actor,
+                reason=data.reason,
+                correlation_id=call.correlation_id,
+                tenant_id=found.tenant_id,
+            )
+            return versioned(self.view(stored))
+
+        # The document tells what this one answers with, where mypy can know only that it is a view.
+        view: Any = self._view
+        restore.__annotations__["return"] = Response[view]
+        summary = f"Put an archived {noun.lower()} into use again"
+        declared = route(needed, f"restore{noun.title().replace(' ', '')}", summary, 404, 409, 412, 422, 428)
+        return post(f"{path}/{{entity_id:str}}/restore", status_code=200, **declared)(restore)
 
     async def history(self, call: Call, entity_id: str, limit: int, permission: Permission | None = None) -> History[S]:
         """Give the changes of a thing, the latest first."""

@@ -189,6 +189,7 @@ def _check_address(call: ThisCall, base_url: str) -> None:
 
 
 ROUTES: Sequence[BaseRouteHandler] = (
+    CHANNELS.restoring("/channels", "Channel"),
     create_channel,
     create_channels,
     change_channels,

@@ -264,6 +264,7 @@ async def redeem(
 
 
 ROUTES: Sequence[BaseRouteHandler] = (
+    BATCHES.restoring("/code-batches", "Code batch"),
     create_codes,
     list_batches,
     read_batch,

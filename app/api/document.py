@@ -35,7 +35,12 @@ _METHODS: Final = ("get", "post", "put", "patch", "delete")
 _REQUIRED_HEADERS: Final = {"If-Match", "Idempotency-Key"}
 """They are declared as optional so that leaving them out has an answer that says what to do."""
 _BODY_STATUSES: Final = {"413", "415"}
-_DONE: Final = {"200": "Done.", "201": "Made.", "204": "Done; there is nothing to say."}
+_DONE: Final = {
+    "200": "Done.",
+    "201": "Made.",
+    "202": "Taken; it tells nothing.",
+    "204": "Done; there is nothing to say.",
+}
 _FOLDERS: Final = ("app.", "domain.", "adapters.")
 
 

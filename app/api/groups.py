@@ -79,6 +79,7 @@ async def group_history(call: ThisCall, group_id: FromPath[str], limit: Limit = 
 
 
 ROUTES: Sequence[BaseRouteHandler] = (
+    GROUPS.restoring("/groups", "Group"),
     create_group,
     list_groups,
     read_group,

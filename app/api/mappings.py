@@ -93,6 +93,7 @@ async def mapping_history(call: ThisCall, mapping_id: FromPath[str], limit: Limi
 
 
 ROUTES: Sequence[BaseRouteHandler] = (
+    MAPPINGS.restoring("/mappings", "Mapping"),
     create_mapping,
     list_mappings,
     read_mapping,

@@ -83,6 +83,7 @@ async def multiplier_history(
 
 
 ROUTES: Sequence[BaseRouteHandler] = (
+    MULTIPLIERS.restoring("/multipliers", "Multiplier"),
     create_multiplier,
     list_multipliers,
     read_multiplier,

@@ -67,6 +67,7 @@ PROBLEMS: Final[dict[str, Entry]] = {
     ),
     "version_conflict": Entry(412, "Changed meanwhile", "Somebody else changed it: read it again, and decide again."),
     "archived": Entry(409, "Archived", "It is out of use for good, and can only be read."),
+    "not_archived": Entry(409, "Cannot be restored", "It is in use, or of a kind that is archived for good."),
     "name_taken": Entry(409, "Name taken", "The name must be unique, and is in use."),
     "invalid": Entry(422, "Cannot be so", "A value contradicts another, or names what does not exist."),
     "mapping_loop": Entry(422, "Names in a circle", "The model names would lead back to themselves."),

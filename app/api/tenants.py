@@ -292,6 +292,7 @@ def _view(user: User, place: Membership, version: int) -> MemberView:
 
 
 ROUTES: Sequence[BaseRouteHandler] = (
+    TENANTS.restoring("/tenants", "Tenant", permission=Permission.TENANT_CREATE),
     create_tenant,
     list_tenants,
     read_tenant,

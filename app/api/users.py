@@ -146,6 +146,7 @@ def _may_assign(call: Call, before: User | None, after: User | None) -> None:
 
 
 ROUTES: Sequence[BaseRouteHandler] = (
+    USERS.restoring("/users", "User", allow=lambda call, user: _may_assign(call, user, None)),
     create_person,
     list_users,
     read_user,

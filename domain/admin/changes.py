@@ -76,6 +76,18 @@ def _version(kind: str, entity_id: str, version: int) -> Part:
     return Part(Leg(account, 1, version, Op.EXPECT), refusal, opening)
 
 
+def decide_restore(kind: str, entity: Entity, version: int) -> Change:
+    """Give the ledger's part of putting an archived thing into use again: its name, if it is still free."""
+    parts = [_version(kind, id_of(kind, entity), version), *_names(kind, None, entity)]
+    if isinstance(entity, Tenant) and not entity.suspended:
+        missing = NotFoundError("tenant", str(entity.tenant_id))
+        parts.append(Part(Leg(tenant_account(entity.tenant_id), op=Op.OPEN), missing))
+    if isinstance(entity, User):
+        parts += _roots(None, entity)
+    openings = {part.opening.account_id: part.opening for part in parts if part.opening is not None}
+    return Change(tuple(part.leg for part in parts), tuple(openings.values()), tuple(part.refusal for part in parts))
+
+
 _NAMES: Final[dict[str, Callable[[Any], tuple[str, str]]]] = {
     "user": lambda user: ("user", user.login),
     "channel": lambda channel: ("channel", channel.name),

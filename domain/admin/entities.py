@@ -298,5 +298,8 @@ KINDS: dict[str, type[Entity]] = {
 }
 """What each kind of thing is called in event types, paths and the audit trail."""
 
+ARCHIVED_FOR_GOOD = ("token", "rate_card")
+"""What never comes back into use: a revoked secret, and a price that others may have gone by."""
+
 BULK_KINDS = ("token", "channel", "code_batch")
 """What people make and change many of at once."""

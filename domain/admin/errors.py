@@ -6,6 +6,7 @@ TallygateError
     |-- VersionConflictError      somebody else changed it in between
     |-- NameTakenError            a login, label or name that is in use
     |-- ArchivedError             archived things never change
+    |-- NotArchivedError          what is in use cannot be restored
     |-- InvalidEntityError        a field that cannot be right; names it
     |   `-- MappingLoopError      model names that lead back to themselves
     |-- LastRootError             nobody would be left who can do everything
@@ -69,6 +70,12 @@ class ArchivedError(AdminError):
     def __init__(self, kind: str, entity_id: str) -> None:
         """Say what was to be changed."""
         super().__init__(f"The {words(kind)} {entity_id} is archived, and archived things never change.")
+
+
+class NotArchivedError(AdminError):
+    """What is in use cannot be put into use again, and some things never can."""
+
+    code: ClassVar[str] = "not_archived"
 
 
 class InvalidEntityError(AdminError):

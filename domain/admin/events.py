@@ -32,6 +32,13 @@ class Archived(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Restored(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """A thing that was out of use is in use again, as it was."""
+
+    after: E
+    reason: str = ""
+
+
 class BulkItem(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     """What happened to one of several things."""
 

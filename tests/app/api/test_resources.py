@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from domain.accounts import tenant_account
 from tests.app.api.conftest import Person, World
 
 _CARD = {
@@ -156,6 +157,60 @@ async def test_a_channels_key_goes_in_and_never_comes_out(world: World, root: Pe
     assert replaced.json()["key_version"] == 2
     everything = await world.pool.fetch("SELECT convert_from(data, 'UTF8') AS data FROM ledger.event")
     assert all(key not in row["data"] for row in everything)
+
+
+_RESTORABLE = [life for life in _LIVES if life[0] not in {"/settings", "/rate-cards"}]
+
+
+@pytest.mark.parametrize(("path", "new", "change"), _RESTORABLE, ids=[life[0] for life in _RESTORABLE])
+async def test_what_was_archived_is_put_into_use_again_as_it_was(
+    root: Person, path: str, new: dict[str, Any], change: dict[str, Any]
+) -> None:
+    thing = (await root.post(path, new)).json()
+    own, version = f"{path}/{thing['id']}", thing["version"]
+    in_use = await root.post(f"{own}/restore", {}, if_match=f'"{version}"')
+    await root.delete(own, version)
+
+    stale = await root.post(f"{own}/restore", {}, if_match=f'"{version}"')
+    restored = await root.post(f"{own}/restore", {"reason": "needed again"}, if_match=f'"{version + 1}"')
+
+    assert (in_use.status_code, in_use.json()["code"]) == (409, "not_archived")
+    assert (stale.status_code, stale.json()["code"]) == (412, "version_conflict")
+    assert restored.status_code == 200, restored.text
+    same = {name: value for name, value in thing.items() if name not in {"version", "updated_at", "codes"}}
+    assert {name: restored.json()[name] for name in same} == same
+    assert restored.headers["etag"] == f'"{version + 2}"'
+    latest = (await root.get(f"{own}/history")).json()["items"][0]
+    assert (latest["type"].split(".")[1], latest["reason"]) == ("restored", "needed again")
+    assert (await root.patch(own, change, version + 2)).status_code == 200
+
+
+async def test_a_name_that_went_to_another_meanwhile_keeps_a_thing_archived(root: Person) -> None:
+    body = {"side": "user", "label": "vip", "name": "VIP"}
+    first = (await root.post("/groups", body)).json()
+    await root.delete(f"/groups/{first['id']}", 1)
+    await root.post("/groups", body)
+
+    answer = await root.post(f"/groups/{first['id']}/restore", {}, if_match='"2"')
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "name_taken")
+
+
+async def test_a_restored_tenant_spends_again_and_only_root_restores_a_root(world: World, root: Person) -> None:
+    tenant = await world.tenant()
+    await root.delete(f"/tenants/{tenant}", 1)
+    account = "SELECT open FROM ledger.account WHERE tenant_id = $1 AND account_id = $2"
+    closed = await world.pool.fetchval(account, tenant, tenant_account(tenant))
+    await root.post(f"/tenants/{tenant}/restore", {}, if_match='"2"')
+    other = await world.user(platform="root")
+    await root.delete(f"/users/{other.user_id}", 1)
+    admin = await world.person("admin")
+
+    refused = await admin.post(f"/users/{other.user_id}/restore", {}, if_match='"2"')
+    allowed = await root.post(f"/users/{other.user_id}/restore", {}, if_match='"2"')
+
+    assert (closed, await world.pool.fetchval(account, tenant, tenant_account(tenant))) == (False, True)
+    assert (refused.status_code, allowed.status_code) == (403, 200)
 
 
 async def test_a_rate_card_is_drafted_linted_published_and_then_fixed(root: Person) -> None:
