@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from adapters.postgres.row_security import owner_of
 from domain.admin.entities import TenantRole
 from domain.ids import EntityId, TenantId
 
@@ -52,15 +53,16 @@ class QueuedMail(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
 
 
-_LINK: Final = "link_id::text, kind, login, for_tenant AS tenant_id, role, made_by, created_at, expires_at"
+_LINK: Final = "link_id::text, kind, login, tenant_id, role, made_by, created_at, expires_at"
 
 
 class Links:
     """The tables admin.link and admin.mail."""
 
     def __init__(self, pool: "Pool") -> None:
-        """Take connections of the owner."""
-        self._pool = pool
+        """Take a pool; one of `row_security` confines what is read of tenants' invitations."""
+        self._pool = owner_of(pool)
+        self._confined = pool
 
     async def make(
         self,
@@ -76,7 +78,7 @@ class Links:
         """Make a link and give its secret, which is never known again; the same id anew has a new secret."""
         secret = secrets.token_urlsafe(32)
         await self._pool.execute(
-            "INSERT INTO admin.link (link_id, secret_hash, kind, login, for_tenant, role, made_by, created_at,"
+            "INSERT INTO admin.link (link_id, secret_hash, kind, login, tenant_id, role, made_by, created_at,"
             " expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
             " ON CONFLICT (link_id) DO UPDATE SET secret_hash = $2, expires_at = $9 WHERE link.used_at IS NULL",
             link_id,
@@ -121,8 +123,8 @@ class Links:
 
     async def invitations(self, tenant_id: TenantId, *, now: dt.datetime) -> tuple[Link, ...]:
         """Give the open invitations of a tenant, the latest first."""
-        rows = await self._pool.fetch(
-            f"SELECT {_LINK} FROM admin.link WHERE for_tenant = $1 AND used_at IS NULL AND expires_at > $2"  # noqa: S608 -- a constant
+        rows = await self._confined.fetch(
+            f"SELECT {_LINK} FROM admin.link WHERE tenant_id = $1 AND used_at IS NULL AND expires_at > $2"  # noqa: S608 -- a constant
             " ORDER BY created_at DESC, link_id LIMIT 500",
             tenant_id,
             now,
@@ -132,7 +134,7 @@ class Links:
     async def withdraw(self, tenant_id: TenantId, link_id: str) -> bool:
         """End an open invitation of a tenant; say whether there was one."""
         done = await self._pool.execute(
-            "DELETE FROM admin.link WHERE for_tenant = $1 AND link_id::text = $2 AND used_at IS NULL",
+            "DELETE FROM admin.link WHERE tenant_id = $1 AND link_id::text = $2 AND used_at IS NULL",
             tenant_id,
             link_id,
         )

@@ -22,6 +22,7 @@ ROLE: Final = "tallygate_tenant"
 GUARDED: Final = (
     *("ledger.lane", "ledger.account", "ledger.hold", "ledger.event"),
     *("admin.entity", "admin.entity_key", "admin.entity_change", "admin.idempotency"),
+    "admin.link",
     *("projection.balances", "projection.request_log", "projection.credit_log", "projection.usage_hourly"),
     *("projection.usage_hour_tenant", "projection.usage_day", "projection.balance_day", "projection.statement"),
     "proof.block",

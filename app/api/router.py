@@ -57,7 +57,7 @@ def api_router(
         receipts=Receipts(pool),
         sessions=Sessions(owner_of(pool)),
         looks=Looks(administration, clock),
-        links=Links(owner_of(pool)),
+        links=Links(pool),
         sends_mail=sends_mail,
         mails=RateLimiter(monotonic, per_second=1 / 120, burst=5),
         public=PublicPages(owner_of(pool), clock),

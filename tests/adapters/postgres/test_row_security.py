@@ -27,6 +27,12 @@ _VALUES = {
 }
 
 
+def _value(column: Any, tenant_id: TenantId) -> str:
+    if column["column_name"] in {"kind", "secret_hash"}:
+        return "'invitation'" if column["column_name"] == "kind" else f"'{tenant_id}'"
+    return _VALUES.get(column["data_type"], str(tenant_id % 1000))
+
+
 async def _fill(pool: "Pool", table: str, tenant_id: TenantId) -> None:
     """Insert a row of a tenant, whatever the table: nothing here depends on what its columns mean."""
     schema, name = table.split(".")
@@ -37,7 +43,7 @@ async def _fill(pool: "Pool", table: str, tenant_id: TenantId) -> None:
         name,
     )
     named = ["tenant_id", *(f'"{column["column_name"]}"' for column in columns)]
-    values = [str(tenant_id), *(_VALUES.get(column["data_type"], str(tenant_id % 1000)) for column in columns)]
+    values = [str(tenant_id), *(_value(column, tenant_id) for column in columns)]
     await pool.execute(f"INSERT INTO {table} ({', '.join(named)}) VALUES ({', '.join(values)})")
 
 

@@ -23,6 +23,8 @@ class Spot(NamedTuple):
     where: str
     """`path`, `query` or `body`."""
     name: str
+    """In a body the way to it, such as items/0/id."""
+    kind: str
 
 
 class Operation(NamedTuple):
@@ -43,13 +45,13 @@ def everything(kinds: Ids) -> Iterator[Operation]:
     for path, method, described in operations(whole):
         name = described["operationId"]
         parameters = [each for each in described.get("parameters", ()) if each["in"] in {"path", "query"}]
-        spots = [Spot(each["in"], each["name"]) for each in parameters if each["name"] in kinds]
+        spots = [Spot(each["in"], each["name"], each["name"]) for each in parameters if each["name"] in kinds]
         content = described.get("requestBody", {}).get("content", {})
         body = None
         if "application/json" in content:
             schema = content["application/json"]["schema"]
             body = copy.deepcopy(EXAMPLES.get(name)) or _example(whole, schema)
-            spots += [Spot("body", key) for key in _properties(whole, schema) if key in kinds]
+            spots += [Spot("body", way, kind) for way, kind in _ways(whole, schema, path) if kind in kinds]
         query = {
             each["name"]: str(_example(whole, each["schema"]))
             for each in parameters
@@ -60,9 +62,17 @@ def everything(kinds: Ids) -> Iterator[Operation]:
         yield Operation(name, method.upper(), path.removeprefix("/api"), tuple(spots), query, body)
 
 
-def _properties(whole: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = _resolved(whole, schema).get("properties", {})
-    return found
+def _ways(whole: dict[str, Any], schema: dict[str, Any], path: str, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Give every field of a body that could hold an id, and the kind of it; `id` is of what the path lists."""
+    schema = _resolved(whole, schema)
+    for choice in schema.get("oneOf") or schema.get("anyOf") or ():
+        yield from _ways(whole, choice, path, prefix)
+    if "items" in schema:
+        yield from _ways(whole, schema["items"], path, f"{prefix}0/")
+    for name, field in schema.get("properties", {}).items():
+        kind = f"{path.split('/')[2].removesuffix('s')}_id" if name == "id" else name
+        yield f"{prefix}{name}", kind
+        yield from _ways(whole, field, path, f"{prefix}{name}/")
 
 
 def _resolved(whole: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -99,13 +109,25 @@ async def call(person: Person, operation: Operation, ids: Ids, placed: Ids) -> h
     query = {**operation.query, **{name: placed[f"query {name}"] for name in _of("query", placed)}}
     body = copy.deepcopy(operation.body)
     if isinstance(body, dict):
-        for name in _of("body", placed):
-            value = placed[f"body {name}"]
-            body[name] = int(value) if name == "tenant_id" else value
+        for way in _of("body", placed):
+            _put(body, way.split("/"), placed[f"body {way}"])
     headers = {} if operation.method == "GET" else {"if-match": '"1"', "idempotency-key": new_id()}
     if query:
         path += "?" + urlencode(query)
     return await person._send(operation.method, path, body, headers)
+
+
+def _put(body: Any, way: list[str], value: str) -> None:
+    """Put an id where it belongs, and make what is missing on the way there."""
+    name, *rest = way
+    if not rest:
+        body[name] = int(value) if name == "tenant_id" else value
+    elif rest[0] == "0":
+        items = body.setdefault(name, [])
+        items.extend([] if items else [{}])
+        _put(items[0], rest[1:], value)
+    else:
+        _put(body.setdefault(name, {}), rest, value)
 
 
 def _of(where: str, placed: Ids) -> list[str]:
@@ -116,12 +138,12 @@ def placings(operation: Operation, own: Ids, other: Ids) -> Iterator[tuple[Ids, 
     """Give the ways to put another's ids into an operation: into each place alone, and into all at once."""
     for chosen in [*({spot} for spot in operation.spots), set(operation.spots)]:
         path = {
-            spot.name: (other if spot in chosen else own)[spot.name] for spot in operation.spots if spot.where == "path"
+            spot.name: (other if spot in chosen else own)[spot.kind] for spot in operation.spots if spot.where == "path"
         }
         placed = {
-            f"{spot.where} {spot.name}": (other if spot in chosen else own)[spot.name]
+            f"{spot.where} {spot.name}": (other if spot in chosen else own)[spot.kind]
             for spot in operation.spots
-            if spot.where != "path" and (spot in chosen or spot.name == "tenant_id")
+            if spot.where != "path" and (spot in chosen or spot.kind == "tenant_id")
         }
         yield path, placed
 
