@@ -20,7 +20,7 @@ from domain.ids import PLATFORM, EntityId, derive_id
 
 LOOK_SECONDS: Final = 2.0
 ATTEMPTS_MAX: Final = 12
-"""Over a day and a half, each twice as late as the one before, up to six hours."""
+"""Over fourteen hours, each twice as late as the one before, up to six hours."""
 _FIRST: Final = dt.timedelta(seconds=30)
 _LAST: Final = dt.timedelta(hours=6)
 _TAKEN: Final = dt.timedelta(minutes=5)
