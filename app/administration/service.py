@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from adapters.channel_types import find
 from adapters.clock import now
 from adapters.ids import new_id
 from adapters.passwords import LENGTH_MAX, LENGTH_MIN, Passwords
@@ -20,8 +19,9 @@ from adapters.postgres.admin_store import AdminStore, HistoryEntry, Page, Stored
 from app.administration.bulk import BulkStep, Prepared, joined, refuse_repeated
 from app.administration.members import Members
 from app.administration.submission import Step, Submission
+from app.administration.surroundings import SurroundingsReader
 from domain.admin.changes import Change, decide, decide_restore
-from domain.admin.entities import ARCHIVED_FOR_GOOD, PriceBook, Token, User
+from domain.admin.entities import ARCHIVED_FOR_GOOD, PriceBook, User
 from domain.admin.errors import (
     AdminError,
     ArchivedError,
@@ -46,7 +46,6 @@ from domain.admin.events import (
     TenantLooked,
 )
 from domain.admin.rules import (
-    Surroundings,
     check,
     check_archive,
     check_shape,
@@ -100,11 +99,11 @@ class Administration:
         """
         self._vault = vault
         self._ids = ids
-        self._clock = clock
-        self._passwords = passwords or Passwords()
         self._on_change = on_change
+        self._passwords = passwords or Passwords()
         self.store = AdminStore(pool)
         self._submission = Submission(ledger, pool)
+        self._surroundings = SurroundingsReader(self.store, clock)
         self._members = Members(self._submission, self.store, ids)
 
     # Reading.
@@ -193,7 +192,7 @@ class Administration:
         if done is not None:
             return await self._settled(kind, done.after, Step(None, done.after, event_id, actor))
         check_shape(kind, entity)
-        check(kind, None, entity, await self._surroundings(kind, entity), force=force)
+        check(kind, None, entity, await self._surroundings.read(kind, entity), force=force)
         if kind == "tenant":
             await self._submission.open_lane(tenant_id)
         if secret:
@@ -239,7 +238,7 @@ class Administration:
             after = change(found.entity) if callable(change) else change
             if after == found.entity:
                 return found
-            check(kind, found.entity, after, await self._surroundings(kind, after), force=force)
+            check(kind, found.entity, after, await self._surroundings.read(kind, after), force=force)
             event = Changed(before=found.entity, after=after, reason=reason)
             used = event_id or self._ids()
             try:
@@ -328,7 +327,7 @@ class Administration:
             self._expect(found, step.version)
             before, version, after = found.entity, found.version, step.transform(found.entity)
         check_shape(kind, after)
-        check(kind, before, after, await self._surroundings(kind, after))
+        check(kind, before, after, await self._surroundings.read(kind, after))
         return Prepared(before=before, after=after, version=version, tenant_id=home(kind, after), secret=step.secret)
 
     async def archive(
@@ -354,7 +353,7 @@ class Administration:
                 if done is not None:
                     return await self._settled(kind, found.entity, Step(done.before, None, event_id, actor))
             self._expect(found, version)
-            check_archive(kind, found.entity, await self._surroundings(kind, found.entity, archive=True))
+            check_archive(kind, found.entity, await self._surroundings.read(kind, found.entity, archive=True))
             event: Archived[Any] = Archived(before=found.entity, reason=reason)
             used = event_id or self._ids()
             try:
@@ -395,7 +394,7 @@ class Administration:
             raise VersionConflictError(kind, entity_id, version)
         if not found.archived or kind in ARCHIVED_FOR_GOOD:
             raise NotArchivedError(f"The {words(kind)} {entity_id} is in use, or archived for good.")
-        check(kind, None, found.entity, await self._surroundings(kind, found.entity))
+        check(kind, None, found.entity, await self._surroundings.read(kind, found.entity))
         event: Restored[Any] = Restored(after=found.entity, reason=reason)
         event_id = self._ids()
         await self._submission.submit(
@@ -447,7 +446,7 @@ class Administration:
 
     async def lint_card(self, book: PriceBook) -> Sequence[Finding]:
         """Give what the price lint says to a card, against the one that it would follow and what vendors charge."""
-        around = await self._surroundings("rate_card", book)
+        around = await self._surroundings.read("rate_card", book)
         findings = lint(book.card, previous_card(around.cards, book))
         if book.use == "sale":
             channels = [each.entity for each in await self.store.all("channel", PLATFORM) if each.entity.enabled]
@@ -458,7 +457,7 @@ class Administration:
 
     async def previous_card(self, book: PriceBook) -> RateCard | None:
         """Give the card that a card follows, or would follow: the one in force when it takes effect."""
-        around = await self._surroundings("rate_card", book)
+        around = await self._surroundings.read("rate_card", book)
         others = [each for each in around.cards if each.card_id != book.card_id]
         return previous_card(others, book)
 
@@ -583,52 +582,6 @@ class Administration:
             raise AdminError("There is no secret key file, so no channel can be given a key.")
         sealed = self._vault.seal(key, f"channel:{channel_id}:{version}")
         await self.store.save_channel_key(channel_id, version, event_id, sealed)
-
-    async def _users_of(self, group: Any) -> int:
-        if group.side == "user":
-            return await self.store.count("tenant", group.label)
-        channels = await self.store.all("channel", PLATFORM)
-        return sum(group.label in channel.entity.channel_groups for channel in channels)
-
-    async def _surroundings(self, kind: str, entity: Any, *, archive: bool = False) -> Surroundings:
-        """Read what the checks of a kind ask of other things."""
-        labels: dict[str, set[str]] = {"user": set(), "channel": set()}
-        if kind in {"tenant", "channel", "multiplier", "routing_policy"}:
-            for group in await self.store.all("group", PLATFORM):
-                labels[group.entity.side].add(group.entity.label)
-        cards = []
-        if kind == "rate_card" or (kind == "channel" and entity.cost_card_id is not None):
-            cards = [book.entity for book in await self.store.all("rate_card", PLATFORM) if book.entity.published]
-        named: list[TenantId] = []
-        mappings = []
-        owner = None
-        if kind == "mapping":
-            mappings = [mapping.entity for mapping in await self.store.all("mapping", PLATFORM)]
-            if entity.tenant_id is not None:
-                named = [entity.tenant_id]
-                mappings += [mapping.entity for mapping in await self.store.all("mapping", entity.tenant_id)]
-        elif kind == "user":
-            named = [place.tenant_id for place in entity.memberships]
-        elif kind == "routing_policy":
-            named = [entity.tenant_id] if entity.tenant_id is not None else []
-        elif kind == "token":
-            named = [entity.tenant_id]
-            owner = await self._owner(entity)
-        return Surroundings(
-            now=self._clock(),
-            user_groups=frozenset(labels["user"]),
-            channel_groups=frozenset(labels["channel"]),
-            channel_type=find(entity.type) if kind == "channel" else None,
-            cards=tuple(cards),
-            mappings=tuple(mappings),
-            tenants=await self.store.tenants(named) if named else frozenset(),
-            owner=owner,
-            users_of=await self._users_of(entity) if archive and kind == "group" else 0,
-        )
-
-    async def _owner(self, token: Token) -> User | None:
-        found = await self.store.get("user", token.user_id, PLATFORM)
-        return found.entity if found is not None and not found.archived else None
 
 
 def _with_key(kind: str, entity: Any, secret: str | None) -> Any:

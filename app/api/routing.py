@@ -580,6 +580,7 @@ def _arm(figures: ArmFigures, share: int | None) -> ArmView:
 
 
 ROUTES: Sequence[BaseRouteHandler] = (
+    POLICIES.restoring("/routing/policies", "Routing policy"),
     create_policy,
     list_policies,
     read_policy,
