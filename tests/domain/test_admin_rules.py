@@ -13,6 +13,7 @@ from adapters.channel_types import TYPES
 from domain.admin.changes import ROOTS, decide
 from domain.admin.entities import (
     KINDS,
+    Announcement,
     Arm,
     Budget,
     Channel,
@@ -89,6 +90,7 @@ GOOD: dict[str, Any] = {
     "mapping": Mapping(mapping_id=ID, model="small", target="m"),
     "setting": Setting(setting_id=ID, name="output_tokens_default", value=100),
     "code_batch": CodeBatch(batch_id=ID, name="spring", amount_nanos=5, hashes=("0" * 64, "1" * 64)),
+    "announcement": Announcement(announcement_id=ID, title="Maintenance", body="On **Sunday**."),
     "routing_policy": RoutingPolicy(
         policy_id=ID, name="trial", model="m", fallbacks=("n",), arms=(Arm(name="a", share=9), Arm(name="b", share=1))
     ),
@@ -161,6 +163,9 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("routing_policy", {"arms": (Arm(name="a", share=0), Arm(name="b", share=0))}, "arms"),
     ("routing_policy", {"arms": (Arm(name="a", share=1, channel_groups=("x",)), Arm(name="b", share=0))}, "arms"),
     ("routing_policy", {"attempts_max": 0}, "attempts_max"),
+    ("announcement", {"title": ""}, "title"),
+    ("announcement", {"starts_at": "soon"}, "starts_at"),
+    ("announcement", {"starts_at": "2026-12-02T00:00:00Z", "ends_at": "2026-12-01T00:00:00Z"}, "ends_at"),
     ("routing_policy", {"hedge_milliseconds": 1}, "hedge_milliseconds"),
 ]
 

@@ -285,6 +285,8 @@ class _Run:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
             " AND application_name LIKE 'tallygate%'"
         )
+        # Else nothing says when PostgreSQL's table files get what its log of changes has.
+        await connection.execute("CHECKPOINT")
         await connection.close()
         await self.server.wait_ready()
 
