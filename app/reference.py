@@ -17,6 +17,7 @@ from app.api.problems import error_reference
 from app.observability.metrics import metrics_table
 from app.observability.spans import spans_table
 from app.settings import describe_settings
+from app.vendor_reference import vendors_reference
 from domain.admin.entities import KINDS
 from domain.events import TYPES
 
@@ -103,6 +104,7 @@ def written(docs: Path) -> dict[Path, str]:
         docs / "events.md": events_reference(),
         docs / "errors.md": error_reference(),
         docs / "openapi.json": document_text(),
+        docs / "vendors.md": vendors_reference(),
         observability: _SPANS.sub(
             lambda _: spans_table(),
             _METRICS.sub(lambda _: metrics_table(), observability.read_text(encoding="utf-8")),
