@@ -18,7 +18,9 @@ FIND_PYTHON = for python in python3 python3.14 python3.13 python3.12 python3.11;
 	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
 	echo "$$python lacks venv: install it (Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; fi
 
-INSTALL = pip install --quiet --disable-pip-version-check --no-input --require-hashes --requirement
+# The locks are complete. Left to find dependencies itself, pip asks for newer releases than those locked as soon as
+# a package names an extra of another (google-auth[requests]), and then refuses them.
+INSTALL = pip install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes --requirement
 
 .PHONY: help
 help: ## Show this list
@@ -88,6 +90,7 @@ FORCE:
 .venv/dev.stamp: .venv/made.stamp $(DEV_LOCK)
 	@echo "installing $(DEV_LOCK)"
 	@$(PYTHON) -m $(INSTALL) $(DEV_LOCK)
+	@$(PYTHON) -m pip --disable-pip-version-check check >/dev/null
 	@touch $@
 
 # The model is tiny, so it is the compiler's time that counts: little optimization, and nothing for images.
