@@ -90,7 +90,7 @@ FORCE:
 .venv/dev.stamp: .venv/made.stamp $(DEV_LOCK)
 	@echo "installing $(DEV_LOCK)"
 	@$(PYTHON) -m $(INSTALL) $(DEV_LOCK)
-	@$(PYTHON) -m pip --disable-pip-version-check check >/dev/null
+	@$(PYTHON) -m pip --disable-pip-version-check check
 	@touch $@
 
 # The model is tiny, so it is the compiler's time that counts: little optimization, and nothing for images.
