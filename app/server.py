@@ -50,16 +50,21 @@ from app.projections import PROJECTIONS
 from app.relay.authentication import Authenticator
 from app.relay.catalog_routes import CatalogRoutes
 from app.relay.counting import TokenCounts
-from app.relay.quoting import Quoting
+from app.relay.inspection import Inspection
+from app.relay.quoting import Quoting, secret_of
 from app.relay.repeats import Repeats
 from app.relay.service import Relay
 from app.relay.settlement import Settlements
 from app.relay.vendors import Vendors
 from app.reports.closing import Closer
+from app.routing.router import traits_of
+from app.routing.service import Bounds, Routing
+from app.routing.sinks import sinks_of
 from app.seal_heads import publishing
 from app.sealer import KeyFile, Sealer
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from app.wallets import Wallets
+from domain.admin.entities import Channel
 from domain.relay.ports import Timeouts
 from projections.runner import Runner
 
@@ -152,7 +157,7 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         await _recover(settlements)
 
         vault = Vault.open(settings.secret_key_file)
-        catalog = Catalog(pool, vault)
+        catalog = Catalog(pool, vault, traits=traits_of(TYPES))
         instruments.snapshot = lambda: catalog.snapshot
         walled = await _wall(stack, settings, dsn, pool)
         administration = Administration(ledger, walled, vault, on_change=catalog.refresh)
@@ -182,13 +187,15 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         stack.push_async_callback(refusals.stop)
         authenticator = Authenticator(catalog, now=clock.now, trusted_proxies=settings.trusted_proxies)
         vendors, outbound = await _ways_out(stack, settings, tokenizer, tracing)
+        routing = await _route(stack, settings, ledger=ledger, pool=pool, catalog=catalog, vendors=vendors, node=node)
         relay = Relay(
             ledger=traced,
             settlements=settlements,
             refusals=refusals,
             repeats=Repeats(pool),
             authenticator=authenticator,
-            quoting=Quoting(catalog, tokenizer, TYPES),
+            quoting=Quoting(catalog, tokenizer, routing.router, on_nobody=routing.nobody),
+            routing=routing,
             vendors=vendors,
             fetch=outbound.fetch,
             count=tokenizer.count,
@@ -219,6 +226,7 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
                         secure_cookies=(settings.public_url or "").startswith("https:"),
                         trusted_proxies=settings.trusted_proxies,
                         outbound=settings.outbound_allow,
+                        desk=routing.desk,
                         sends_mail=settings.smtp_url is not None,
                     )
                 ],
@@ -244,6 +252,44 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
             access_log=settings.access_log,
         )
         yield app, relay
+
+
+async def _route(
+    stack: contextlib.AsyncExitStack,
+    settings: Settings,
+    *,
+    ledger: Flusher,
+    pool: "Pool",
+    catalog: Catalog,
+    vendors: Vendors,
+    node: str,
+) -> Routing:
+    """Know how channels are, and see to it that those that are out come back; SettingsError for an alert's address."""
+    try:
+        sinks = sinks_of(settings.alert_urls, settings.outbound_allow)
+    except ValueError as error:
+        raise SettingsError(f"TALLYGATE_ALERT_URLS: its value (not shown) is wrong, it must be {error}") from None
+    inspection = Inspection(vendors, ids.new_id)
+
+    async def probe(channel: Channel, key: int) -> int:
+        await inspection.probe(channel, secret_of(catalog, channel, key))
+        return 200
+
+    routing = Routing(
+        ledger=ledger,
+        pool=pool,
+        catalog=catalog,
+        node=node,
+        probe=probe,
+        sinks=sinks,
+        bounds=Bounds(
+            requests_max=settings.requests_max,
+            queue_max=settings.queue_max,
+            queue_seconds=settings.queue_seconds,
+            cache_max_bytes=settings.cache_max_bytes,
+        ),
+    )
+    return await stack.enter_async_context(routing.running())
 
 
 async def _seal(stack: contextlib.AsyncExitStack, settings: Settings, pool: "Pool") -> None:

@@ -304,8 +304,9 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "first_byte_timeout_seconds",
-        "60",
-        "How long a vendor may take to begin its answer before the next channel is tried.",
+        "30",
+        "How long a vendor may take to begin its answer before the next channel is tried; of an answer that is not"
+        " streamed, the whole of it.",
         _seconds(0.01, 3600),
     ),
     Setting(

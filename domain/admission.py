@@ -11,7 +11,7 @@ from functools import cached_property
 import msgspec
 
 from domain.accounts import wallet
-from domain.admin.entities import Budget, Channel, Group, Tenant, Token
+from domain.admin.entities import Budget, Channel, Group, RoutingPolicy, Tenant, Token
 from domain.events import encode, type_name
 from domain.holds.events import (
     Attempt,
@@ -33,6 +33,7 @@ from domain.pricing.charge import Charge, affordable_output_tokens, charge, wors
 from domain.pricing.multipliers import MultiplierEntry
 from domain.pricing.rate_card import ModelPrice, RateCard
 from domain.relay.call import Call
+from domain.routing.policy import DEFAULT_POLICY
 
 OUTPUT_TOKENS_WORTHWHILE = 16
 """An output limit is not lowered below this: an answer cut off so early is of no use, and not worth its price."""
@@ -93,6 +94,10 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     lowered: bool = False
     routing: RoutingNote | None = None
     """How the routes were chosen."""
+    policy: RoutingPolicy = DEFAULT_POLICY
+    """How many of them are tried, and for how long."""
+    from_cache: bool = False
+    """Whether the one route is where an answer came from that the gateway has already."""
 
     @property
     def tokens_max(self) -> int:

@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, Final, Protocol
 from adapters.lines import LineSplitter, WholeMessages
 from adapters.sse import SseSplitter
 from app.relay.errors import from_vendor
+from app.relay.line import Line, charge_headers, charge_words
 from app.relay.media import inlined
 from app.relay.progress import Progress, code_of, outcome_of
 from app.relay.translation import Step, Translation, translation
 from domain.admission import Quote, Route
-from domain.ledger.commands import Answer
-from domain.money import format_amount
 from domain.relay.channel_type import ChannelType
 from domain.relay.dialect import CanonicalRequest, Frame, Framing, Said, Target
 from domain.relay.ports import VendorReply, VendorRequest
 from domain.relay.vendor_errors import VendorError
 
 if TYPE_CHECKING:
-    from app.relay.service import Run
     from domain.holds.events import Outcome
 
 ANSWER_BYTES_MAX: Final = 64 * 2**20
@@ -49,8 +47,8 @@ _SPLITTERS: Final[Mapping[Framing, Callable[[], _Splitter]]] = {
 class Attempt:
     """One attempt of a run. VendorError out of `call` means: the client has had nothing, and another may try."""
 
-    def __init__(self, run: "Run", quote: Quote, route: Route, progress: Progress) -> None:
-        """Take the run that it is of, and the route that it goes."""
+    def __init__(self, run: Line, quote: Quote, route: Route, progress: Progress) -> None:
+        """Take its side of the request that it is of, and the route that it goes."""
         self.run = run
         self.quote = quote
         self.route = route
@@ -58,13 +56,17 @@ class Attempt:
         self.tail: list[bytes] = []
         """What the client gets only after the capture."""
         self.is_done = False
+        self.broken: VendorError | None = None
+        """What went wrong after the client had had something."""
         self.checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
 
     async def call(self) -> None:
         """Call the vendor and relay its answer."""
         run, vendors = self.run, self.run.relay.vendors
         channel = self.route.channel
-        key = run.relay.quoting.key(channel)
+        if not run.key.is_readable:
+            raise VendorError("auth", vendor_code="channel_key_unreadable")
+        key = run.key.secret
         channel_type = vendors.type_of(channel)
         canonical = run.canonical
         if channel_type.inlines_media:
@@ -177,16 +179,9 @@ class Attempt:
         run, progress = self.run, self.progress
         body, media_type = self.translation.answer(progress.usage()[0])
         command, charged = progress.capture("client_gone" if run.exchange.gone else "completed")
-        answer = await run.relay.settlements.settle(command)
-        await run.exchange.answer(200, body, self._receipt(charged, answer), media_type=media_type)
-
-    def _receipt(self, charged: int, answer: Answer | None) -> list[tuple[bytes, bytes]]:
-        headers = [(b"x-tallygate-charge", format_amount(charged).encode())]
-        if answer is not None:
-            extra = self.run.exchange.extra
-            extra[:] = [header for header in extra if header[0] != b"x-tallygate-balance"]
-            headers.append((b"x-tallygate-balance", format_amount(answer.balance_nanos).encode()))
-        return headers
+        answer = await run.settle(command)
+        run.keep(body, media_type=media_type, usage=progress.usage()[0])
+        await run.exchange.answer(200, body, charge_headers(run.exchange, charged, answer), media_type=media_type)
 
     # ---- Streams
 
@@ -217,7 +212,7 @@ class Attempt:
                 await self._take(self.translation.end())
             self._check_end()
         except VendorError as broken:
-            if not self.run.exchange.started and not self.progress.has_output:
+            if self.run.has_lost or (not self.run.exchange.started and not self.progress.has_output):
                 raise
             error = broken
         await self._end(error)
@@ -231,7 +226,7 @@ class Attempt:
         await self._take(steps)
         if time.monotonic() >= self.checkpoint_at:
             self.checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
-            self.run.relay.settlements.checkpoint(self.progress.capture("interrupted")[0])
+            self.run.checkpoint(self.progress.capture("interrupted")[0])
 
     async def _take(self, steps: list[Step]) -> None:
         """Send what may go at once, and keep back what waits for the capture."""
@@ -255,18 +250,23 @@ class Attempt:
             raise broken
 
     async def _send(self, data: bytes) -> None:
+        self.run.claim()
+        self.run.sent(data)
         await self.run.exchange.stream(data, media_type=self.translation.media_type)
 
     async def _end(self, error: VendorError | None) -> None:
         """Settle, and send what waited for that."""
         exchange, progress = self.run.exchange, self.progress
+        self.broken = error
         charged = await self._settle(error)
         if error is not None:
             # Also when it was us who broke off: what is not whole must not look whole.
             await self._send(self.translation.fail(from_vendor(error)))
         else:
             closing = self.translation.close(progress.usage()[0], charged, is_reported=progress.tally.last is not None)
-            await self._send(b"".join([*self.tail, closing]))
+            last = b"".join([*self.tail, closing])
+            self.run.keep_stream(last, charged, media_type=self.translation.media_type, usage=progress.usage()[0])
+            await self._send(last)
         await exchange.end()
 
     async def _settle(self, error: VendorError | None) -> bytes:
@@ -281,11 +281,7 @@ class Attempt:
             await run.settle(progress.void("vendor_failed", outcome, code=code))
             return b"charge=0"
         command, charged = progress.capture(outcome, code=code)
-        answer = await run.relay.settlements.settle(command)
-        words = f"charge={format_amount(charged)}"
-        if answer is not None:
-            words += f" balance={format_amount(answer.balance_nanos)}"
-        return words.encode()
+        return charge_words(charged, await run.settle(command))
 
 
 def _same(request: CanonicalRequest) -> CanonicalRequest:

@@ -80,6 +80,28 @@ def unavailable(message: str, *, code: str = "overloaded", retry_after_seconds: 
     return ApiError(503, message, type_="server_error", code=code, retry_after_seconds=retry_after_seconds)
 
 
+def nobody_available(model: str, retry_after_seconds: float) -> ApiError:
+    """Give the answer where every channel that could serve a request is out, or has used up what it may do."""
+    return unavailable(
+        f"No channel can serve the model '{model}' at the moment. Please try again later.",
+        code="no_channel_available",
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
+def shed(retry_after_seconds: float, *, own: bool) -> ApiError:
+    """Give the answer to a request that there is no room for; `own`: the account's own requests fill the room."""
+    if not own:
+        return unavailable("The gateway is overloaded. Please try again.", retry_after_seconds=retry_after_seconds)
+    return ApiError(
+        429,
+        "Too many requests of this account are under way. Please send fewer at a time.",
+        type_="requests",
+        code="too_many_requests",
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
 _RATES: Final = {
     "rpm": ("requests", "rate_limit_exceeded", "requests per minute"),
     "tpm": ("tokens", "rate_limit_exceeded", "tokens per minute"),

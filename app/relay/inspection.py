@@ -53,7 +53,7 @@ class Inspection:
         """Make the cheapest call that shows that address and key are right. Never raises for what the vendor did."""
         began = time.monotonic()
         try:
-            models = await self._probe(channel, key)
+            models = await self.probe(channel, key)
         except VendorError as error:
             return ChannelTest(
                 ok=False,
@@ -82,7 +82,11 @@ class Inspection:
         body = await self._ask(channel_type, request, key)
         return cast("Inspectable", channel_type.dialect).decode_balance(body)
 
-    async def _probe(self, channel: Channel, key: str) -> tuple[str, ...]:
+    async def probe(self, channel: Channel, key: str) -> tuple[str, ...]:
+        """Make the cheapest call that shows that address and key are right, and give the models if it lists them.
+
+        VendorError if they are not.
+        """
         channel_type, target = await self._target(channel, key)
         if channel_type.probe == "none":
             return ()

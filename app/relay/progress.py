@@ -28,6 +28,10 @@ class Progress:
         self.quote = quote
         self.route = route
         self.number = number
+        self.attempts = number
+        """How many the request has had when this one answers: one that runs beside it counts, too."""
+        self.charge: tuple[TokenUsage, Attempt, int] | None = None
+        """What the last capture says: usage, attempt and amount."""
         self.tally = UsageTally()
         self.finish_reason: str | None = None
         self.status = 0
@@ -58,6 +62,25 @@ class Progress:
         """Whether the vendor has generated anything."""
         return bool(self._texts) or self._counted_tokens > 0 or self._result is not None
 
+    @property
+    def has_cost(self) -> bool:
+        """Whether the vendor has done anything that it may bill."""
+        return self.tally.last is not None or self.has_output
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the vendor has begun to answer."""
+        return self._first_byte is not None
+
+    @property
+    def first_byte_milliseconds(self) -> int | None:
+        """How long the attempt took to its first byte."""
+        return None if self._first_byte is None else round((self._first_byte - self._began) * 1000)
+
+    def first_byte_since(self, began: float) -> int:
+        """Give milliseconds from an earlier moment to the first byte; 0 if there was none."""
+        return 0 if self._first_byte is None else max(1, round((self._first_byte - began) * 1000))
+
     def attempt(self, outcome: Outcome, *, code: str = "", usage: TokenUsage | None = None) -> Attempt:
         """Give the record of this attempt as it stands."""
         return Attempt(
@@ -67,9 +90,7 @@ class Progress:
             status=self.status,
             code=code,
             latency_milliseconds=round((time.monotonic() - self._began) * 1000),
-            first_byte_milliseconds=(
-                None if self._first_byte is None else round((self._first_byte - self._began) * 1000)
-            ),
+            first_byte_milliseconds=self.first_byte_milliseconds,
             cost_nanos=cost_of(self.route, usage) if usage is not None else 0,
         )
 
@@ -98,20 +119,23 @@ class Progress:
     def capture(self, outcome: Outcome, *, code: str = "") -> tuple[Command, int]:
         """Give the capture of what was used so far, and what it charges."""
         usage, basis = self.usage()
-        return capture_command(
+        attempt = self.attempt(outcome, code=code, usage=usage)
+        command, charged = capture_command(
             self.quote,
             self.route,
             usage=usage,
             basis=basis,
             adjusted=bool(self.tally.flags),
             outcome=outcome,
-            attempt=self.attempt(outcome, code=code, usage=usage),
-            attempts=self.number,
+            attempt=attempt,
+            attempts=self.attempts,
         )
+        self.charge = usage, attempt, charged
+        return command, charged
 
     def void(self, reason: str, outcome: Outcome, *, code: str = "") -> Command:
         """Give the void of a request that came to nothing."""
-        return void_command(self.quote, reason=reason, attempts=self.number, attempt=self.attempt(outcome, code=code))
+        return void_command(self.quote, reason=reason, attempts=self.attempts, attempt=self.attempt(outcome, code=code))
 
 
 _OUTCOMES: dict[str, Outcome] = {

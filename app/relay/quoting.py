@@ -1,54 +1,68 @@
 """What a call may cost and who can serve it: the catalog's present state, pinned into a quote."""
 
 import datetime as dt
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from adapters.tokenizer import Tokenizer
-from app.catalog import Catalog, NoChannelKeyError
+from app.catalog import Catalog, NoChannelKeyError, Snapshot
 from app.relay.authentication import Caller
-from app.relay.errors import ApiError, unavailable
+from app.relay.errors import ApiError, nobody_available, unavailable
+from app.routing.cache import Kept
+from app.routing.router import Aim, CostOf, Plan, Router, Target
 from domain.admin.entities import Channel
 from domain.admission import Quote, Route
 from domain.ids import HoldId
+from domain.metering.estimate import Estimate
 from domain.metering.usage import TokenUsage
-from domain.pricing.rate_card import ModelPrice
+from domain.pricing.charge import charge
+from domain.pricing.rate_card import ModelPrice, RateCard
 from domain.relay.call import Call
-from domain.relay.channel_type import ChannelType
 from domain.relay.dialect import CanonicalRequest
 from domain.relay.measure import consumes, measurable
 from domain.relay.vendor_errors import VendorError
-from domain.routing import attempt_order
+from domain.routing.chance import seed_of
+from domain.routing.choice import PASSING, Member
+from domain.routing.keys import Key, choose_key, split_keys
 
 _TEXTS: Final = frozenset({"chat", "completions", "embeddings"})
 _NO_OUTPUT: Final = frozenset({"embeddings", "moderations", "rerank"})
 _LIMITED: Final = frozenset({"chat", "completions"})
 _ONE_CALL: Final = TokenUsage()
+CANDIDATES_MAX: Final = 32
+"""Channels that are pinned for a request: more than may be tried."""
 
 
 class Quoting:
     """Makes quotes."""
 
-    def __init__(self, catalog: Catalog, tokenizer: Tokenizer, types: Mapping[str, ChannelType]) -> None:
-        """Take the configuration, what measures prompts, and the channel types."""
+    def __init__(
+        self, catalog: Catalog, tokenizer: Tokenizer, router: Router, *, on_nobody: Callable[[str], None]
+    ) -> None:
+        """Take the configuration, what measures prompts, who chooses channels, and who hears of a model without one."""
         self._catalog = catalog
-        self._types = types
         self._tokenizer = tokenizer
+        self._router = router
+        self._on_nobody = on_nobody
 
-    def key(self, channel: Channel) -> str:
-        """Give a channel's vendor key, one of several by chance; VendorError if it cannot be read.
+    @property
+    def hit_percent(self) -> int:
+        """What an answer from the cache costs, in percent of what it would cost anew."""
+        return int(self._catalog.snapshot.settings["cache_hit_percent"])
 
-        A channel of several keys has one on each line.
+    def key(self, channel: Channel, *, seed: int, tried: frozenset[int] = frozenset()) -> Key | None:
+        """Give a channel's vendor key, one of several by chance; None if all were tried or the only one is unreadable.
+
+        A key that cannot be read is refused without asking: the board hears of it as of a vendor's refusal.
         """
         try:
-            key = self._catalog.channel_key(channel)
-            # A service account's key is one value of many lines.
-            return random.choice(key.split()) if "\n" in key and key[:1] != "{" else key  # noqa: S311 -- shares the load
-        except NoChannelKeyError as error:
-            raise VendorError("auth", vendor_code="channel_key_unreadable") from error
+            keys = split_keys(self._catalog.channel_key(channel))
+        except NoChannelKeyError:
+            return None if tried else Key("", is_readable=False)
+        board = self._router.board
+        return choose_key(keys, lambda number: board.key_out(channel.channel_id, number), seed=seed, tried=tried)
 
     async def quote(
         self,
@@ -57,57 +71,42 @@ class Quoting:
         hold_id: HoldId,
         now: dt.datetime,
         canonical: Callable[[], CanonicalRequest],
+        *,
+        kept: Kept | None = None,
     ) -> Quote:
         """Pin everything that the price of a call depends on; ApiError if nobody can serve or price it.
 
-        `canonical` gives the request in no vendor's words, and is asked only where the body is not OpenAI's.
+        `canonical` gives the request in no vendor's words, and is asked only where the body is not OpenAI's. `kept` is
+        an answer to it that the gateway has: where it may still be given, the quote is `from_cache`.
         """
-        token = caller.payer.token
+        token, tenant = caller.payer.token, caller.payer.tenant
         if token.models is not None and call.model not in token.models:
             raise _no_model(call.model)
         snapshot = self._catalog.snapshot
-        mapping = snapshot.mapping(caller.context, call.model)
-        model = mapping.target if mapping is not None else call.model
-        enabled = snapshot.channels(model)
-        if not enabled:
-            if snapshot.knows_model(model):
-                raise unavailable(f"No channel for the model '{call.model}' is enabled.", code="no_channel")
-            raise _no_model(call.model)
-        channels = [channel for channel in enabled if self._serves(channel, call)]
-        if not channels:
-            raise ApiError(
-                400,
-                f"The model '{call.model}' cannot be used for this kind of call ({call.surface}).",
-                code="unsupported_surface",
-                param="model",
-                may_retry=False,
-            )
-        billed = call.model if mapping is not None and mapping.billed == "asked" else model
-        card = snapshot.sale_card(now)
-        price = card.find(billed) if card is not None else None
-        if card is None or price is None:
-            raise ApiError(
-                400,
-                f"The model '{call.model}' has no price. Ask the operator to add it to the rate card.",
-                code="unpriced_model",
-                param="model",
-                may_retry=False,
-            )
-        group = caller.payer.tenant.user_group
-        routes = tuple(
-            Route(
-                channel,
-                channel.model_map.get(model, model),
-                *snapshot.multiplier(group, channel.channel_groups),
-                snapshot.cost_price(channel, channel.model_map.get(model, model), now),
-            )
-            for channel in attempt_order(channels, random.random)  # shares of traffic, not secrets
-        )
+        aim = self._router.aim(snapshot, caller.context, call)
+        _check_offered(snapshot, aim, call)
+        aim, card, prices = _priced(snapshot, aim, call, now)
+        billed = aim.targets[0].billed
+        price = prices[billed]
         body, other = _measured(call, canonical)
         estimate = await self._tokenizer.estimate(
-            body, len(call.body), model=model, context_tokens_max=price.context_tokens_max
+            body, len(call.body), model=aim.targets[0].model, context_tokens_max=price.context_tokens_max
         )
         limit, sent = _output_limit(call, price, snapshot.output_tokens_default)
+        output_tokens_max = limit * call.choices_max
+        plan = self._router.keeper(snapshot, aim, kept.channel_id, kept.model_routed) if kept is not None else None
+        from_cache = plan is not None
+        if plan is None:
+            plan = self._router.plan(
+                snapshot,
+                aim,
+                call,
+                seed=seed_of(hold_id),
+                tokens=estimate.prompt_tokens + (sent or call.output_tokens_max or 0),
+                cost=_cost(snapshot, estimate, output_tokens_max, now) if aim.policy.mode == "cheapest" else None,
+            )
+        if not plan.chosen:
+            raise self._nobody(plan, call)
         return Quote(
             hold_id=hold_id,
             call=call,
@@ -115,20 +114,110 @@ class Quoting:
             model_billed=billed,
             price=price,
             card=card,
-            routes=routes,
+            routes=tuple(
+                Route(
+                    member.channel,
+                    member.model_routed,
+                    *snapshot.multiplier(tenant.user_group, member.channel.channel_groups),
+                    snapshot.cost_price(member.channel, member.model_routed, now),
+                    *(() if target.billed == billed else (target.billed, prices[target.billed])),
+                )
+                for target, member in plan.chosen[:CANDIDATES_MAX]
+            ),
             estimate=estimate,
-            output_tokens_max=limit * call.choices_max,
+            output_tokens_max=output_tokens_max,
             output_limit=sent,
             other=other,
+            routing=None if from_cache else plan.note(),
+            policy=aim.policy,
+            from_cache=from_cache,
         )
 
-    def _serves(self, channel: Channel, call: Call) -> bool:
-        """Whether a channel's type can do this kind of call; legacy completions are chats of one message."""
-        channel_type = self._types.get(channel.type)
-        if channel_type is None or channel_type.retired is not None:
-            return False
-        surfaces = channel_type.surfaces
-        return call.surface in surfaces or (call.surface == "completions" and "chat" in surfaces)
+    def _nobody(self, plan: Plan, call: Call) -> ApiError:
+        """Say why nobody can serve a call, and have people told if it is for want of a channel that works."""
+        reasons = [out.reason for decision in plan.decisions for out in decision.fell_out]
+        if any(reason.startswith(PASSING) for reason in reasons):
+            if any(reason.startswith("unhealthy") for reason in reasons):
+                self._on_nobody(plan.aim.targets[0].model)
+            return nobody_available(call.model, plan.retry_milliseconds / 1000)
+        if "context" in reasons:
+            return ApiError(
+                400,
+                "This request may be longer than the context of every channel that serves the model: shorten the"
+                " prompt, or lower max_completion_tokens.",
+                code="context_length_exceeded",
+                param="messages",
+                may_retry=False,
+            )
+        return unavailable(f"No channel for the model '{call.model}' may be used.", code="no_channel")
+
+
+def secret_of(catalog: Catalog, channel: Channel, number: int) -> str:
+    """Give a key of a channel by its number, 0 for any; VendorError if it cannot be read, or is no more."""
+    try:
+        keys = split_keys(catalog.channel_key(channel))
+    except NoChannelKeyError as error:
+        raise VendorError("auth", vendor_code="channel_key_unreadable") from error
+    if number > len(keys):
+        raise VendorError("auth", vendor_code="channel_key_removed")
+    return keys[max(0, number - 1)]
+
+
+def _check_offered(snapshot: Snapshot, aim: Aim, call: Call) -> None:
+    """Refuse what no channel serves, whatever its state: cheaper than to measure it first."""
+    enabled = known = False
+    for target in aim.targets:
+        for member in snapshot.pools.members(target.model):
+            known = True
+            if member.channel.enabled:
+                enabled = True
+                if member.traits.surfaces is None or call.surface in member.traits.surfaces:
+                    return
+    if not known:
+        raise _no_model(call.model)
+    if not enabled:
+        raise unavailable(f"No channel for the model '{call.model}' is enabled.", code="no_channel")
+    raise ApiError(
+        400,
+        f"The model '{call.model}' cannot be used for this kind of call ({call.surface}).",
+        code="unsupported_surface",
+        param="model",
+        may_retry=False,
+    )
+
+
+def _priced(snapshot: Snapshot, aim: Aim, call: Call, now: dt.datetime) -> tuple[Aim, RateCard, dict[str, ModelPrice]]:
+    """Give the models of the chain that have a price, the card, and the prices by whose they are."""
+    card = snapshot.sale_card(now)
+    prices: dict[str, ModelPrice] = {}
+    targets: list[Target] = []
+    for target in aim.targets if card is not None else ():
+        price = prices.get(target.billed) or (card.find(target.billed) if card is not None else None)
+        if price is not None:
+            prices[target.billed] = price
+            targets.append(target)
+    if card is None or not targets:
+        raise ApiError(
+            400,
+            f"The model '{call.model}' has no price. Ask the operator to add it to the rate card.",
+            code="unpriced_model",
+            param="model",
+            may_retry=False,
+        )
+    if len(targets) < len(aim.targets):
+        aim = msgspec.structs.replace(aim, targets=tuple(targets))
+    return aim, card, prices
+
+
+def _cost(snapshot: Snapshot, estimate: Estimate, output_tokens_max: int, now: dt.datetime) -> CostOf:
+    """Give what a channel's vendor would charge for a request of this size."""
+    usage = TokenUsage(input_tokens=estimate.prompt_tokens, output_tokens=output_tokens_max)
+
+    def cost(member: Member) -> int | None:
+        price = snapshot.cost_price(member.channel, member.model_routed, now)
+        return charge(usage, price).amount_nanos if price is not None else None
+
+    return cost
 
 
 def _measured(call: Call, canonical: Callable[[], CanonicalRequest]) -> tuple[dict[str, Any], TokenUsage]:

@@ -9,40 +9,38 @@ settlement. Nothing is sent to a vendor before the hold has committed, and no an
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 import structlog
 
-from app.relay.attempt import Attempt
-from app.relay.authentication import Authenticator
-from app.relay.errors import ApiError, from_vendor, refusal, unavailable
+from app.relay.authentication import Authenticator, Caller
+from app.relay.errors import ApiError, refusal, shed, unavailable
+from app.relay.failover import Failover
+from app.relay.line import CHARGE_MARK, charge_headers, charge_words
 from app.relay.media import Fetch
-from app.relay.progress import CountText, Progress, code_of, outcome_of
+from app.relay.progress import CountText, Progress
 from app.relay.quoting import Quoting
 from app.relay.refusals import Refusals
 from app.relay.repeats import Repeats
 from app.relay.settlement import Settlements
 from app.relay.vendors import Vendors
 from app.relay.wire import Exchange
-from domain.admission import Payer, Quote, attempt_failed_command, hold_command, lower, void_command
+from app.routing.cache import AnswerCache, Kept, wish_of
+from app.routing.service import Routing
+from app.routing.shedding import ShedError
+from domain.admission import Payer, Quote, Route, cached_command, hold_command, lower, void_command
 from domain.errors import TallygateError
 from domain.ids import HoldId
 from domain.ledger.commands import Answer, Code, Command
 from domain.limits import milliseconds_to_next_minute
+from domain.metering.usage import TokenUsage
 from domain.money import format_amount
 from domain.ports import LedgerUnavailableError
 from domain.relay.call import Call, InvalidRequestError, Surface
 from domain.relay.dialect import CanonicalRequest, ClientSurface, UnsupportedParameterError
-from domain.relay.vendor_errors import VendorError
-
-if TYPE_CHECKING:
-    from domain.relay.ports import VendorReply
-
-_T = TypeVar("_T")
 
 HOLD_PATIENCE_SECONDS: Final = 5.0
-ATTEMPTS_MAX: Final = 4
 DRAIN_SECONDS_MAX: Final = 600.0
 """How long a vendor is read on for a client that has gone."""
 
@@ -83,6 +81,7 @@ class Relay:
         repeats: Repeats,
         authenticator: Authenticator,
         quoting: Quoting,
+        routing: Routing,
         vendors: Vendors,
         fetch: Fetch,
         count: CountText,
@@ -98,6 +97,7 @@ class Relay:
         self.repeats = repeats
         self.authenticator = authenticator
         self.quoting = quoting
+        self.routing = routing
         self.vendors = vendors
         self.fetch = fetch
         self.count = count
@@ -147,8 +147,9 @@ class Run:
         self.model = model
         self.stream = stream
         self.payer: Payer | None = None
-        self.sending: asyncio.Future[Any] | None = None
-        self.reply: VendorReply | None = None
+        self.failover: Failover | None = None
+        self.keep_key: bytes | None = None
+        """Under which the answer is kept; None if it is not."""
         self.interrupted = False
         self.is_held = False
         self.repeat_key: bytes | None = None
@@ -206,18 +207,30 @@ class Run:
         await self._break_off()
 
     async def _break_off(self) -> None:
-        """Hang up on the vendor, whether it answers already or not."""
-        if self.reply is not None:
-            await self.reply.close()
-        elif self.sending is not None:
-            self.sending.cancel()
+        """Hang up on the vendors, whether they answer already or not."""
+        if self.failover is not None:
+            await self.failover.break_off()
 
     async def _admit_and_relay(self) -> None:
-        relay, exchange = self.relay, self.exchange
+        relay = self.relay
         if relay.stopping:
             raise unavailable("The gateway is restarting. Please try again.", code="stopping")
-        context = await relay.authenticator.context(exchange)
+        context = await relay.authenticator.context(self.exchange)
         self.payer = context.payer
+        tenant_id = self.payer.tenant.tenant_id
+        # Before the body is read: what waits must not fill the memory.
+        try:
+            await relay.routing.shedder.enter(tenant_id)
+        except ShedError as no_room:
+            raise shed(no_room.retry_after_seconds, own=no_room.own) from None
+        try:
+            await self._serve(context)
+        finally:
+            relay.routing.shedder.leave(tenant_id)
+
+    async def _serve(self, context: Caller) -> None:
+        """Read, quote, hold, and relay."""
+        relay, exchange, payer = self.relay, self.exchange, context.payer
         body = await exchange.body(relay.body_bytes_max)
         call = self._call = self.surface.parse(
             self.kind,
@@ -232,18 +245,24 @@ class Run:
                 "The gateway cannot reach its ledger.", code="ledger_unavailable", retry_after_seconds=5.0
             )
         hold_id = HoldId(exchange.request_id)
-        quote = await relay.quoting.quote(context, call, hold_id, relay.clock.now(), self.canonical)
+        kept = self._find_kept(call, payer)
+        quote = await relay.quoting.quote(context, call, hold_id, relay.clock.now(), self.canonical, kept=kept)
         self.repeat_key = exchange.headers.get(b"idempotency-key")
         if self.repeat_key is not None:
-            await relay.repeats.claim(self.payer.tenant.tenant_id, self.repeat_key, body, hold_id)
+            await relay.repeats.claim(payer.tenant.tenant_id, self.repeat_key, body, hold_id)
         try:
             quote, answer = await self._hold(quote)
         except ApiError:
             if self.repeat_key is not None:
-                await relay.repeats.release(self.payer.tenant.tenant_id, self.repeat_key, hold_id)
+                await relay.repeats.release(payer.tenant.tenant_id, self.repeat_key, hold_id)
             raise
         self.is_held = True
         exchange.extra.append((b"x-tallygate-balance", format_amount(answer.balance_nanos).encode()))
+        if payer.token.cache_seconds:
+            exchange.extra.append((b"x-tallygate-cache", b"hit" if quote.from_cache else b"miss"))
+        if kept is not None and quote.from_cache:
+            await self._answer_again(quote, kept)
+            return
         if call.stream or quote.payer.tenant.disconnect == "abort":
             self.watcher = asyncio.get_running_loop().create_task(self._watch(quote))
         await self._relay(quote)
@@ -316,65 +335,60 @@ class Run:
         return self.interrupted or (self.exchange.gone and self.payer.tenant.disconnect == "abort")
 
     async def _relay(self, quote: Quote) -> None:
-        """Call vendors in turn until one answers; nothing has gone to the client before that."""
-        relay = self.relay
-        failed: VendorError | None = None
-        unsupported: UnsupportedParameterError | InvalidRequestError | None = None
-        progress: Progress | None = None
-        for number, route in enumerate(quote.routes[:ATTEMPTS_MAX], 1):
-            progress = Progress(quote, route, number, relay.count)
-            try:
-                await Attempt(self, quote, route, progress).call()
-            except VendorError as error:
-                failed = error
-                if self.is_aborted or not error.is_retryable:
-                    break
-                attempt = progress.attempt(outcome_of(error), code=code_of(error))
-                relay.ledger.enqueue(attempt_failed_command(quote, number, attempt))
-                _log.warning(
-                    "attempt_failed",
-                    request_id=quote.hold_id,
-                    channel=route.channel.name,
-                    kind=error.kind,
-                    number=number,
-                )
-            except (UnsupportedParameterError, InvalidRequestError) as error:
-                # This vendor cannot be asked that; another may. Nothing was sent.
-                unsupported = error
-            except Exception:
-                # A fault of ours: the hold must not stay open for it, and what the client has had is charged.
-                if self.exchange.started and progress.has_output:
-                    await self.settle(progress.capture("interrupted", code="gateway_failed")[0])
-                else:
-                    await self.settle(progress.void("gateway_failed", "interrupted"))
-                raise
-            else:
-                return
-        assert progress is not None
-        if failed is None:
-            assert unsupported is not None
-            await self.settle(progress.void("unsupported", "refused_by_vendor", code=unsupported.code))
-            raise unsupported
-        reason = ("stopped" if self.interrupted else "client_gone") if self.is_aborted else "vendor_failed"
-        await self.settle(progress.void(reason, outcome_of(failed), code=code_of(failed)))
-        raise from_vendor(failed)
-
-    async def settle(self, command: Command) -> None:
-        await self.relay.settlements.settle(command)
-
-    async def breakable(self, step: Awaitable[_T]) -> _T:
-        """Wait for a step towards the vendor; VendorError, too, when we break off meanwhile."""
-        if self.is_aborted:
-            if asyncio.iscoroutine(step):
-                step.close()
-            raise VendorError("connect", vendor_code="broken_off")
-        sending: asyncio.Future[_T] = asyncio.ensure_future(step)
-        self.sending = sending
+        """Have a vendor answer, and say how that went where somebody compares."""
+        self.failover = Failover(self, quote)
+        answered: Progress | None = None
         try:
-            return await sending
-        except asyncio.CancelledError:
-            if not sending.cancelled():
-                raise
-            raise VendorError("connect", vendor_code="broken_off") from None
+            answered = await self.failover.serve()
         finally:
-            self.sending = None
+            measured = self.failover.measured(answered, began=self.began)
+            if measured is not None:
+                self.relay.routing.measured(measured)
+
+    # ---- Answers that are given again
+
+    def _find_kept(self, call: Call, payer: Payer) -> Kept | None:
+        """Give the answer to the very same request, if token and client want it; note whether a new one is kept."""
+        seconds = payer.token.cache_seconds
+        if not seconds:
+            return None
+        wish = wish_of(self.exchange.headers.get(b"cache-control"))
+        key = AnswerCache.key(payer.tenant.tenant_id, call)
+        self.keep_key = key if wish.may_keep else None
+        return self.relay.routing.cache.get(key, seconds=seconds, wish=wish)
+
+    async def _answer_again(self, quote: Quote, kept: Kept) -> None:
+        """Give an answer that is kept, at the price that the operator asks for that."""
+        exchange, call = self.exchange, quote.call
+        command, charged = cached_command(
+            quote,
+            quote.routes[0],
+            usage=kept.usage,
+            hit_percent=self.relay.quoting.hit_percent,
+            channel_id=quote.routes[0].channel.channel_id,
+            milliseconds=round((time.monotonic() - self.began) * 1000),
+        )
+        answer = await self.settle(command)
+        if call.stream:
+            body = kept.body.replace(CHARGE_MARK, charge_words(charged, answer))
+            await exchange.stream(body, media_type=kept.media_type)
+            await exchange.end()
+        else:
+            headers = charge_headers(exchange, charged, answer)
+            await exchange.answer(200, kept.body, headers, media_type=kept.media_type)
+
+    def keep(self, body: bytes, *, media_type: str, usage: TokenUsage, route: Route) -> None:
+        """Keep an answer for whoever asks the very same."""
+        if self.keep_key is not None:
+            self.relay.routing.cache.put(
+                self.keep_key,
+                body,
+                media_type=media_type,
+                usage=usage,
+                model_routed=route.model_routed,
+                channel_id=route.channel.channel_id,
+            )
+
+    async def settle(self, command: Command) -> Answer | None:
+        """End the hold."""
+        return await self.relay.settlements.settle(command)

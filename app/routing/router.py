@@ -15,10 +15,7 @@ from domain.relay.call import Call
 from domain.relay.channel_type import ChannelType
 from domain.routing.choice import Decision, FellOut, Member, Need, Now, Traits, decide, in_use, retry_milliseconds
 from domain.routing.conversation import conversation_key
-from domain.routing.policy import arm_of
-
-DEFAULT: Final = RoutingPolicy(policy_id=EntityId(""), name="default")
-"""What holds where nobody has said anything: weights, and no fallbacks."""
+from domain.routing.policy import DEFAULT_POLICY, arm_of
 
 CostOf: TypeAlias = Callable[[Member], int | None]
 
@@ -52,9 +49,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     retry_milliseconds: int = 0
     """Where nobody is chosen: when to ask again."""
 
-    def note(self) -> RoutingNote:
-        """Give what the receipt keeps of it."""
+    def note(self) -> RoutingNote | None:
+        """Give what the receipt keeps of it; None where there was nothing to choose."""
         policy = self.aim.policy
+        if policy is DEFAULT_POLICY and len(self.chosen) == 1 and not self.decisions[0].fell_out:
+            return None
         fell_out = {out.channel.channel_id: out.reason for decision in self.decisions for out in decision.fell_out}
         candidates = tuple(member.channel_id for _, member in self.chosen)
         return RoutingNote(
@@ -78,8 +77,8 @@ class Router:
     def aim(self, snapshot: Snapshot, context: TokenContext, call: Call) -> Aim:
         """Give what a request is really about; the models of it may be served by nobody."""
         tenant = context.tenant
-        policy = snapshot.policies.find(call.model, tenant.user_group, tenant.tenant_id) or DEFAULT
-        if policy is DEFAULT:
+        policy = snapshot.policies.find(call.model, tenant.user_group, tenant.tenant_id) or DEFAULT_POLICY
+        if policy is DEFAULT_POLICY:
             return Aim(policy=policy, arm=None, targets=(_target(snapshot, context, call.model),), key="")
         key = _key(policy, context, call)
         arm = arm_of(policy, key)
@@ -150,6 +149,14 @@ class Router:
         )
         retry = 0 if chosen else min((retry_milliseconds(decision, now) for decision in decisions), default=0)
         return Plan(aim=aim, chosen=chosen, decisions=decisions, retry_milliseconds=retry)
+
+    def keeper(self, snapshot: Snapshot, aim: Aim, channel_id: str, model_routed: str) -> Plan | None:
+        """Give the plan of an answer that is kept: where it came from, if that may still serve the request."""
+        for target in aim.targets:
+            for member in snapshot.pools.members(target.model):
+                if (member.channel_id, member.model_routed) == (channel_id, model_routed) and member.channel.enabled:
+                    return Plan(aim=aim, chosen=((target, member),), decisions=())
+        return None
 
     def is_served(self, snapshot: Snapshot, model: str) -> bool:
         """Say whether any channel that serves a model is in use at the moment, whatever the request."""

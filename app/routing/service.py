@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -20,6 +20,7 @@ from app.routing.probes import Probes
 from app.routing.router import Router
 from app.routing.shedding import Shedder
 from domain.admin.entities import Channel
+from domain.admission import Route
 from domain.ids import EntityId, first_lane
 from domain.relay.vendor_errors import VendorError
 from domain.routing.events import ExperimentMeasured
@@ -128,6 +129,12 @@ class Routing:
         """Say whether a channel that was chosen a while ago is out by now."""
         health = self.board.view.get(channel.channel_id)
         return health is not None and health.why_out(self.milliseconds()) is not None
+
+    def retry_seconds(self, routes: Iterable[Route]) -> float:
+        """Give when it is worth asking again where none of the channels could be tried: the first limit's end."""
+        now = self.milliseconds()
+        ends = [self.limits.used_up.get(route.channel.channel_id, ("", 0))[1] - now for route in routes]
+        return max(1.0, min((end / 1000 for end in ends if end > 0), default=1.0))
 
     def succeeded(self, channel: Channel, *, key: int = 0, keys: int = 1) -> None:
         """Note that a channel has answered, with which of how many keys."""

@@ -1,10 +1,14 @@
 """Which routing policy a request falls under: the most specific one that is switched on."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from domain.admin.entities import Arm, RoutingPolicy
-from domain.ids import TenantId
+from domain.ids import EntityId, TenantId
 from domain.routing.chance import fraction, pick
+
+DEFAULT_POLICY: Final = RoutingPolicy(policy_id=EntityId(""), name="default")
+"""What holds where nobody has said anything: weights, and no fallbacks."""
 
 
 class Policies:

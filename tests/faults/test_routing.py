@@ -1,0 +1,404 @@
+"""Eight vendors that slow down, fail, hang, recover and flap under load, over two nodes: no client sees any of it.
+
+One of the eight always works; the others take turns in misbehaving, their probes with them. Every failed attempt is in
+the log, health goes only by the specified steps and is the same on both nodes, and the money is exact.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import aiohttp
+import asyncpg
+import pytest
+
+from tests.faults.checks import audit, bodies, charged
+from tests.faults.world import MODEL, World, nanos, price, until, world
+from tests.support.fake_vendor import FakeVendor
+from tests.support.postgres import create_database, drop_database
+from tests.support.server import ServerProcess
+
+pytestmark = pytest.mark.faults
+
+CLIENTS: Final = 8
+PERIOD_SECONDS: Final = 6.0
+SETTINGS: Final = {"FIRST_BYTE_TIMEOUT_SECONDS": "1.0", "IDLE_TIMEOUT_SECONDS": "5", "HOLD_TIMEOUT_SECONDS": "30"}
+STEPS: Final = {(100, 0), (0, 20), (20, 40), (40, 60), (60, 80), (80, 100), (20, 0), (40, 0), (60, 0), (80, 0)}
+
+
+class Nodes(NamedTuple):
+    """Two nodes on one database, and eight vendors that both know as channels."""
+
+    a: World
+    b: World
+    vendors: list[FakeVendor]
+    channels: list[str]
+    """The id of each vendor's channel."""
+
+
+@contextlib.asynccontextmanager
+async def two_nodes(dsn: str, folder: Path, count: int, **limits: Any) -> AsyncIterator[Nodes]:
+    settings = SETTINGS | {"DATABASE_URL": dsn}
+    async with contextlib.AsyncExitStack() as stack:
+        vendors = [await stack.enter_async_context(FakeVendor()) for _ in range(count)]
+        a = await stack.enter_async_context(world(folder / "a", settings, vendor=vendors[0]))
+        (first,) = [each for each in (await a.operator.get("/channels"))["items"] if MODEL in each["models"]]
+        await a.operator.change(f"/channels/{first['id']}", {"weight": 100, **limits})
+        more = [await a.operator.channel(each.base_url, MODEL, **limits) for each in vendors[1:]]
+        await a.operator.post("/routing/policies", {"name": "patient", "model": MODEL, "attempts_max": 16})
+        keys = {"SECRET_KEY_FILE": str(folder / "a" / "secret.key"), "SEAL_KEY_FILE": str(folder / "a" / "seal.key")}
+        second = ServerProcess(folder / "b", settings | keys)
+        stack.push_async_callback(second.close)
+        await second.start()
+        b = World(second, vendors[0], a.http)
+        b.secret, b.operator, b.dsn, b.told = a.secret, a.operator, a.dsn, a.told
+        yield Nodes(a, b, vendors, [first["id"], *(each["id"] for each in more)])
+
+
+@pytest.fixture
+async def dsn(postgres_dsn: str) -> AsyncIterator[str]:
+    made = await create_database(postgres_dsn)
+    yield made
+    await drop_database(made)
+
+
+def phase(at: float, offset: float, share: float = 0.5) -> bool:
+    """Say whether a vendor is in the bad part of its period."""
+    return (at + offset) % PERIOD_SECONDS < share * PERIOD_SECONDS
+
+
+BEHAVIORS: Final[list[Callable[[float], str]]] = [
+    lambda _: "",
+    lambda at: "fake:slow,delay_ms=200" if phase(at, 0.0) else "",
+    lambda at: "fake:error,status=500" if phase(at, 1.0) else "",
+    lambda at: "fake:hang" if phase(at, 2.0) else "",
+    lambda at: "fake:error,status=503" if int(at / 0.3) % 2 else "",
+    lambda at: "fake:error,status=429,retry_after=1" if phase(at, 3.0) else "",
+    lambda at: "fake:error,status=401" if phase(at, 4.0) else "",
+    lambda at: "fake:half-a-head" if phase(at, 5.0) else "",
+]
+"""What each of the eight does at a moment."""
+
+
+async def misbehave(vendors: list[FakeVendor], seconds: float) -> None:
+    """Let the vendors take turns, then all of them work."""
+    began = time.monotonic()
+    while (at := time.monotonic() - began) < seconds:
+        for vendor, behavior in zip(vendors, BEHAVIORS, strict=True):
+            vendor.script[MODEL] = vendor.script["/models"] = behavior(at)
+            if not behavior(at):
+                # What hung goes on, as a vendor does that comes back.
+                vendor.release.set()
+                vendor.release = asyncio.Event()
+        await asyncio.sleep(0.05)
+    for vendor in vendors:
+        vendor.script.clear()
+        vendor.release.set()
+
+
+async def load(nodes: list[World], stop: asyncio.Event) -> None:
+    """Ask one after another, every other time for a stream."""
+    number = 0
+    while not stop.is_set():
+        number += 1
+        await nodes[number % len(nodes)].ask(stream=number % 3 == 0)
+
+
+async def run_load(nodes: Nodes, during: Any, clients: int = CLIENTS) -> None:
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(load([nodes.a, nodes.b], stop)) for _ in range(clients)]
+    await during
+    stop.set()
+    await asyncio.gather(*tasks)
+
+
+async def health(node: World, channel: str) -> Any:
+    """Give a channel's health as one node sees it."""
+    async with node.http.get(
+        f"{node.server.url}/api/channels/{channel}/health", headers=node.operator.headers
+    ) as answer:
+        assert answer.status == 200, await answer.text()
+        return (await answer.json())["health"]
+
+
+async def state(node: World, channel: str) -> str:
+    found: str = (await health(node, channel))["state"]
+    return found
+
+
+async def test_no_client_sees_what_eight_vendors_go_through(
+    dsn: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    seconds: float = request.config.getoption("--routing-seconds")
+    async with two_nodes(dsn, tmp_path, len(BEHAVIORS)) as nodes:
+        await run_load(nodes, misbehave(nodes.vendors, seconds))
+
+        assert len(nodes.a.told) > 20 * seconds / 10
+        failed = [told for told in nodes.a.told if told.status != 200 or not told.done or told.error]
+        assert failed == []
+        for node in (nodes.a, nodes.b):
+            for channel in nodes.channels:
+                await until(lambda n=node, c=channel: _is_sound(n, c), "every channel is sound again")  # type: ignore[misc]
+
+        connection = await asyncpg.connect(dsn)
+        try:
+            await _every_attempt_is_recorded(nodes, connection)
+            await _health_went_by_steps(connection)
+            await _money_is_exact(nodes, connection)
+            await _one_alert_each(connection)
+            before = len(nodes.a.told)
+            await asyncio.gather(*(_ask_some(nodes, 50) for _ in range(8)))
+            await _shares_are_even(nodes, connection, len(nodes.a.told) - before)
+        finally:
+            await connection.close()
+
+
+async def _is_sound(node: World, channel: str) -> bool:
+    return await state(node, channel) == "sound"
+
+
+async def _ask_some(nodes: Nodes, count: int) -> None:
+    for number in range(count):
+        await (nodes.a, nodes.b)[number % 2].ask()
+
+
+async def _every_attempt_is_recorded(nodes: Nodes, connection: Any) -> None:
+    """What reached a vendor is in the log, as the attempt that answered or as one that failed."""
+    answered = Counter(body["channel_id"] for body in await bodies(connection, "hold.captured.v1"))
+    failures = Counter(body["attempt"]["channel_id"] for body in await bodies(connection, "attempt.failed.v1"))
+    for vendor, channel in zip(nodes.vendors, nodes.channels, strict=True):
+        calls = [metered for metered in vendor.meter if metered.path.endswith("/chat/completions")]
+        assert len(calls) == answered[channel] + failures[channel], channel
+    assert sum(failures.values()) > 10
+
+
+async def _health_went_by_steps(connection: Any) -> None:
+    """Weights fall to nothing and come back by a fifth at a time, whichever node saw why."""
+    last: dict[str, int] = {}
+    for body in await bodies(connection, "channel_health.changed.v1"):
+        before, after = body["before"].get("percent", 100), body["after"].get("percent", 100)
+        assert before == last.get(body["channel_id"], 100)
+        assert before == after or (before, after) in STEPS, body
+        last[body["channel_id"]] = after
+    assert set(last.values()) == {100}
+    nodes = {body["node"] for body in await bodies(connection, "channel_health.changed.v1")}
+    assert len(nodes) == 2, "both nodes have had something to say"
+
+
+async def _money_is_exact(nodes: Nodes, connection: Any) -> None:
+    assert await audit(connection) == []
+    told = sum(nanos(each.charge) for each in nodes.a.told)
+    assert told == await charged(connection)
+    captures = await bodies(connection, "hold.captured.v1")
+    for body in captures:
+        usage = body["usage"]
+        assert body["captured_nanos"] == price(usage["input_tokens"], usage["output_tokens"])
+    await nodes.a.verify()
+
+
+async def _one_alert_each(connection: Any) -> None:
+    """A channel that is out is told once until it is back."""
+    standing: Counter[str] = Counter()
+    for body in await bodies(connection, "alert.raised.v1", "alert.resolved.v1"):
+        standing[body["subject"]] += 1 if body["type"] == "alert.raised.v1" else -1
+        assert standing[body["subject"]] in {0, 1}
+        assert body["kind"] == "channel_out", "somebody could always be asked"
+
+
+async def _shares_are_even(nodes: Nodes, connection: Any, count: int) -> None:
+    """Eight sound channels of equal weight share what comes."""
+    captures = (await bodies(connection, "hold.captured.v1"))[-count:]
+    shares = Counter(body["channel_id"] for body in captures)
+    assert set(shares) == set(nodes.channels)
+    for channel in nodes.channels:
+        assert shares[channel] / count == pytest.approx(1 / 8, abs=0.06)
+
+
+async def test_both_nodes_see_health_limits_and_revocations(dsn: str, tmp_path: Path) -> None:
+    async with two_nodes(dsn, tmp_path, 2) as nodes:
+        bad, good = nodes.channels
+        nodes.vendors[0].script[MODEL] = nodes.vendors[0].script["/models"] = "fake:error,status=401"
+        await until(lambda: _asked_until_out(nodes.a, bad), "the channel is out on the node that saw it")
+        began = time.monotonic()
+        await until(lambda: _is_out(nodes.b, bad), "the channel is out on the other node")
+        assert time.monotonic() - began < 2.0
+
+        await nodes.a.operator.change(f"/channels/{good}", {"limits": {"requests_per_minute": 6}})
+        await until(lambda: _has_limit(nodes, good), "both nodes know the limit")
+        # In one calendar minute, whichever node is asked.
+        await asyncio.sleep(max(0.0, 62 - time.time() % 60) if time.time() % 60 > 45 else 0.0)
+        answers = [await (nodes.a, nodes.b)[number % 2].ask() for number in range(14)]
+        assert sum(told.status == 200 for told in answers) == 6
+        refused = [told for told in answers if told.status != 200]
+        assert {(told.status, told.error) for told in refused} == {(503, "no_channel_available")}
+
+        customer = await nodes.a.operator.customer()
+        await customer.revoke()
+        for node in (nodes.a, nodes.b):
+            node.secret = customer.secret
+            assert (await node.ask()).status == 401
+
+
+async def _asked_until_out(node: World, channel: str) -> bool:
+    await node.ask()
+    return await _is_out(node, channel)
+
+
+async def _is_out(node: World, channel: str) -> bool:
+    return await state(node, channel) == "out"
+
+
+async def _has_limit(nodes: Nodes, channel: str) -> bool:
+    """Whether a second has passed since the change: what the catalog takes to follow."""
+    shown = await nodes.a.operator.get(f"/channels/{channel}")
+    await asyncio.sleep(1.5)
+    return bool(shown["limits"].get("requests_per_minute") == 6)
+
+
+async def test_all_down_is_one_alert_and_a_503_that_says_when_to_come_back(dsn: str, tmp_path: Path) -> None:
+    async with two_nodes(dsn, tmp_path, 2) as nodes:
+        for vendor in nodes.vendors:
+            vendor.script[MODEL] = vendor.script["/models"] = "fake:error,status=500"
+        await until(lambda: _refused(nodes), "nobody is left")
+        answers = await asyncio.gather(*(node.ask() for node in (nodes.a, nodes.b) for _ in range(20)))
+        assert {(told.status, told.error) for told in answers} == {(503, "no_channel_available")}
+        async with nodes.a.http.post(
+            f"{nodes.a.server.url}/v1/chat/completions", json=nodes.a.body(stream=False), headers=nodes.a.headers
+        ) as answer:
+            assert int(answer.headers["retry-after"]) >= 1
+
+        for vendor in nodes.vendors:
+            vendor.script.clear()
+        await until(lambda: _answered(nodes), "both nodes serve again")
+        connection = await asyncpg.connect(dsn)
+        try:
+            await until(lambda: _resolved(connection), "the recovery is told")
+            raised = [body for body in await bodies(connection, "alert.raised.v1") if body["kind"] != "channel_out"]
+            assert [(body["kind"], body["subject"]) for body in raised] == [("no_channel_available", MODEL)]
+            assert await audit(connection) == []
+        finally:
+            await connection.close()
+        lines = (nodes.a.server.output + nodes.b.server.output).splitlines()
+        told = [line for line in lines if '"alert_raised"' in line and "no_channel_available" in line]
+        assert len(told) == 1, "by the one node that has the duty"
+
+
+async def _refused(nodes: Nodes) -> bool:
+    answers = [await node.ask() for node in (nodes.a, nodes.b)]
+    return all(told.error == "no_channel_available" for told in answers)
+
+
+async def _answered(nodes: Nodes) -> bool:
+    return all([(await node.ask()).status == 200 for node in (nodes.a, nodes.b)])
+
+
+async def _resolved(connection: Any) -> bool:
+    return any(body["kind"] == "no_channel_available" for body in await bodies(connection, "alert.resolved.v1"))
+
+
+async def test_a_node_that_is_killed_in_the_middle_takes_nothing_with_it(dsn: str, tmp_path: Path) -> None:
+    async with two_nodes(dsn, tmp_path, 3, limits={"concurrency": 50}) as nodes:
+        nodes.vendors[1].script[MODEL] = "fake:slow,delay_ms=150"
+        nodes.vendors[2].script[MODEL] = nodes.vendors[2].script["/models"] = "fake:error,status=500"
+
+        async def kill() -> None:
+            await until(lambda: len(nodes.a.told) > 60, "there is load")
+            await nodes.a.server.kill()
+            seen = len(nodes.a.told)
+            await until(lambda: len(nodes.a.told) > seen + 100, "the load goes on")
+
+        await run_load(nodes, kill())
+        await nodes.a.server.start()
+        nodes.vendors[2].script.clear()
+        await until(lambda: _is_sound(nodes.b, nodes.channels[2]), "somebody else has taken over the probes")
+        await nodes.b.reap()
+
+        connection = await asyncpg.connect(dsn)
+        try:
+            assert await audit(connection) == []
+            ended = await nodes.a.terminals(connection)
+            for told in nodes.a.told:
+                assert told.status in {200, 0}, told
+                if told.done and not told.error:
+                    assert ended[told.request_id]["captured_nanos"] == nanos(told.charge)
+        finally:
+            await connection.close()
+        await nodes.a.verify()
+
+
+async def test_a_flood_of_one_tenant_is_shed_and_leaves_another_tenants_answers_quick(dsn: str, tmp_path: Path) -> None:
+    settings = SETTINGS | {"DATABASE_URL": dsn, "REQUESTS_MAX": "16", "QUEUE_MAX": "16", "QUEUE_SECONDS": "1"}
+    async with world(tmp_path / "a", settings) as node:
+        node.script("slow,delay_ms=400")
+        other = await node.operator.customer()
+
+        async def call() -> float:
+            began = time.monotonic()
+            async with node.http.post(
+                f"{node.server.url}/v1/chat/completions",
+                json=node.body(stream=False, max_tokens=20),
+                headers={"authorization": f"Bearer {other.secret}"},
+            ) as answer:
+                assert answer.status == 200, await answer.text()
+                await answer.read()
+            return time.monotonic() - began
+
+        async def p99() -> float:
+            return sorted([await call() for _ in range(40)])[38]
+
+        alone = await p99()
+        stop = asyncio.Event()
+        floods = [asyncio.create_task(_flood(node, stop)) for _ in range(48)]
+        await until(lambda: any(told.status == 429 for told in node.told), "the flood is shed")
+        crowded = await p99()
+        stop.set()
+        await asyncio.gather(*floods)
+
+        assert {told.status for told in node.told} == {200, 429}
+        assert crowded <= 2 * alone, (alone, crowded)
+
+
+async def _flood(node: World, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        told = await node.ask(max_tokens=20)
+        if told.status != 200:
+            await asyncio.sleep(0.3)
+
+
+def _headers(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    return {name: answer.headers.get(f"x-tallygate-{name}", "") for name in ("cache", "charge", "request-id")}
+
+
+async def test_an_answer_is_given_again_to_a_token_that_wants_that(dsn: str, tmp_path: Path) -> None:
+    async with world(tmp_path / "a", SETTINGS | {"DATABASE_URL": dsn}) as node:
+        customer = await node.operator.customer(token={"cache_seconds": 60})
+
+        async def ask(text: str = "Hi", **headers: str) -> tuple[dict[str, str], bytes]:
+            body = node.body(stream=False) | {"messages": [{"role": "user", "content": text}]}
+            sent = {"authorization": f"Bearer {customer.secret}", **headers}
+            async with node.http.post(f"{node.server.url}/v1/chat/completions", json=body, headers=sent) as answer:
+                assert answer.status == 200
+                return _headers(answer), await answer.read()
+
+        fresh, first = await ask()
+        again, second = await ask()
+        refreshed, _ = await ask(**{"cache-control": "no-cache"})
+        other, _ = await ask("Ho")
+
+        assert [each["cache"] for each in (fresh, again, refreshed, other)] == ["miss", "hit", "miss", "miss"]
+        assert json.loads(first) == json.loads(second)
+        assert (again["charge"], again["request-id"] != fresh["request-id"]) == ("0", True)
+        assert len(node.vendor.meter) == 3
+        receipt = await node.operator.receipt(again["request-id"])
+        assert receipt["state"] == "captured"
+        assert any("cache" in line for line in receipt["text"])
+        connection = await asyncpg.connect(dsn)
+        try:
+            assert await audit(connection) == []
+        finally:
+            await connection.close()
