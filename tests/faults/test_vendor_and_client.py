@@ -18,6 +18,11 @@ COUNTED_PROMPT: Final = 8
 WORDS: Final = 12
 
 
+@pytest.fixture(autouse=True)
+async def mended(shared_world: World) -> None:
+    await shared_world.mend()
+
+
 async def ended(world: World, told: Told) -> dict[str, Any]:
     connection = await world.connect()
     try:

@@ -94,6 +94,11 @@ class World:
     def script(self, behavior: str) -> None:
         self.vendor.script[MODEL] = f"fake:{behavior}"
 
+    async def mend(self) -> None:
+        """Let nothing of what the vendor has done before speak against its channel."""
+        for channel in (await self.operator.get("/channels"))["items"]:
+            await self.operator.post(f"/channels/{channel['id']}/health/reset", {"reason": "another test"})
+
     async def ask(self, *, stream: bool = False, stop_after: int | None = None, **more: Any) -> Told:
         """Call the model, and keep what was told; hang up after some words if asked to."""
         told = Told()
