@@ -217,9 +217,14 @@ def _attempts(failed: Sequence[AttemptFailed], terminal: Step | None) -> tuple[A
         # No vendor was asked: it stands for the answer that the gateway had.
         last = None
     # The last attempt of a void may have been recorded as failed already.
-    if last is not None and (not attempts or attempts[-1] != last):
+    if last is not None and (not attempts or not _is_same(attempts[-1], last)):
         attempts.append(last)
     return tuple(attempts)
+
+
+def _is_same(failed: Attempt, last: Attempt) -> bool:
+    """Say whether a void's attempt is the one recorded as failed, which alone has its cost."""
+    return failed == msgspec.structs.replace(last, cost_nanos=failed.cost_nanos)
 
 
 def _price(captured: HoldCaptured) -> Price:

@@ -66,6 +66,7 @@ from app.settings import Settings, SettingsError
 from app.wallets import Wallets
 from domain.admin.entities import Channel
 from domain.relay.ports import Timeouts
+from domain.relay.vendor_errors import VendorError
 from projections.runner import Runner
 
 if TYPE_CHECKING:
@@ -272,6 +273,9 @@ async def _route(
     inspection = Inspection(vendors, ids.new_id)
 
     async def probe(channel: Channel, key: int) -> int:
+        if vendors.type_of(channel).probe == "none":
+            # Nothing cheap can be asked: it gets some weight back, and requests say the rest. A key is not tried so.
+            raise VendorError("not_found")
         await inspection.probe(channel, secret_of(catalog, channel, key))
         return 200
 

@@ -76,6 +76,7 @@ Transform = Callable[[Any], Any]
 _ATTEMPTS: Final = 8
 """How often a change that names no version is made again on top of somebody else's."""
 _KEY_MAX: Final = 4096
+_KEYS_MAX: Final = 65_536
 _HISTORY_MAX: Final = 500
 
 
@@ -592,10 +593,20 @@ def _with_key(kind: str, entity: Any, secret: str | None) -> Any:
 
 
 def _check_key(key: str) -> None:
-    if not key.strip() or len(key) > _KEY_MAX or not key.isprintable() or not key.isascii():
-        raise InvalidEntityError("key", f"A vendor's key is a line of at most {_KEY_MAX} plain characters.")
+    """Refuse what is no key, nor several of them on a line each, nor a service account's JSON."""
+    lines = [line for line in key.splitlines() if line.strip()]
+    is_document = key.lstrip().startswith("{")
+    is_long = len(key) > _KEYS_MAX or (not is_document and any(len(line) > _KEY_MAX for line in lines))
+    is_plain = all(line.expandtabs().isprintable() and line.isascii() for line in lines)
+    if not lines or is_long or not is_plain:
+        raise InvalidEntityError(
+            "key",
+            f"A vendor's key is a line of at most {_KEY_MAX} plain characters; several keys are on a line each, and a"
+            " service account's JSON is given as it is.",
+        )
 
 
 def _key_hint(key: str) -> str:
     """Give the last characters of a vendor's key; none of a short one, which they would tell too much of."""
-    return f"...{key[-4:]}" if len(key) >= 16 else "..."  # noqa: PLR2004 -- a quarter of the key at most
+    key = key.strip()
+    return f"...{key[-4:]}" if len(key) >= 16 and not key.startswith("{") else "..."  # noqa: PLR2004 -- a quarter of the key at most

@@ -26,7 +26,7 @@ def split_keys(text: str) -> tuple[str, ...]:
     """Give the keys that a channel's secret holds: one on each line. A service account's is one of many lines."""
     if "\n" not in text or text.lstrip()[:1] == "{":
         return (text,)
-    return tuple(text.split()) or (text,)
+    return tuple(line.strip() for line in text.splitlines() if line.strip()) or (text,)
 
 
 def choose_key(

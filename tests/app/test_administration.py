@@ -506,7 +506,7 @@ async def test_a_channels_key_cannot_be_changed_along_with_its_fields(office: Of
             "channel", channel.entity_id, 1, lambda c: msgspec.structs.replace(c, key_version=9), actor=ACTOR
         )
     with pytest.raises(InvalidEntityError):
-        await office.administration.set_channel_key(channel.entity_id, 1, "two\nlines", actor=ACTOR)
+        await office.administration.set_channel_key(channel.entity_id, 1, "a\x07bell", actor=ACTOR)
 
 
 async def test_a_password_is_checked_and_replaced_and_ends_sessions(office: Office) -> None:

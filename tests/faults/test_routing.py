@@ -148,7 +148,9 @@ async def test_no_client_sees_what_eight_vendors_go_through(
         connection = await asyncpg.connect(dsn)
         try:
             await _every_attempt_is_recorded(nodes, connection)
-            await _health_went_by_steps(connection)
+            changes = await bodies(connection, "channel_health.changed.v1")
+            health_went_by_steps(changes)
+            assert len({body["node"] for body in changes}) == 2, "both nodes have had something to say"
             await _money_is_exact(nodes, connection)
             await _one_alert_each(connection)
             before = len(nodes.a.told)
@@ -177,17 +179,26 @@ async def _every_attempt_is_recorded(nodes: Nodes, connection: Any) -> None:
     assert sum(failures.values()) > 10
 
 
-async def _health_went_by_steps(connection: Any) -> None:
+def health_went_by_steps(changes: list[dict[str, Any]]) -> None:
     """Weights fall to nothing and come back by a fifth at a time, whichever node saw why."""
     last: dict[str, int] = {}
-    for body in await bodies(connection, "channel_health.changed.v1"):
+    for body in changes:
         before, after = body["before"].get("percent", 100), body["after"].get("percent", 100)
         assert before == last.get(body["channel_id"], 100)
         assert before == after or (before, after) in STEPS, body
         last[body["channel_id"]] = after
     assert set(last.values()) == {100}
-    nodes = {body["node"] for body in await bodies(connection, "channel_health.changed.v1")}
-    assert len(nodes) == 2, "both nodes have had something to say"
+
+
+def test_the_check_of_steps_sees_a_leap_and_a_gap() -> None:
+    def change(before: int, after: int) -> dict[str, Any]:
+        return {"channel_id": "c", "before": {"percent": before}, "after": {"percent": after}}
+
+    back = [change(0, 20), change(20, 40), change(40, 60), change(60, 80), change(80, 100)]
+    health_went_by_steps([change(100, 0), *back])
+    for wrong in ([change(100, 0), change(0, 100)], [change(100, 0), *back[1:]], [change(100, 0), *back[:-1]]):
+        with pytest.raises(AssertionError):
+            health_went_by_steps(wrong)
 
 
 async def _money_is_exact(nodes: Nodes, connection: Any) -> None:
@@ -217,6 +228,60 @@ async def _shares_are_even(nodes: Nodes, connection: Any, count: int) -> None:
     assert set(shares) == set(nodes.channels)
     for channel in nodes.channels:
         assert shares[channel] / count == pytest.approx(1 / 8, abs=0.06)
+
+
+async def test_without_failover_clients_see_what_a_vendor_goes_through(dsn: str, tmp_path: Path) -> None:
+    """The control: with one attempt for each request the same faults do reach clients, and are seen to."""
+    async with two_nodes(dsn, tmp_path, 2) as nodes:
+        (policy,) = (await nodes.a.operator.get("/routing/policies"))["items"]
+        await nodes.a.operator.change(f"/routing/policies/{policy['id']}", {"attempts_max": 1})
+        nodes.vendors[0].script[MODEL] = "fake:error,status=503,retry_after=0"
+
+        await until(lambda: _one_failed(nodes), "a client sees a vendor's fault")
+
+        assert {told.status for told in nodes.a.told} <= {200, 503}
+
+
+async def _one_failed(nodes: Nodes) -> bool:
+    told = await nodes.a.ask()
+    return told.status == 503 and told.error == "overloaded"
+
+
+async def test_70_and_30_the_first_times_out_three_times_and_recovers(dsn: str, tmp_path: Path) -> None:
+    async with two_nodes(dsn, tmp_path, 2) as nodes:
+        first, second = nodes.channels
+        for channel, weight in ((first, 70), (second, 30)):
+            await nodes.a.operator.change(f"/channels/{channel}", {"weight": weight})
+        assert await weight_of(nodes.a, first) == 70
+        nodes.vendors[0].script[MODEL] = nodes.vendors[0].script["/models"] = "fake:hang"
+        await until(lambda: _asked_until_out(nodes.a, first), "three time-outs")
+        assert await weight_of(nodes.a, first) == 0
+
+        nodes.vendors[0].script.clear()
+        nodes.vendors[0].release.set()
+        for node in (nodes.a, nodes.b):
+            await until(lambda n=node: _is_sound(n, first), "the channel is whole again")  # type: ignore[misc]
+            assert await weight_of(node, first) == 70
+
+        connection = await asyncpg.connect(dsn)
+        try:
+            changes = await bodies(connection, "channel_health.changed.v1")
+            failures = await bodies(connection, "attempt.failed.v1")
+        finally:
+            await connection.close()
+        assert [70 * body["after"].get("percent", 100) // 100 for body in changes] == [0, 14, 28, 42, 56, 70]
+        assert {body["channel_id"] for body in changes} == {first}
+        assert [body["attempt"]["outcome"] for body in failures] == ["timeout"] * 3
+        assert all(told.status == 200 for told in nodes.a.told), "the second one has answered"
+
+
+async def weight_of(node: World, channel: str) -> int:
+    async with node.http.get(
+        f"{node.server.url}/api/channels/{channel}/health", headers=node.operator.headers
+    ) as answer:
+        assert answer.status == 200, await answer.text()
+        weight: int = (await answer.json())["weight_effective"]
+        return weight
 
 
 async def test_both_nodes_see_health_limits_and_revocations(dsn: str, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ class FakeVendor:
     def __init__(self) -> None:
         self.meter: list[Metered] = []
         self.script: dict[str, str] = {}
-        """Model name to behavior, for models that cannot carry it in their own name."""
+        """Model name, or vendor key, to behavior, for models that cannot carry it in their own name."""
         self.release = asyncio.Event()
         """Lets everything go on that hangs."""
         self.arrived = asyncio.Event()
@@ -171,7 +171,7 @@ class FakeVendor:
 
     async def _models(self, request: web.Request) -> web.StreamResponse:
         """List models, or behave as the script says for "/models": what probes of a channel find."""
-        behavior = Behavior.of(self.script.get("/models", ""))
+        behavior = Behavior.of(self.script.get(_key(request)) or self.script.get("/models", ""))
         if behavior.name in _BEFORE:
             # Not on the meter, for nobody pays for it.
             metered = Metered("", "", request.path, dict(request.headers), {})
@@ -184,8 +184,8 @@ class FakeVendor:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         model = body.get("model", "")
-        wanted = request.headers.get("X-Fake-Behavior") or self.script.get(model) or model
-        key = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        key = _key(request)
+        wanted = request.headers.get("X-Fake-Behavior") or self.script.get(key) or self.script.get(model) or model
         self._peers.add(_transport(request).get_extra_info("peername"))
         metered = Metered(key, model, request.path, dict(request.headers), body)
         self.meter.append(metered)
@@ -200,6 +200,10 @@ class FakeVendor:
         if metered.outcome == "open":
             metered.outcome = "done"
         return response
+
+
+def _key(request: web.Request) -> str:
+    return request.headers.get("Authorization", "").removeprefix("Bearer ")
 
 
 async def _answer(exchange: Exchange) -> web.StreamResponse:

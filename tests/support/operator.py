@@ -64,6 +64,12 @@ class Operator:
         """Change a thing from the version that it has."""
         return await self._send("PATCH", path, body, {"if-match": await self._version(path)})
 
+    async def set(self, name: str, value: Any) -> Any:
+        """Give a setting of the platform a value."""
+        entries = (await self.get("/setting-values"))["items"]
+        (version,) = (entry["version"] for entry in entries if entry["name"] == name)
+        return await self._send("PUT", f"/setting-values/{name}", {"value": value}, {"if-match": f'"{version}"'})
+
     async def archive(self, path: str) -> Any:
         """Take a thing out of use."""
         return await self._send("DELETE", path, None, {"if-match": await self._version(path)})
