@@ -312,7 +312,7 @@ async def test_arms_of_an_experiment_are_compared(place: Place) -> None:
     async def all_are_in() -> bool:
         report = await place.world.operator.get(f"/routing/policies/{policy}/report")
         arms.update({arm["arm"]: arm for arm in report["arms"]})
-        return sum(arm["requests"] for arm in arms.values()) >= 40
+        return bool(sum(arm["requests"] for arm in arms.values()) >= 40)
 
     await until(all_are_in, "the read model has every request")
     assert arms["old"]["requests"] == len(place.calls("a")) >= 2
