@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -56,6 +57,8 @@ class AppriseSink:
         # Imported late: it loads a module for each of a hundred services, and few operators need one.
         import apprise  # noqa: PLC0415
 
+        # It logs addresses, and those hold passwords; that something went wrong is ours to say.
+        logging.getLogger("apprise").disabled = True
         self._told = apprise.Apprise()
         if not self._told.add(url):
             raise ValueError(

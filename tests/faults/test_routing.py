@@ -414,7 +414,7 @@ async def test_a_flood_of_one_tenant_is_shed_and_leaves_another_tenants_answers_
             return time.monotonic() - began
 
         async def p99() -> float:
-            return sorted([await call() for _ in range(40)])[38]
+            return sorted([await call() for _ in range(25)])[23]
 
         alone = await p99()
         stop = asyncio.Event()

@@ -14,7 +14,7 @@ from app.routing.alerts import Alerts, LogSink, Notice, Teller, listed
 from app.routing.board import HealthBoard
 from app.routing.duty import Duty
 from app.routing.probes import Probes
-from app.routing.sinks import AppriseSink, NotToldError, WebhookSink, sinks_of
+from app.routing.sinks import AppriseSink, NotToldError, WebhookSink, sink_of, sinks_of
 from domain.admin.entities import Channel
 from domain.ids import EntityId
 from domain.outbound import OutboundRefusedError, OutboundRules
@@ -338,3 +338,10 @@ NOTICE = Notice(
     severity="critical",
     at=dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC),
 )
+
+
+def test_an_address_that_apprise_does_not_know_is_refused_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ValueError, match="apprise knows") as refused:
+        sink_of("nosuch://user:hunter2@example.com", OutboundRules())
+
+    assert "hunter2" not in caplog.text + str(refused.value)
