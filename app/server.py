@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import secrets
@@ -188,7 +189,10 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         stack.push_async_callback(refusals.stop)
         authenticator = Authenticator(catalog, now=clock.now, trusted_proxies=settings.trusted_proxies)
         vendors, outbound = await _ways_out(stack, settings, tokenizer, tracing)
-        routing = await _route(stack, settings, ledger=ledger, pool=pool, catalog=catalog, vendors=vendors, node=node)
+        inspection = Inspection(vendors, ids.new_id, functools.partial(secret_of, catalog))
+        routing = await _route(
+            stack, settings, ledger=ledger, pool=pool, catalog=catalog, inspection=inspection, node=node
+        )
         relay = Relay(
             ledger=traced,
             settlements=settlements,
@@ -228,6 +232,7 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
                         trusted_proxies=settings.trusted_proxies,
                         outbound=settings.outbound_allow,
                         desk=routing.desk,
+                        inspection=inspection,
                         sends_mail=settings.smtp_url is not None,
                     )
                 ],
@@ -262,7 +267,7 @@ async def _route(
     ledger: Flusher,
     pool: "Pool",
     catalog: Catalog,
-    vendors: Vendors,
+    inspection: Inspection,
     node: str,
 ) -> Routing:
     """Know how channels are, and see to it that those that are out come back; SettingsError for an alert's address."""
@@ -270,7 +275,6 @@ async def _route(
         sinks = sinks_of(settings.alert_urls, settings.outbound_allow)
     except ValueError as error:
         raise SettingsError(f"TALLYGATE_ALERT_URLS: its value (not shown) is wrong, it must be {error}") from None
-    inspection = Inspection(vendors, ids.new_id)
 
     async def probe(channel: Channel, key: int) -> int:
         if vendors.type_of(channel).probe == "none":

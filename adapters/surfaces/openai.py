@@ -56,6 +56,10 @@ class OpenAISurface:
     dialect: ClientDialect = "openai"
     headers: frozenset[str] = frozenset()
     """The client's headers that go on to a vendor of this contract: none, for the SDK's tell only about itself."""
+    takes_comments: bool = True
+    """Whether the SDKs of this contract pass over comments in a stream."""
+    passes_bytes: bool = True
+    """Whether a vendor's stream may pass through as it comes."""
 
     def parse(
         self,

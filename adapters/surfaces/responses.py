@@ -41,6 +41,10 @@ class ResponsesSurface:
     dialect: ClientDialect = "responses"
     headers: frozenset[str] = frozenset()
     """The client's headers that go on to a vendor of this contract."""
+    takes_comments: bool = True
+    """Whether the SDKs of this contract pass over comments in a stream."""
+    passes_bytes: bool = True
+    """Whether a vendor's stream may pass through as it comes."""
 
     def parse(
         self,

@@ -51,7 +51,7 @@ async def create_channel(call: ThisCall, data: JSONBody[NewChannel]) -> Response
 
 def _channel(call: ThisCall, data: NewChannel) -> Channel:
     known = find(data.type)
-    _check_address(call, data.base_url)
+    check_address(call, data.base_url)
     return Channel(
         channel_id=EntityId(""),
         name=data.name,
@@ -89,7 +89,7 @@ async def create_channels(call: ThisCall, data: JSONBody[NewChannels]) -> Respon
 async def change_channels(call: ThisCall, data: JSONBody[ChannelsChange]) -> ChannelsView:
     for each in data.items:
         if isinstance(each.change.base_url, str):
-            _check_address(call, each.change.base_url)
+            check_address(call, each.change.base_url)
     changed = await CHANNELS.change_many(call, data.items, data.reason, [Permission.CHANNEL_WRITE] * len(data.items))
     return ChannelsView(items=changed)
 
@@ -125,7 +125,7 @@ async def change_channel(
     call: ThisCall, channel_id: FromPath[str], data: JSONBody[ChannelChange], if_match: IfMatch = None
 ) -> Response[ChannelView]:
     if isinstance(data.base_url, str):
-        _check_address(call, data.base_url)
+        check_address(call, data.base_url)
     return await CHANNELS.change(call, channel_id, if_match, data)
 
 
@@ -179,7 +179,7 @@ async def set_channel_key(
     return versioned(CHANNELS.view(stored))
 
 
-def _check_address(call: ThisCall, base_url: str) -> None:
+def check_address(call: ThisCall, base_url: str) -> None:
     """Refuse an address that no request could go to; what a name resolves to is judged when it is called."""
     try:
         if base_url:

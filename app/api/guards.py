@@ -20,6 +20,7 @@ from app.api.sessions import PERSONAL_TOKEN_PREFIX, Sessions
 from app.api.throttle import FailureThrottle, RateLimiter
 from app.links import Links
 from app.receipts import Receipts
+from app.relay.inspection import Inspection
 from app.routing.desk import Desk
 from app.settings import Network
 from app.wallets import Wallets
@@ -59,6 +60,8 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     public: PublicPages
     routing: Desk | None = None
     """None where nothing is relayed: then nobody can be asked about it."""
+    inspection: Inspection | None = None
+    """Asks vendors about channels; None where nothing is relayed."""
     ids: Callable[[], str]
     clock: Callable[[], dt.datetime]
     secure_cookies: bool

@@ -126,6 +126,9 @@ PROBLEMS: Final[dict[str, Entry]] = {
         500, "Statement was changed", "The stored statement is not the one that was written: run `tallygate verify`."
     ),
     # The other side.
+    "vendor_failed": Entry(
+        502, "The vendor did not answer well", "The channel's vendor cannot be asked: test the channel."
+    ),
     "conflict": Entry(409, "Conflict", "The state of things does not allow this now: read it again."),
     "unavailable": Entry(503, "Not available now", "The database cannot be reached: ask again with the same key."),
     "internal_error": Entry(500, "Internal error", "Something is broken here; the server's log says where."),

@@ -24,6 +24,7 @@ from app.api.sessions import Sessions
 from app.api.throttle import FailureThrottle, RateLimiter
 from app.links import Links
 from app.receipts import Receipts
+from app.relay.inspection import Inspection
 from app.routing.desk import Desk
 from app.settings import MEBIBYTE, Network
 from app.wallets import Wallets
@@ -44,6 +45,7 @@ def api_router(
     trusted_proxies: tuple[Network, ...] = (),
     outbound: OutboundRules | None = None,
     desk: Desk | None = None,
+    inspection: Inspection | None = None,
     sends_mail: bool = False,
     ids: Callable[[], str] = new_id,
     clock: Callable[[], dt.datetime] = now,
@@ -62,6 +64,7 @@ def api_router(
         mails=RateLimiter(monotonic, per_second=1 / 120, burst=5),
         public=PublicPages(owner_of(pool), clock),
         routing=desk,
+        inspection=inspection,
         ids=ids,
         clock=clock,
         secure_cookies=secure_cookies,

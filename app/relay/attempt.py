@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
+from adapters.aws_event_stream import AwsEventSplitter
 from adapters.lines import LineSplitter, WholeMessages
 from adapters.sse import SseSplitter
 from app.relay.errors import from_vendor
@@ -39,6 +40,7 @@ class _Splitter(Protocol):
 _SPLITTERS: Final[Mapping[Framing, Callable[[], _Splitter]]] = {
     "sse": SseSplitter,
     "ndjson": LineSplitter,
+    "aws": AwsEventSplitter,
     "websocket": WholeMessages,
     "whole": WholeMessages,
 }
@@ -56,6 +58,8 @@ class Attempt:
         self.tail: list[bytes] = []
         """What the client gets only after the capture."""
         self.is_done = False
+        self.access_token = ""
+        """What the vendor key was exchanged for, where its type does that."""
         self.broken: VendorError | None = None
         """What went wrong after the client had had something."""
         self.checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
@@ -72,6 +76,24 @@ class Attempt:
         if channel_type.inlines_media:
             request_in_full = await run.breakable(inlined(run.canonical(), run.relay.fetch))
             canonical = functools.partial(_same, request_in_full)
+        for may_renew in (True, False):
+            try:
+                await self._exchange(channel_type, key, canonical)
+            except VendorError as error:
+                if error.kind != "auth":
+                    raise
+                # The vendor may have ended an access token before its time; a fresh one tells that from a wrong key.
+                vendors.forget_token(channel, key)
+                if not (may_renew and self.access_token) or run.exchange.started or self.progress.has_output:
+                    raise
+                self.tail.clear()
+            else:
+                return
+
+    async def _exchange(self, channel_type: ChannelType, key: str, canonical: Callable[[], CanonicalRequest]) -> None:
+        """Ask once, in all the steps that it takes, and relay the answer."""
+        run, vendors, channel = self.run, self.run.relay.vendors, self.route.channel
+        self.access_token = ""
         said = Said(answer_id=run.exchange.request_id.replace("-", ""), created=int(run.relay.clock.now().timestamp()))
         self.translation: Translation = translation(
             self.quote.call,
@@ -90,6 +112,7 @@ class Attempt:
                 output_tokens_max=self.quote.output_limit,
             )
         )
+        self.access_token = target.access_token
         request = self.translation.encode(target)
         secrets = (key, target.access_token)
         deadline = asyncio.get_running_loop().time() + vendors.patience_seconds
@@ -97,10 +120,6 @@ class Attempt:
             reply = run.reply = await run.breakable(vendors.send(request, channel.type))
             try:
                 following = await self._reply(channel_type, request, reply, target, secrets)
-            except VendorError as error:
-                if error.kind == "auth":
-                    vendors.forget_token(channel, key)
-                raise
             finally:
                 run.reply = None
                 await reply.close()

@@ -11,9 +11,11 @@ import structlog
 from app.catalog import Catalog
 from app.relay.authentication import Authenticator, Caller
 from app.relay.errors import ApiError, unavailable
+from app.relay.model_lists import anthropic_list, anthropic_model, gemini_list, gemini_model
 from app.relay.wire import Exchange
 from domain.accounts import token_account, wallet
 from domain.money import NANOS_PER_UNIT
+from domain.relay.call import ClientDialect
 
 if TYPE_CHECKING:
     import asyncpg
@@ -55,17 +57,18 @@ class CatalogRoutes:
         """Answer one GET."""
         try:
             caller = await self._authenticator.context(exchange)
-            await exchange.answer(200, msgspec.json.encode(await self._answer(caller, exchange.path, query)))
+            await exchange.answer(200, msgspec.json.encode(await self._answer(caller, exchange, query)))
         except ApiError as error:
             await exchange.refuse(error)
         except OSError as error:
             _log.warning("database_away", error=repr(error))
             await exchange.refuse(unavailable("The gateway's database is not available.", code="ledger_unavailable"))
 
-    async def _answer(self, caller: Caller, path: str, query: str) -> Any:
-        match path.removeprefix("/v1").rstrip("/"):
+    async def _answer(self, caller: Caller, exchange: Exchange, query: str) -> Any:
+        path, dialect = exchange.path, exchange.surface.dialect
+        match path.removeprefix("/v1beta" if dialect == "gemini" else "/v1").rstrip("/"):
             case "/models":
-                return {"object": "list", "data": [self._model(name) for name in self._models(caller)]}
+                return self._list(self._models(caller), dialect, query)
             case "/dashboard/billing/subscription":
                 return await self._subscription(caller)
             case "/dashboard/billing/usage":
@@ -82,7 +85,7 @@ class CatalogRoutes:
                         param="model",
                         may_retry=False,
                     )
-                return self._model(name)
+                return self._model(name, dialect)
             case _:
                 raise ApiError(404, f"Unknown request URL: GET {path}.", code="unknown_url", may_retry=False)
 
@@ -91,7 +94,18 @@ class CatalogRoutes:
         allowed = caller.payer.token.models
         return [name for name in names if allowed is None or name in allowed]
 
-    def _model(self, name: str) -> dict[str, Any]:
+    def _list(self, names: list[str], dialect: ClientDialect, query: str) -> dict[str, Any]:
+        if dialect == "anthropic":
+            return anthropic_list(names, self._catalog.snapshot.model_created, query)
+        if dialect == "gemini":
+            return gemini_list(names, query)
+        return {"object": "list", "data": [self._model(name, dialect) for name in names]}
+
+    def _model(self, name: str, dialect: ClientDialect) -> dict[str, Any]:
+        if dialect == "anthropic":
+            return anthropic_model(name, self._catalog.snapshot.model_created(name))
+        if dialect == "gemini":
+            return gemini_model(name)
         return {
             "id": name,
             "object": "model",

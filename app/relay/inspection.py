@@ -1,18 +1,19 @@
 """Asking a vendor about a channel: does it answer, which models has it, what credit is left. Billed to no tenant."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
 from app.relay.vendors import Vendors
 from domain.admin.entities import Channel
-from domain.relay.call import Call, Surface
+from domain.relay.call import Call, InvalidRequestError, Surface
 from domain.relay.channel_type import ChannelType, Inspectable
 from domain.relay.chat import ChatRequest, Message, Text
-from domain.relay.dialect import CanonicalRequest, Target
+from domain.relay.dialect import CanonicalRequest, Target, UnsupportedParameterError
 from domain.relay.ports import VendorReply, VendorRequest
 from domain.relay.tasks import EmbeddingsRequest, RerankRequest
 from domain.relay.vendor_errors import Kind, VendorError
@@ -20,11 +21,16 @@ from domain.relay.vendor_errors import Kind, VendorError
 _BODY_BYTES_MAX: Final = 4 * 2**20
 _ERROR: Final = 400
 _PROBE_TOKENS: Final = 1
+_PATIENCE_SECONDS: Final = 30.0
+"""How long somebody who asks may wait for the vendor."""
 _PROBES: Final[Mapping[str, tuple[Surface, CanonicalRequest]]] = {
     "chat": ("chat", ChatRequest(messages=(Message("user", (Text("Hi"),)),))),
     "embeddings": ("embeddings", EmbeddingsRequest(inputs=("Hi",))),
     "rerank": ("rerank", RerankRequest(query="Hi", documents=("Hi",))),
 }
+
+Keys: TypeAlias = Callable[[Channel, int], str]
+"""Gives a saved channel's key by its number, from 1; VendorError if it cannot be read."""
 
 
 class ChannelTest(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,16 +50,32 @@ class ChannelTest(msgspec.Struct, frozen=True, kw_only=True):
 class Inspection:
     """Asks vendors."""
 
-    def __init__(self, vendors: Vendors, new_id: Callable[[], str]) -> None:
-        """Take how vendors are reached, and what makes ids."""
+    def __init__(self, vendors: Vendors, new_id: Callable[[], str], keys: Keys) -> None:
+        """Take how vendors are reached, what makes ids, and where the keys of saved channels are."""
         self._vendors = vendors
         self._new_id = new_id
+        self._keys = keys
 
-    async def test(self, channel: Channel, key: str) -> ChannelTest:
-        """Make the cheapest call that shows that address and key are right. Never raises for what the vendor did."""
+    async def test(self, channel: Channel, key: str | None = None, *, number: int = 1) -> ChannelTest:
+        """Make the cheapest call that shows that address and key are right. Never raises for what the vendor did.
+
+        Without `key` it is the channel's own of that number, from 1.
+        """
         began = time.monotonic()
         try:
-            models = await self.probe(channel, key)
+            key = self._keys(channel, number) if key is None else key
+            # An access token of before would say nothing about the key.
+            self._vendors.forget_token(channel, key)
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                models = await self.probe(channel, key)
+        except (UnsupportedParameterError, InvalidRequestError) as error:
+            # The dialect cannot even write the call: a field or the model's name is not what it must be.
+            return ChannelTest(
+                ok=False, latency_milliseconds=_since(began), kind="bad_request", code=error.code, message=error.message
+            )
+        except TimeoutError:
+            late = VendorError("timeout")
+            return ChannelTest(ok=False, latency_milliseconds=_since(began), kind=late.kind, message=late.message)
         except VendorError as error:
             return ChannelTest(
                 ok=False,
@@ -64,22 +86,24 @@ class Inspection:
             )
         return ChannelTest(ok=True, latency_milliseconds=_since(began), models=models)
 
-    async def models(self, channel: Channel, key: str) -> tuple[str, ...]:
+    async def models(self, channel: Channel) -> tuple[str, ...]:
         """Give the vendor's list of models; empty where it has none. VendorError if it cannot be had."""
+        key = self._keys(channel, 1)
         channel_type, target = await self._target(channel, key)
         request = _inspectable(channel_type, "models_request", target)
         if request is None:
             return ()
-        body = await self._ask(channel_type, request, key)
+        body = await self._ask_in_time(channel_type, request, key)
         return cast("Inspectable", channel_type.dialect).decode_models(body)
 
-    async def balance(self, channel: Channel, key: str) -> Mapping[str, Decimal]:
+    async def balance(self, channel: Channel) -> Mapping[str, Decimal]:
         """Give the operator's credit at the vendor by currency; empty where the vendor does not tell."""
+        key = self._keys(channel, 1)
         channel_type, target = await self._target(channel, key)
         request = _inspectable(channel_type, "balance_request", target)
         if request is None:
             return {}
-        body = await self._ask(channel_type, request, key)
+        body = await self._ask_in_time(channel_type, request, key)
         return cast("Inspectable", channel_type.dialect).decode_balance(body)
 
     async def probe(self, channel: Channel, key: str) -> tuple[str, ...]:
@@ -111,6 +135,13 @@ class Inspection:
             output_tokens_max=_PROBE_TOKENS,
         )
         return channel_type, target
+
+    async def _ask_in_time(self, channel_type: ChannelType, request: VendorRequest, key: str) -> bytes:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await self._ask(channel_type, request, key)
+        except TimeoutError:
+            raise VendorError("timeout") from None
 
     async def _ask(self, channel_type: ChannelType, request: VendorRequest, key: str) -> bytes:
         reply = await self._vendors.send(request, channel_type.name)

@@ -1,7 +1,7 @@
 """The model routes as Litestar serves them: raw ASGI, for every layer between would cost each request."""
 
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
@@ -10,7 +10,7 @@ from app.relay.catalog_routes import CatalogRoutes
 from app.relay.counting import TokenCounts
 from app.relay.errors import ApiError
 from app.relay.service import Relay
-from app.relay.surfaces import SURFACES
+from app.relay.surfaces import GEMINI_ARRAY, SURFACES
 from app.relay.wire import Exchange, Scope
 from domain.relay.call import ClientDialect, Surface
 
@@ -75,7 +75,10 @@ class _Routes:
 
     async def other(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve what else is under /v1: the reading calls."""
-        exchange = self._exchange(scope, receive, send, "openai")
+        dialect: ClientDialect = (
+            "anthropic" if any(n == b"anthropic-version" for n, _ in scope["headers"]) else "openai"
+        )
+        exchange = self._exchange(scope, receive, send, dialect)
         if scope["method"] != "GET":
             await exchange.refuse(_unknown_url(scope["method"], exchange.path))
             return
@@ -84,6 +87,9 @@ class _Routes:
     async def gemini(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve Gemini's paths, which name the model and the method."""
         exchange = self._exchange(scope, receive, send, "gemini")
+        if scope["method"] == "GET" and exchange.path.rstrip("/").startswith(_GEMINI_MODELS.rstrip("/")):
+            await self._catalog.get(exchange, exchange.query.decode("latin-1"))
+            return
         model, _, method = unquote(exchange.path.removeprefix(_GEMINI_MODELS)).rpartition(":")
         known = _GEMINI.get(method)
         if known is None or not model or not exchange.path.startswith(_GEMINI_MODELS):
@@ -92,6 +98,8 @@ class _Routes:
             await exchange.refuse(_not_allowed("POST"))
         else:
             surface, stream = known
+            if stream and parse_qs(exchange.query).get(b"alt") != [b"sse"]:
+                exchange.surface = GEMINI_ARRAY
             await self._call(exchange, surface, model=model, stream=stream)
 
     def _exchange(self, scope: Scope, receive: Any, send: Any, dialect: ClientDialect) -> Exchange:

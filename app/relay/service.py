@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+import msgspec
 import structlog
 
 from app.relay.authentication import Authenticator, Caller
@@ -232,13 +233,14 @@ class Run:
         """Read, quote, hold, and relay."""
         relay, exchange, payer = self.relay, self.exchange, context.payer
         body = await exchange.body(relay.body_bytes_max)
-        call = self._call = self.surface.parse(
+        call = self.surface.parse(
             self.kind,
             body,
             content_type=exchange.headers.get(b"content-type", b"").decode("latin-1"),
             model=self.model,
             stream=self.stream,
         )
+        call = self._call = msgspec.structs.replace(call, headers=exchange.headers_of(self.surface))
         self.model = call.model
         if relay.settlements.is_full:
             raise unavailable(

@@ -97,7 +97,7 @@ class Passing:
         self._end = b""
         self._body = b""
         self._body_type = "application/json"
-        self._has_comments = call.dialect != "gemini"
+        self._has_comments = surface.takes_comments
 
     @property
     def media_type(self) -> str:
@@ -280,7 +280,7 @@ def translation(
 ) -> Translation:
     """Choose the way between a client and a channel: bytes pass wherever both speak the same."""
     passes = call.dialect in channel_type.native and call.surface in channel_type.surfaces
-    if passes and not _wants_words(call, channel_type, canonical):
+    if passes and (surface.passes_bytes or not call.stream) and not _wants_words(call, channel_type, canonical):
         return Passing(call, surface, channel_type.dialect, model, said)
     return Translating(call, surface, channel_type, canonical, said)
 

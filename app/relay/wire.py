@@ -71,6 +71,11 @@ class Exchange:
             return b"".join(parse_qs(self.query).get(b"key", [])[:1]).strip()
         return b""
 
+    def headers_of(self, surface: ClientSurface) -> dict[str, str]:
+        """Give those of the client's headers that belong to its contract."""
+        found = ((name, self.headers.get(name.encode())) for name in sorted(surface.headers))
+        return {name: value.decode("latin-1") for name, value in found if value is not None}
+
     async def body(self, bytes_max: int) -> bytes:
         """Give the request's body; ApiError 413 if it is longer than `bytes_max`."""
         length = self.headers.get(b"content-length", b"0")

@@ -200,6 +200,18 @@ class ClientSurface(Protocol):
 
     dialect: ClientDialect
 
+    @property
+    def headers(self) -> frozenset[str]:
+        """The client's headers, in lower case, that go on to a vendor of this contract (`Call.headers`)."""
+
+    @property
+    def takes_comments(self) -> bool:
+        """Whether the SDKs of this contract pass over comments in a stream."""
+
+    @property
+    def passes_bytes(self) -> bool:
+        """Whether a vendor's stream may pass through as it comes."""
+
     def parse(
         self,
         surface: Surface,
