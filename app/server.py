@@ -277,7 +277,7 @@ async def _route(
         raise SettingsError(f"TALLYGATE_ALERT_URLS: its value (not shown) is wrong, it must be {error}") from None
 
     async def probe(channel: Channel, key: int) -> int:
-        if vendors.type_of(channel).probe == "none":
+        if not inspection.can_probe(channel):
             # Nothing cheap can be asked: it gets some weight back, and requests say the rest. A key is not tried so.
             raise VendorError("not_found")
         await inspection.probe(channel, secret_of(catalog, channel, key))

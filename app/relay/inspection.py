@@ -106,6 +106,10 @@ class Inspection:
         body = await self._ask_in_time(channel_type, request, key)
         return cast("Inspectable", channel_type.dialect).decode_balance(body)
 
+    def can_probe(self, channel: Channel) -> bool:
+        """Whether a channel's type has anything cheap to ask; VendorError if this version does not know the type."""
+        return self._vendors.type_of(channel).probe != "none"
+
     async def probe(self, channel: Channel, key: str) -> tuple[str, ...]:
         """Make the cheapest call that shows that address and key are right, and give the models if it lists them.
 
