@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.checks import bodies, charged
 from tests.faults.test_postgres import load, more
-from tests.faults.world import MODEL, World, price, until, world
+from tests.faults.world import MODEL, Told, World, price, until, world
 from tests.support.fake_vendor import PROMPT_TOKENS, FakeVendor
 from tests.support.ledger import Connection
 
@@ -128,15 +128,41 @@ def disk() -> Iterator[Path]:
             subprocess.run(("umount", "--lazy", folder), check=True)
 
 
-def fill(disk: Path) -> Path:
-    """Leave not one byte free."""
-    filler = disk / "filler"
-    with filler.open("wb") as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(65536))
-            file.flush()
-    assert os.statvfs(disk).f_bavail == 0, "the control: the disk is full"
-    return filler
+def fill(filler: Path) -> None:
+    """Leave not one byte free, also of what has been given back since the last time."""
+    file = os.open(filler, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                os.write(file, bytes(65536))
+    finally:
+        os.close(file)
+
+
+@contextlib.asynccontextmanager
+async def knocking(world: World) -> AsyncIterator[list[Told]]:
+    """New clients, one after the other, each asking once: those who were let in before may wait for their answer.
+
+    Gives what those who were answered were told.
+    """
+    stop = asyncio.Event()
+    told: list[Told] = []
+
+    async def ask() -> None:
+        told.append(await world.ask())
+
+    async def ask_on() -> None:
+        async with asyncio.TaskGroup() as asking:
+            while not stop.is_set():
+                asking.create_task(ask())
+                await asyncio.sleep(0.1)
+
+    clients = asyncio.create_task(ask_on())
+    try:
+        yield told
+    finally:
+        stop.set()
+        await clients
 
 
 async def test_a_full_disk_under_postgresql_and_journal_loses_no_charge(disk: Path) -> None:
@@ -144,19 +170,23 @@ async def test_a_full_disk_under_postgresql_and_journal_loses_no_charge(disk: Pa
         made.script("plain,delay_ms=2")
         async with load(made) as told:
             await more(told)
-            filler = fill(disk)
-            before = len(told)
-            try:
-                await until(
-                    lambda: sum(each.status == 503 for each in told[before:]) >= 6, "nobody is admitted any more"
-                )
-                connection = await made.connect()
-                with pytest.raises(Exception, match=r"No space left|could not"):
-                    # The control: PostgreSQL itself finds no room.
-                    await connection.execute("CREATE TABLE filling AS SELECT generate_series(1, 999999)")
-                await connection.close()
-            finally:
-                filler.unlink()
+            filler = disk / "filler"
+
+            def nobody_is_admitted() -> bool:
+                fill(filler)
+                return sum(each.status == 503 for each in answered) >= 6
+
+            async with knocking(made) as answered:
+                try:
+                    await until(nobody_is_admitted, "nobody is admitted any more")
+                    assert os.statvfs(disk).f_bavail == 0, "the control: the disk is full"
+                    connection = await made.connect()
+                    with pytest.raises(Exception, match=r"No space left|could not"):
+                        # The control: PostgreSQL itself finds no room.
+                        await connection.execute("CREATE TABLE filling AS SELECT generate_series(1, 999999)")
+                    await connection.close()
+                finally:
+                    filler.unlink()
             await more(told)
         assert {each.status for each in told} <= {200, 503}
         connection = await made.connect()
