@@ -3,10 +3,15 @@
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 
 from adapters.postgres.migrate import migrate
 from tests.support.postgres import create_database, drop_database, run_server
+
+# How long an example takes says how busy the machine is; what is too slow is told by the benchmarks.
+hypothesis.settings.register_profile("tallygate", deadline=None)
+hypothesis.settings.load_profile("tallygate")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

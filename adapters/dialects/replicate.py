@@ -94,7 +94,7 @@ class ReplicateDialect(BaseDialect):
     def follow(self, reply: bytes, previous: VendorRequest, target: Target) -> VendorRequest | None:
         """Go to the stream's address, or ask again until the prediction has ended."""
         prediction = loads(reply)
-        status = member(prediction, "status")
+        status = words(member(prediction, "status"))
         stream = words(member(prediction, "urls", "stream"))
         if _is_own(stream, target) and b'"stream":true' in previous.body and status != "failed":
             headers = bearer(target.key) | {"Accept": "text/event-stream", "Cache-Control": "no-store"}

@@ -83,7 +83,7 @@ def test_length_beyond_belief_is_refused_before_it_is_held() -> None:
         AwsEventSplitter().feed(b'{"message":"no stream"}')
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=200), max_size=5), st.integers(0, len(DELTA)))
 def test_random_bytes_give_frames_or_our_own_error(chunks: list[bytes], cut: int) -> None:
     for stream in (chunks, [DELTA[:cut], *chunks], [DELTA, *chunks, DELTA[cut:]]):
@@ -93,7 +93,7 @@ def test_random_bytes_give_frames_or_our_own_error(chunks: list[bytes], cut: int
             assert error.kind == "protocol"  # noqa: PT017 - either outcome is right, another exception is not
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=60), st.binary(max_size=40))
 def test_odd_headers_with_right_sums_raise_nothing_else(head: bytes, payload: bytes) -> None:
     import zlib  # noqa: PLC0415 - only this test makes sums by itself

@@ -739,7 +739,7 @@ NAMES = (
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(odd_json(NAMES), max_size=5))
 def test_odd_events_raise_nothing(events: list[Any]) -> None:
     frames = [Frame(json.dumps(each).encode()) for each in events]
@@ -753,7 +753,7 @@ def test_odd_events_raise_nothing(events: list[Any]) -> None:
         DIALECT.rewrite_body(frame.data, CALL, "other")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=300), st.integers(0, len(STREAM)))
 def test_random_bytes_and_cut_streams_raise_nothing(noise: bytes, cut: int) -> None:
     for stream in (noise, STREAM[:cut] + noise):

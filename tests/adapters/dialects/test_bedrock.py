@@ -644,7 +644,7 @@ EVENTS = (
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from(EVENTS), odd_json(NAMES)), max_size=5))
 def test_odd_messages_raise_nothing(found: list[tuple[bytes, Any]]) -> None:
     frames = [Frame(json.dumps(value).encode(), b"", name) for name, value in found]
@@ -657,7 +657,7 @@ def test_odd_messages_raise_nothing(found: list[tuple[bytes, Any]]) -> None:
         DIALECT.decode_error(400, {}, frame.data)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200), st.sampled_from(EVENTS))
 def test_random_bytes_raise_nothing(noise: bytes, name: bytes) -> None:
     read_frames(DIALECT.decoder(STREAMED), [Frame(noise, noise, name)])

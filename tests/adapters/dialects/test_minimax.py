@@ -106,7 +106,7 @@ def test_an_error_with_status_200_is_an_error(body: Any, kind: str) -> None:
         assert delta.error.kind == kind
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.just(10**400),

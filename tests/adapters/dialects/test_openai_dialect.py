@@ -925,7 +925,7 @@ def _bytes_of(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.binary(max_size=200) | junk.map(_bytes_of), max_size=6))
 def test_no_stream_makes_the_decoder_raise(payloads: list[bytes]) -> None:
     for profile in (OPENAI, Profile(think_tags=True, message_ends_stream=True, events=frozenset({b"answer"}))):
@@ -940,7 +940,7 @@ def test_no_stream_makes_the_decoder_raise(payloads: list[bytes]) -> None:
             dialect.rewrite_frame(Frame(data), native, _call(stream=True), "other")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=300) | junk.map(_bytes_of))
 def test_no_answer_makes_a_decoder_raise(body: bytes) -> None:
     dialect = OpenAIDialect(COMPATIBLE)

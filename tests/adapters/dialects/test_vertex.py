@@ -382,7 +382,7 @@ def test_errors_of_either_publisher_are_told_apart(status: int, body: Any, kind:
 NAMES = ("type", "candidates", "error", "content", "message_start", "access_token", "expires_in", "input_tokens")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(odd_json(NAMES), max_size=4), st.binary(max_size=100))
 def test_odd_answers_raise_nothing(found: list[Any], noise: bytes) -> None:
     frames = [Frame(json.dumps(each).encode()) for each in found]

@@ -337,7 +337,7 @@ _call_blocks = st.builds(lambda name: {"type": "tool_use", "id": "t", "name": na
 _thought_blocks = st.builds(lambda text: {"type": "thinking", "thinking": text, "signature": "s"}, _texts)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(_result_blocks, max_size=2),
     st.lists(_text_blocks | _image_blocks, min_size=1, max_size=3),
@@ -363,7 +363,7 @@ def test_request_read_and_said_again_says_the_same(
     assert body_of(DIALECT.encode(call, SURFACE.canonical(call), target("claude"))) == body
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.dictionaries(
         st.sampled_from(["messages", "system", "tools", "thinking", "tool_choice", "metadata", "output_config"]),
@@ -377,7 +377,7 @@ def test_odd_bodies_are_read_or_refused(members: dict[str, Any]) -> None:
         SURFACE.canonical(call_of(**members))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=200), st.integers(0, 200))
 def test_random_and_cut_bytes_are_read_or_refused(noise: bytes, cut: int) -> None:
     whole = json.dumps(HEAD).encode()

@@ -317,7 +317,7 @@ _calls = st.builds(
 _thoughts = st.builds(lambda text: {"text": text, "thought": True, "thoughtSignature": "c2ln"}, _texts)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(_said | _shown, min_size=1, max_size=3),
     st.lists(_said | _calls | _thoughts, min_size=1, max_size=3),
@@ -341,7 +341,7 @@ def test_request_read_and_said_again_says_the_same(
     assert body_of(DIALECT.encode(call, SURFACE.canonical(call), target("gemini-2.5-flash"))) == body
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.dictionaries(
         st.sampled_from(["contents", "systemInstruction", "tools", "toolConfig", "generationConfig"]),
@@ -353,7 +353,7 @@ def test_odd_bodies_are_read_or_refused(members: dict[str, Any]) -> None:
         SURFACE.canonical(call_of(**members))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=200), st.integers(0, 200))
 def test_random_and_cut_bytes_are_read_or_refused(noise: bytes, cut: int) -> None:
     whole = json.dumps(HEAD).encode()

@@ -87,7 +87,7 @@ def _target(*, drops: bool) -> Target:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(body=bodies, row=st.sampled_from([row.name for row in ROWS]), drops=st.booleans())
 @pytest.mark.parametrize(("surface", "kind"), CONTRACTS, ids=lambda each: each if isinstance(each, str) else "")
 def test_bodies_are_read_and_said_or_refused(
@@ -141,7 +141,7 @@ def test_no_member_of_any_shape_upsets_a_vendors_quirks(row: str, value: Any) ->
             _say(lambda call=call, target=target: dialect.encode_native(call, target).body)  # type: ignore[misc]  # bound now
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=100))
 def test_bytes_that_are_no_body_are_refused(body: bytes) -> None:
     for surface, kind in CONTRACTS:

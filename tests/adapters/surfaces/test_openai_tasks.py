@@ -345,7 +345,7 @@ CALLS = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=200) | junk.map(lambda value: json.dumps(value).encode()))
 def test_no_answer_makes_a_decoder_raise(body: bytes) -> None:
     for call in CALLS:

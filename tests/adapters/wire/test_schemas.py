@@ -35,7 +35,7 @@ _schemas: st.SearchStrategy[dict[str, Any]] = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_schemas)
 def test_schema_is_cut_as_anthropics_sdk_cuts_it(schema: dict[str, Any]) -> None:
     assert strict_schema(schema) == transform_schema(schema)

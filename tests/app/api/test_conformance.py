@@ -115,7 +115,6 @@ class _Trial:
         @seed(1)
         @settings(
             max_examples=EXAMPLES,
-            deadline=None,
             database=None,
             derandomize=True,
             phases=[Phase.generate],

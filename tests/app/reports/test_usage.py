@@ -148,7 +148,7 @@ async def test_figures_equal_sums_over_the_log(
     first, last = min(e[0] for e in log.entries), max(e[0] for e in log.entries)
     rng = random.Random(7)
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=40, suppress_health_check=list(HealthCheck), database=None)
     @given(
         size=st.sampled_from(["hour", "day", "week", "month"]),
         zone=st.sampled_from(ZONES),

@@ -4,7 +4,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.ids import EntityId, TenantId
@@ -39,7 +39,6 @@ def test_a_day_is_as_long_as_the_tenants_clock_says(zone: str, day: str, hours: 
     assert tile.ends_at - tile.starts_at == dt.timedelta(hours=hours)
 
 
-@settings(deadline=None)  # the first look at a time zone reads it from a file
 @given(
     st.sampled_from(["hour", "day", "week", "month"]),
     st.datetimes(dt.datetime(2024, 1, 1), dt.datetime(2026, 12, 1), timezones=st.just(UTC)),  # noqa: DTZ001 -- timezones= says it
