@@ -14,6 +14,7 @@ import asyncpg
 import click
 import structlog
 import uvicorn
+from litestar import Litestar
 
 from adapters import clock, ids
 from adapters.channel_types import TYPES
@@ -24,13 +25,14 @@ from adapters.outbound import Outbound
 from adapters.postgres.errors import PostgresError
 from adapters.postgres.flusher import Flusher
 from adapters.postgres.migrate import read_migrations
-from adapters.postgres.row_security import TenantPool, find_gap
+from adapters.postgres.row_security import TenantPool, find_gap, owner_of
 from adapters.smtp import SmtpMail
 from adapters.tokenizer import Tokenizer
 from adapters.vault import Vault
 from adapters.websocket import WebSocketVendor
 from app.administration import Administration
 from app.api.document import openapi_config
+from app.api.public_pages import PublicPages
 from app.api.router import api_router
 from app.bootstrap import bootstrap
 from app.catalog import Catalog
@@ -65,6 +67,9 @@ from app.seal_heads import publishing
 from app.sealer import KeyFile, Sealer
 from app.settings import Settings, SettingsError
 from app.wallets import Wallets
+from app.web.build import Build
+from app.web.prefix import Prefixed
+from app.web.routes import Console
 from domain.admin.entities import Channel
 from domain.relay.ports import Timeouts
 from domain.relay.vendor_errors import VendorError
@@ -130,7 +135,7 @@ def _node_name() -> str:
 
 
 @contextlib.asynccontextmanager
-async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tuple[Observed, Relay]]:
+async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tuple[Observed | Prefixed, Relay]]:
     """Make everything that a worker needs, in order; whatever was made is closed in the opposite one."""
     node = _node_name()
     async with contextlib.AsyncExitStack() as stack:
@@ -183,10 +188,7 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
 
         await _send_mails(stack, settings, pool, administration, port)
 
-        refusals = CountedRefusals(ledger, now=clock.now, new_id=ids.new_id, node=node)
-        refusals.counted = instruments.refused
-        refusals.start()
-        stack.push_async_callback(refusals.stop)
+        refusals = _count_refusals(stack, ledger, instruments, node)
         authenticator = Authenticator(catalog, now=clock.now, trusted_proxies=settings.trusted_proxies)
         vendors, outbound = await _ways_out(stack, settings, tokenizer, tracing)
         inspection = Inspection(vendors, ids.new_id, functools.partial(secret_of, catalog))
@@ -218,38 +220,44 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         )
         sampler.start()
         stack.push_async_callback(sampler.stop)
+        public = PublicPages(owner_of(walled), clock.now, base_url=settings.public_url or "")
         app = Observed(
-            create_app(
-                relay=relay,
-                catalog_routes=CatalogRoutes(catalog, authenticator, pool, clock.now),
-                token_counts=TokenCounts(authenticator, tokenizer, settings.body_max_bytes),
-                api=[
-                    api_router(
-                        administration=administration,
-                        wallets=Wallets(ledger, walled),
-                        pool=walled,
-                        secure_cookies=(settings.public_url or "").startswith("https:"),
-                        trusted_proxies=settings.trusted_proxies,
-                        outbound=settings.outbound_allow,
-                        desk=routing.desk,
-                        inspection=inspection,
-                        sends_mail=settings.smtp_url is not None,
-                    )
-                ],
-                openapi=openapi_config(),
-                observability=observability_routes(
-                    readiness=Readiness(
-                        relay=relay,
-                        ledger=ledger,
-                        catalog=catalog,
-                        settlements=settlements,
-                        pool=pool,
-                        migrations=[migration.number for migration in read_migrations()],
+            _fronted(
+                settings,
+                public,
+                create_app(
+                    relay=relay,
+                    catalog_routes=CatalogRoutes(catalog, authenticator, pool, clock.now),
+                    token_counts=TokenCounts(authenticator, tokenizer, settings.body_max_bytes),
+                    api=[
+                        api_router(
+                            administration=administration,
+                            wallets=Wallets(ledger, walled),
+                            pool=walled,
+                            secure_cookies=(settings.public_url or "").startswith("https:"),
+                            public=public,
+                            trusted_proxies=settings.trusted_proxies,
+                            outbound=settings.outbound_allow,
+                            desk=routing.desk,
+                            inspection=inspection,
+                            sends_mail=settings.smtp_url is not None,
+                        )
+                    ],
+                    openapi=openapi_config(),
+                    observability=observability_routes(
+                        readiness=Readiness(
+                            relay=relay,
+                            ledger=ledger,
+                            catalog=catalog,
+                            settlements=settlements,
+                            pool=pool,
+                            migrations=[migration.number for migration in read_migrations()],
+                        ),
+                        instruments=instruments,
+                        figures=DatabaseFigures(pool, runner),
+                        folder=metrics_folder(settings.data),
+                        token=settings.metrics_token,
                     ),
-                    instruments=instruments,
-                    figures=DatabaseFigures(pool, runner),
-                    folder=metrics_folder(settings.data),
-                    token=settings.metrics_token,
                 ),
             ),
             instruments,
@@ -257,7 +265,27 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
             tracing=tracing,
             access_log=settings.access_log,
         )
-        yield app, relay
+        yield Prefixed(app, settings.prefix) if settings.prefix else app, relay
+
+
+def _count_refusals(
+    stack: contextlib.AsyncExitStack, ledger: Flusher, instruments: Instruments, node: str
+) -> CountedRefusals:
+    refusals = CountedRefusals(ledger, now=clock.now, new_id=ids.new_id, node=node)
+    refusals.counted = instruments.refused
+    refusals.start()
+    stack.push_async_callback(refusals.stop)
+    return refusals
+
+
+def _fronted(settings: Settings, public: PublicPages, app: Litestar) -> Litestar | Console:
+    """Give the application with the console before it, if this node has one."""
+    if not settings.console:
+        return app
+    build = Build.read()
+    if build is None:
+        _log.warning("console_not_built", remedy="make run builds it")
+    return Console(app, build, public, prefix=settings.prefix)
 
 
 async def _route(

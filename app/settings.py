@@ -6,6 +6,7 @@
 import difflib
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from email.utils import parseaddr
 from pathlib import Path
@@ -33,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
     public_url: str | None
+    console: bool
     database_url: str | None
     row_security: str
     root_password: str | None
@@ -75,6 +77,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         values["secret_key_file"] = values["secret_key_file"] or values["data"] / "secret.key"
         values["seal_key_file"] = values["seal_key_file"] or values["data"] / "seal.key"
         return cls(**values)
+
+    @property
+    def prefix(self) -> str:
+        """The path of the public address, such as `/llm`; empty at the root."""
+        return urlsplit(self.public_url or "").path
 
     def __repr__(self) -> str:
         """Show every value but the secrets."""
@@ -167,10 +174,22 @@ def _row_security(text: str) -> str:
     raise ValueError("one of auto, required, off")
 
 
+PROGRAM_PATHS = frozenset({"api", "v1", "v1beta", "health", "metrics"})
+"""The first parts of paths that programs call."""
+_OWN_PATHS = PROGRAM_PATHS | {"assets", "brand"}
+"""What means something here already can be nobody's prefix."""
+_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+
+
 def _public_url(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
-        raise ValueError("an address such as https://llm.example.com")
+    path = parts.path.rstrip("/")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or "?" in text or "#" in text:
+        raise ValueError("an address such as https://llm.example.com or https://example.com/llm")
+    if path[1:].partition("/")[0] in _OWN_PATHS:
+        raise ValueError("the address before its /v1 or /api, such as https://llm.example.com")
+    if _PREFIX.fullmatch(path) is None:
+        raise ValueError("an address whose path has plain parts only, such as https://example.com/llm")
     return text.rstrip("/")
 
 
@@ -258,8 +277,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "public_url",
         None,
-        "Address that browsers and SDKs reach this server by, when it is not the one listened on.",
+        "Address that browsers and SDKs reach this server by, when it is not the one listened on; its path, if any, is"
+        " the prefix of every route.",
         _public_url,
+    ),
+    Setting(
+        "console", "on", "Whether the web console is served: on, or off for nodes that serve the API only.", _switch
     ),
     Setting(
         "database_url",

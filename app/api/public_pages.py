@@ -55,11 +55,14 @@ class _Kept(NamedTuple):
 class PublicPages:
     """The site, the prices and the status as visitors see them."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", clock: Callable[[], dt.datetime]) -> None:
-        """Take where the configuration and the sums are, and a clock."""
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", clock: Callable[[], dt.datetime], *, base_url: str = ""
+    ) -> None:
+        """Take where the configuration and the sums are, a clock, and the address that the operator made known."""
         self._pool = pool
         self._store = AdminStore(pool)
         self._clock = clock
+        self._base_url = base_url
         self._kept: dict[str, _Kept] = {}
         self._busy = asyncio.Lock()
 
@@ -76,7 +79,9 @@ class PublicPages:
             color=settings["site_color"],
             footer=settings["site_footer"],
             theme=settings["site_theme"],
+            home_kind=settings["site_home_kind"],
             home_page=settings["site_home_page"],
+            home_frame=settings["site_home_frame"],
             notice=settings["site_notice"],
             links=links_of(settings["site_links"]),
             currency=settings["currency"],
@@ -84,6 +89,7 @@ class PublicPages:
             prices_open=settings["public_prices"],
             status_open=settings["public_status"],
             announcements=await self.notices({"everyone"}),
+            base_url=self._base_url,
             version=VERSION,
         )
 

@@ -42,6 +42,7 @@ def api_router(
     wallets: Wallets,
     pool: "asyncpg.Pool[asyncpg.Record]",
     secure_cookies: bool,
+    public: PublicPages | None = None,
     trusted_proxies: tuple[Network, ...] = (),
     outbound: OutboundRules | None = None,
     desk: Desk | None = None,
@@ -51,7 +52,10 @@ def api_router(
     clock: Callable[[], dt.datetime] = now,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Router:
-    """Give everything under /api. `secure_cookies`: whether browsers reach this server over https."""
+    """Give everything under /api. `secure_cookies`: whether browsers reach this server over https.
+
+    `public` is given where others show the same pages.
+    """
     api = Api(
         pool=pool,
         administration=administration,
@@ -62,7 +66,7 @@ def api_router(
         links=Links(pool),
         sends_mail=sends_mail,
         mails=RateLimiter(monotonic, per_second=1 / 120, burst=5),
-        public=PublicPages(owner_of(pool), clock),
+        public=public if public is not None else PublicPages(owner_of(pool), clock),
         routing=desk,
         inspection=inspection,
         ids=ids,

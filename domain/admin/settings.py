@@ -1,5 +1,7 @@
 """The settings that an operator may store, each with its meaning: what is not known here cannot be saved."""
 
+import base64
+import binascii
 import re
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -10,8 +12,16 @@ LOGO_LENGTH_MAX: Final = 270_000
 """Base64 of 200 kB."""
 LINKS_MAX: Final = 20
 _COLOR: Final = re.compile(r"#[0-9a-f]{6}")
+_HOST: Final = re.compile(r"[\w.-]+(:[0-9]{1,5})?")
+_PLAIN: Final = re.compile(r"[^\s\x00-\x1f\"'<>\\^`{|}]+")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
-_IMAGE: Final = re.compile(r"data:image/(png|jpeg|webp|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}")
+_IMAGE: Final = re.compile(r"data:image/(png|jpeg|webp|svg\+xml);base64,([A-Za-z0-9+/]+={0,2})")
+_SIGNATURES: Final = {
+    "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "jpeg": re.compile(rb"\xff\xd8\xff"),
+    "webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    "svg+xml": re.compile(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE[^>]*>|\s)*<svg[\s/>]", re.DOTALL),
+}
 
 
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,7 +34,7 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class KnownSetting(msgspec.Struct, frozen=True):
     """One setting: its type, its value where nobody set it, and its meaning."""
 
-    type: Literal["integer", "boolean", "text", "choice", "color", "image", "links", "currency"]
+    type: Literal["integer", "boolean", "text", "choice", "color", "image", "links", "currency", "address"]
     default: str | int | bool | None
     meaning: str
     lowest: int = 0
@@ -49,7 +59,8 @@ class KnownSetting(msgspec.Struct, frozen=True):
             "choice": lambda: text in self.choices,
             "color": lambda: _COLOR.fullmatch(text) is not None,
             "currency": lambda: _CURRENCY.fullmatch(text) is not None,
-            "image": lambda: not text or _IMAGE.fullmatch(text) is not None or _is_web_address(text),
+            "image": lambda: not text or _is_image(text) or _is_origin(text),
+            "address": lambda: not text or _is_origin(text),
             "links": lambda: _links(text) is not None,
         }
         return good[self.type]() if self.type in good else True
@@ -65,6 +76,7 @@ class KnownSetting(msgspec.Struct, frozen=True):
             "color": "a color such as #1a7f64",
             "currency": "a currency's code such as USD",
             "image": "an https address, or a data URL of a PNG, JPEG, WebP or SVG image of at most 200 kB",
+            "address": "an https address, or nothing",
             "links": f'a JSON list of at most {LINKS_MAX} like [{{"label": "Terms", "url": "https://..."}}]',
         }[self.type]
 
@@ -83,10 +95,29 @@ def _links(text: str) -> tuple[Link, ...] | None:
     return links if good and len(links) <= LINKS_MAX else None
 
 
+def _is_origin(text: str) -> bool:
+    """Say whether browsers can be told of an address in a header, where no other script than ASCII is understood."""
+    return text.isascii() and _is_web_address(text)
+
+
+def _is_image(text: str) -> bool:
+    """Say whether a data URL holds what it says: browsers go by the type, and people look for a reason elsewhere."""
+    found = _IMAGE.fullmatch(text)
+    if found is None:
+        return False
+    try:
+        data = base64.b64decode(found[2], validate=True)
+    except binascii.Error:
+        return False
+    return _SIGNATURES[found[1]].match(data) is not None
+
+
 def _is_web_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        return parts.scheme == "https" and bool(parts.hostname) and parts.username is None and text.isprintable()
+        return (
+            parts.scheme == "https" and _HOST.fullmatch(parts.netloc) is not None and _PLAIN.fullmatch(text) is not None
+        )
     except ValueError:
         return False
 
@@ -121,8 +152,26 @@ SETTINGS: Final = {
         choices=("light", "dark", "system"),
         group="site",
     ),
+    "site_home_kind": KnownSetting(
+        "choice",
+        "markdown",
+        "What visitors see at /: site_home_page as Markdown or as HTML, or the page at site_home_frame.",
+        choices=("markdown", "html", "frame"),
+        group="site",
+    ),
     "site_home_page": KnownSetting(
-        "text", "", "Markdown that visitors read at /; empty is the login.", highest=100_000, group="site"
+        "text",
+        "",
+        "What visitors read at /, as Markdown or HTML; of HTML no script is kept. Empty is the login.",
+        highest=100_000,
+        group="site",
+    ),
+    "site_home_frame": KnownSetting(
+        "address",
+        "",
+        "The page that is the home page; its origin is the only one that browsers may show in a frame.",
+        highest=2000,
+        group="site",
     ),
     "site_notice": KnownSetting("text", "", "Markdown above the home page.", highest=5000, group="site"),
     "site_links": KnownSetting("links", "[]", "Links in the bar, as JSON.", highest=10_000, group="site"),

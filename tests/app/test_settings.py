@@ -38,6 +38,23 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "prefix"),
+    [
+        ("https://llm.example.com", ""),
+        ("https://llm.example.com/", ""),
+        ("http://[::1]:8080/llm/", "/llm"),
+        ("https://example.com/teams/llm-2", "/teams/llm-2"),
+    ],
+)
+def test_the_path_of_the_public_address_is_the_prefix(address: str, prefix: str) -> None:
+    assert Settings.load({"TALLYGATE_PUBLIC_URL": address}).prefix == prefix
+
+
+def test_without_a_public_address_there_is_no_prefix() -> None:
+    assert Settings.load({}).prefix == ""
+
+
+@pytest.mark.parametrize(
     ("variable", "value", "right"),
     [
         ("TALLYGATE_PORT", "65536", "a whole number from 0 to 65535"),
@@ -49,6 +66,15 @@ def test_an_empty_variable_counts_as_not_set() -> None:
         ("TALLYGATE_DRAIN_SECONDS", "soon", "a number of seconds"),
         ("TALLYGATE_LOG_LEVEL", "loud", "one of debug, info, warning, error"),
         ("TALLYGATE_TRUSTED_PROXIES", "10.0.0.1/8", "addresses or networks"),
+        ("TALLYGATE_PUBLIC_URL", "llm.example.com", "an address such as"),
+        ("TALLYGATE_PUBLIC_URL", "https://user:word@llm.example.com", "an address such as"),
+        ("TALLYGATE_PUBLIC_URL", "https://llm.example.com?x", "an address such as"),
+        ("TALLYGATE_PUBLIC_URL", "https://llm.example.com/v1", "before its /v1 or /api"),
+        ("TALLYGATE_PUBLIC_URL", "https://llm.example.com/api/x", "before its /v1 or /api"),
+        ("TALLYGATE_PUBLIC_URL", "https://llm.example.com/a b", "plain parts only"),
+        ("TALLYGATE_PUBLIC_URL", "https://llm.example.com/../x", "plain parts only"),
+        ("TALLYGATE_PUBLIC_URL", 'https://llm.example.com/"><script>', "plain parts only"),
+        ("TALLYGATE_CONSOLE", "yes", "on or off"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_would_be_right(variable: str, value: str, right: str) -> None:

@@ -45,7 +45,7 @@ class SettingEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     group: Literal["relay", "site", "access", "system"]
-    type: Literal["integer", "boolean", "text", "choice", "color", "image", "links", "currency"]
+    type: Literal["integer", "boolean", "text", "choice", "color", "image", "links", "currency", "address"]
     meaning: str
     expected: str
     """What is accepted, in words."""

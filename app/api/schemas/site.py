@@ -19,9 +19,13 @@ class SiteView(msgspec.Struct, frozen=True, kw_only=True):
     """An https address, or a data URL; empty is the built-in one."""
     color: str
     footer: str
-    """Markdown, like the home page and the notice."""
+    """Markdown, like the notice."""
     theme: Literal["light", "dark", "system"]
+    home_kind: Literal["markdown", "html", "frame"]
     home_page: str
+    """Markdown or HTML, not yet cleaned: whoever shows it takes scripts out."""
+    home_frame: str
+    """The https address that is shown in a frame, where that is the home page's kind."""
     notice: str
     links: tuple[Link, ...]
     currency: str
@@ -29,6 +33,8 @@ class SiteView(msgspec.Struct, frozen=True, kw_only=True):
     prices_open: bool
     status_open: bool
     announcements: tuple[Notice, ...]
+    base_url: str
+    """Where browsers and SDKs reach this server, as its operator says; empty: where the page came from."""
     version: str
     """Of the program."""
 

@@ -71,6 +71,14 @@ async def test_two_who_set_a_setting_at_once_do_not_overwrite_each_other(root: P
         ("site_logo", "javascript:alert(1)"),
         ("site_logo", "data:text/html;base64,AAAA"),
         ("site_logo", "http://logo.example/x.png"),
+        ("site_logo", "data:image/png;base64,PHN2Zy8+"),
+        ("site_logo", "data:image/svg+xml;base64,PGh0bWw+"),
+        ("site_logo", "data:image/webp;base64,iVBORw0KGgo="),
+        ("site_logo", "data:image/png;base64,iVBORw0KGg=o"),
+        ("site_home_kind", "pdf"),
+        ("site_home_frame", "http://www.acme.example"),
+        ("site_home_frame", "https://user@www.acme.example"),
+        ("site_home_frame", "https://www.acme.example; script-src *"),
         ("site_links", '[{"label": "x", "url": "javascript:alert(1)"}]'),
         ("site_links", "not json"),
         ("site_links", '[{"label": "", "url": "https://a.example"}]'),
@@ -87,6 +95,27 @@ async def test_a_value_that_cannot_be_shown_safely_is_refused_with_what_is_accep
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
     assert name in answer.json()["detail"].lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("site_logo", "data:image/svg+xml;base64,PHN2Zy8+"),
+        (
+            "site_logo",
+            "data:image/svg+xml;base64,PD94bWwgdmVyc2lvbj0iMS4wIj8+CjwhLS0geCAtLT4KPHN2ZyB3aWR0aD0iMSI+PC9zdmc+",
+        ),
+        ("site_logo", "data:image/webp;base64,UklGRiQAAABXRUJQVlA4IA=="),
+        ("site_logo", "data:image/jpeg;base64,/9j/4AAQ"),
+        ("site_logo", ""),
+        ("site_home_frame", "https://www.acme.example:8443/home?x=1"),
+        ("site_home_frame", ""),
+    ],
+)
+async def test_a_value_that_can_be_shown_is_kept(root: Person, name: str, value: str) -> None:
+    answer = await _set(root, name, value)
+
+    assert (answer.status_code, answer.json()["value"]) == (200, value)
 
 
 # The site.
