@@ -210,8 +210,7 @@ async def move_shared(connection: "Connection", moved: dict[LaneKey, int]) -> No
     await connection.execute(
         "UPDATE projection.shared_checkpoint AS s SET position = u.position"
         " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u (tenant_id, lane, position)"
-        " WHERE s.tenant_id = u.tenant_id AND s.lane = u.lane"
-        " AND s.tenant_id = ANY ($1::bigint[]) AND s.lane = ANY ($2::bigint[])",
+        " WHERE s.tenant_id = u.tenant_id AND s.lane = u.lane",
         [key[0] for key in moved],
         [key[1] for key in moved],
         list(moved.values()),
@@ -238,8 +237,7 @@ async def drop_own(connection: "Connection", rows: Sequence[tuple[str, int, Lane
     await connection.execute(
         "DELETE FROM projection.checkpoint AS c"
         " USING unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[]) AS u (name, generation, tenant_id, lane)"
-        " WHERE c.name = u.name AND c.generation = u.generation AND c.tenant_id = u.tenant_id AND c.lane = u.lane"
-        " AND c.tenant_id = ANY ($3::bigint[]) AND c.lane = ANY ($4::bigint[])",
+        " WHERE c.name = u.name AND c.generation = u.generation AND c.tenant_id = u.tenant_id AND c.lane = u.lane",
         [name for name, _, _ in rows],
         [generation for _, generation, _ in rows],
         [key[0] for _, _, key in rows],

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 
 # Rows of types that are not folded come without their body. They count: a page has every position, or is refused.
-# Each lane's index gives its events in order, merged over the days; sorting pages of wide rows would spill to disk.
+# Each lane's index gives its events in order, merged over the days; sorting pages of wide rows would spill to disk. The
+# tenants must not be named as an array here as well: PostgreSQL would sort that array again for every lane.
 _PAGE: Final = """
 SELECT e.tenant_id, e.lane, e.position, e.type, CASE WHEN e.type = ANY ($5::text[]) THEN e.data END AS data,
     e.recorded_at, {who},
@@ -29,7 +30,7 @@ FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS u (tenant
 CROSS JOIN LATERAL (
     SELECT * FROM ledger.event
     WHERE event.tenant_id = u.tenant_id AND event.lane = u.lane
-        AND event.position > u.low AND event.position <= u.high AND event.tenant_id = ANY ($1::bigint[]){days}
+        AND event.position > u.low AND event.position <= u.high{days}
     ORDER BY event.position
 ) AS e
 """
