@@ -60,6 +60,7 @@ from app.relay.service import Relay
 from app.relay.settlement import Settlements
 from app.relay.vendors import Vendors
 from app.reports.closing import Closer
+from app.reports.statement_closing import StatementCloser
 from app.routing.router import traits_of
 from app.routing.service import Bounds, Routing
 from app.routing.sinks import sinks_of
@@ -181,7 +182,7 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         await catalog.start()
         stack.push_async_callback(catalog.stop)
         housekeeper = Housekeeper(ledger, pool, hold_timeout_seconds=settings.hold_timeout_seconds)
-        for chores in (housekeeper, Closer(pool)):
+        for chores in (housekeeper, Closer(pool), StatementCloser(pool)):
             await chores.start()
             stack.push_async_callback(chores.stop)
         await _seal(stack, settings, pool)

@@ -25,6 +25,7 @@ from domain.admin.events import (
     PersonalTokenCreated,
     PersonalTokenEnded,
     Restored,
+    SessionsEnded,
     TenantLooked,
 )
 from domain.errors import TallygateError
@@ -62,6 +63,7 @@ TYPES: Final[dict[str, Any]] = (
         "account.closed.v1": AccountClosed,
         "account.reopened.v1": AccountReopened,
         "session.opened.v1": LoggedIn,
+        "session.ended.v1": SessionsEnded,
         "personal_token.created.v1": PersonalTokenCreated,
         "personal_token.ended.v1": PersonalTokenEnded,
         "tenant.looked.v1": TenantLooked,

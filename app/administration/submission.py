@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from adapters.postgres.admin_store import AdminStore
 from adapters.postgres.row_security import owner_of
+from app.administration.source import with_source
 from domain.admin.changes import Change
 from domain.admin.errors import AdminError, IdempotencyConflictError, NotFoundError
 from domain.events import Event, encode
@@ -78,7 +79,7 @@ class Submission:
                 kind=Kind.POST,
                 event_id=EventId(event_id),
                 type=type_,
-                data=encode(event),
+                data=encode(with_source(event)),
                 actor=actor,
                 correlation_id=correlation_id or event_id,
                 causation_id=causation_id or event_id,

@@ -3,20 +3,23 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from litestar import Request, Response, get, post
+import msgspec
+from litestar import Request, Response, get, patch, post
 from litestar.datastructures import Cookie
 from litestar.handlers import BaseRouteHandler
 from litestar.params import JSONBody
+from msgspec import UNSET
 
 from adapters.postgres.admin_store import Stored
 from app.api.call import NO_STORE, Call, ThisApi, ThisCall, route
 from app.api.guards import STEP_UP, Api, client_address
-from app.api.permissions import Permission
+from app.api.permissions import Permission, Principal
 from app.api.problems import ApiError
-from app.api.schemas.sessions import Credentials, Me, NewPassword, SessionView, SteppedUp, StepUp
+from app.api.schemas.sessions import Credentials, Me, MeChange, NewPassword, SessionView, SteppedUp, StepUp
 from app.api.schemas.users import user_state
 from app.api.sessions import ABSOLUTE, OpenedSession, sha256
 from app.api.throttle import FailureThrottle
+from domain.ids import PLATFORM
 
 _DEVICE_SECONDS: Final = 400 * 86_400
 """The longest that browsers keep a cookie."""
@@ -140,9 +143,7 @@ async def _confirm_password(request: Request[Any, Any, Any], call: Call, passwor
         raise ApiError("invalid_credentials", "The current password is wrong.")
 
 
-@get("/me", **route(Permission.SELF, "getMe", "Whom the API takes you for", before_password_change=True))
-async def me(call: ThisCall) -> Me:
-    principal = call.principal
+def _me(principal: Principal) -> Me:
     return Me(
         user=user_state(principal.user),
         scopes=tuple(sorted(principal.scopes)),
@@ -153,6 +154,30 @@ async def me(call: ThisCall) -> Me:
             for tenant_id in sorted(principal.tenant_ids)
         },
     )
+
+
+@get("/me", **route(Permission.SELF, "getMe", "Whom the API takes you for", before_password_change=True))
+async def me(call: ThisCall) -> Me:
+    return _me(call.principal)
+
+
+@patch(
+    "/me",
+    **route(Permission.SELF, "changeMe", "Change one's own name, language, theme or time zone", 422, session_only=True),
+)
+async def change_me(call: ThisCall, data: JSONBody[MeChange]) -> Me:
+    values = {name: value for name in data.__struct_fields__ if (value := getattr(data, name)) is not UNSET}
+    # Without a version: it is one's own, and what one chose last is what counts.
+    stored = await call.api.administration.change(
+        "user",
+        call.principal.user.user_id,
+        None,
+        lambda user: msgspec.structs.replace(user, **values),
+        actor=call.principal.actor,
+        correlation_id=call.correlation_id,
+        tenant_id=PLATFORM,
+    )
+    return _me(msgspec.structs.replace(call.principal, user=stored.entity))
 
 
 @post(
@@ -181,4 +206,4 @@ async def change_password(request: Request[Any, Any, Any], call: ThisCall, data:
     )
 
 
-ROUTES: Sequence[BaseRouteHandler] = (login, logout, me, step_up, change_password)
+ROUTES: Sequence[BaseRouteHandler] = (login, logout, me, change_me, step_up, change_password)

@@ -11,6 +11,7 @@ from litestar.handlers import BaseRouteHandler
 
 from adapters.postgres.row_security import confine, unconfined
 from app.administration import Administration
+from app.administration.source import come_from
 from app.api.looks import Looks
 from app.api.permissions import ALL_SCOPES, Permission, Principal, scope_of
 from app.api.permissions import Scope as TokenScope
@@ -143,6 +144,7 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     api: Api = handler.opt["api"]
     _require_json(connection)
     address = client_address(connection, api.trusted_proxies)
+    come_from(address)
     if access.permission is None:
         api.strangers.take(address)
         return
@@ -186,6 +188,7 @@ def each_on_its_own(app: "ASGIApp") -> "ASGIApp":
 
     async def run(scope: "Scope", receive: "Receive", send: "Send") -> None:
         with unconfined():
+            come_from("")
             await app(scope, receive, send)
 
     return run

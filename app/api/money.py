@@ -25,6 +25,7 @@ from app.api.schemas.money import (
     SpendView,
     TopUp,
 )
+from app.reports.balances import balances_after
 from app.reports.credit import MovementFilters, RecordedMovement, read_movements
 from app.wallets import Balance, GrantTerms, Movement, Spend
 from domain.grants.events import Source
@@ -159,11 +160,21 @@ async def list_movements(
     found = await read_movements(
         call.api.pool, TenantId(tenant_id), filters, before=position_of(after), limit=limit + 1
     )
-    items = tuple(_recorded(each) for each in found[:limit])
-    return Listing(items=items, next=str(found[limit - 1].position) if len(found) > limit else None)
+    return Listing(
+        items=await recorded(call, TenantId(tenant_id), found[:limit]),
+        next=str(found[limit - 1].position) if len(found) > limit else None,
+    )
 
 
-def _recorded(moved: RecordedMovement) -> RecordedMovementView:
+async def recorded(
+    call: Call, tenant_id: TenantId, movements: Sequence[RecordedMovement]
+) -> tuple[RecordedMovementView, ...]:
+    """Give movements as the API shows them, with the balance after each."""
+    balances = await balances_after(call.api.pool, tenant_id, [each.recorded_at for each in movements])
+    return tuple(_recorded(each, balance) for each, balance in zip(movements, balances, strict=True))
+
+
+def _recorded(moved: RecordedMovement, balance_nanos: int) -> RecordedMovementView:
     return RecordedMovementView(
         event_id=moved.event_id,
         position=moved.position,
@@ -172,6 +183,7 @@ def _recorded(moved: RecordedMovement) -> RecordedMovementView:
         source=moved.source,  # type: ignore[arg-type]  # the same
         amount=format_amount(moved.amount_nanos),
         currency=moved.currency,
+        balance=format_amount(balance_nanos),
         grant_id=moved.grant_id or None,
         grant_kind=moved.grant_kind or None,
         reference=moved.reference,

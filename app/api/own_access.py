@@ -13,7 +13,7 @@ from app.api.permissions import ALL_SCOPES, Permission
 from app.api.problems import ApiError
 from app.api.schemas.common import Listing
 from app.api.schemas.sessions import CreatedPersonalToken, NewPersonalToken, OpenSession, PersonalTokenView
-from app.api.sessions import PersonalToken
+from app.api.sessions import PersonalToken, SessionRecord
 from domain.admin.errors import InvalidEntityError
 from domain.admin.events import PersonalTokenCreated, PersonalTokenEnded
 from domain.ids import EntityId
@@ -22,19 +22,20 @@ from domain.ids import EntityId
 @get("/sessions", **route(Permission.SELF, "listSessions", "List one's open sessions"))
 async def list_sessions(call: ThisCall) -> Listing[OpenSession]:
     found = await call.api.sessions.of_user(call.principal.user.user_id, now=call.api.clock())
-    items = (
-        OpenSession(
-            id=each.session_id,
-            current=each.session_id == call.principal.session_id,
-            created_at=each.created_at,
-            seen_at=each.seen_at,
-            expires_at=each.expires_at,
-            user_agent=each.user_agent,
-            address=each.address,
-        )
-        for each in found
+    return Listing(items=tuple(open_session(each, call.principal.session_id) for each in found), next=None)
+
+
+def open_session(session: SessionRecord, current: str | None) -> OpenSession:
+    """Give a session as the API shows it; `current`: the one that asks."""
+    return OpenSession(
+        id=session.session_id,
+        current=session.session_id == current,
+        created_at=session.created_at,
+        seen_at=session.seen_at,
+        expires_at=session.expires_at,
+        user_agent=session.user_agent,
+        address=session.address,
     )
-    return Listing(items=tuple(items), next=None)
 
 
 @delete(

@@ -77,7 +77,10 @@ STATEMENT_COLUMNS: Final[Mapping[str, Kind]] = {
 }
 
 
-def _file(format_: Format, name: str, chunks: AsyncIterator[Sequence[Mapping[str, Any]]], columns: Any) -> Stream:
+def file_of(
+    format_: Format, name: str, chunks: AsyncIterator[Sequence[Mapping[str, Any]]], columns: Mapping[str, Kind]
+) -> Stream:
+    """Give an answer that is a file, written as its rows are read."""
     return Stream(
         stream(format_, chunks, columns),
         media_type=MEDIA_TYPES[format_],
@@ -119,7 +122,7 @@ async def export_requests(
             yield [request_row(row, vendors, CURRENCY) for row in rows]
 
     columns = {**REQUEST_COLUMNS, **(COST_COLUMNS if scope.with_cost else {})}
-    return _file(format_, "requests", chunks(), columns)
+    return file_of(format_, "requests", chunks(), columns)
 
 
 def _place(text: str | None) -> tuple[int, int, int] | None:
@@ -158,6 +161,7 @@ async def export_usage(
         tenant_id=scope.tenant_id,
         groups=groups,  # type: ignore[arg-type]  # groups_of has checked each
         filters=filters.equal | ({"user": scope.user_id} if scope.user_id is not None else {}),
+        tokens=filters.tokens,
         channels=channels_of(vendors, filters.vendor),
         top=_GROUPS_MAX,
     )
@@ -170,7 +174,7 @@ async def export_usage(
             yield made | {named[name]: key for name, key in zip(groups, row.keys, strict=True)}
 
     columns: dict[str, Kind] = {**USAGE_COLUMNS, **dict.fromkeys(named.values(), "text")}
-    return _file(format_, "usage", _pieces(list(rows())), {**columns, **(COST_COLUMNS if scope.with_cost else {})})
+    return file_of(format_, "usage", _pieces(list(rows())), {**columns, **(COST_COLUMNS if scope.with_cost else {})})
 
 
 _GROUP_COLUMNS: Final = {
@@ -220,7 +224,7 @@ async def export_balances(
         }
         for each in found.wallets
     ]
-    return _file(format_, "balances", _pieces(rows), BALANCE_COLUMNS)
+    return file_of(format_, "balances", _pieces(rows), BALANCE_COLUMNS)
 
 
 @get(
@@ -235,7 +239,7 @@ async def export_statement(
     *,
     format_: FormatName = "csv",
 ) -> Stream:
-    return _file(
+    return file_of(
         format_,
         f"statement-{tenant_id}-{period if period.replace('-', '').isalnum() else 'period'}",
         _pieces(await _statement_rows(call, TenantId(tenant_id), period)),

@@ -55,6 +55,15 @@ _ORDER: Final = {"charged": "captured_nanos", "cost": "cost_nanos"}
 States = Annotated[str, QueryParameter(max_length=200, description="States, between commas; all if left out.")]
 
 
+TokenIds = Annotated[
+    str,
+    QueryParameter(
+        max_length=4000,
+        description="API keys, between commas: with `by=token` a line for each row of a list of them, in one call.",
+    ),
+]
+
+
 class _Turn:
     """One live log that is being served."""
 
@@ -64,6 +73,7 @@ class UsageFilters(msgspec.Struct, frozen=True, kw_only=True):
 
     equal: dict[str, str]
     vendor: str | None
+    tokens: tuple[str, ...] | None = None
 
 
 def usage_filters(  # noqa: PLR0917 -- litestar calls it by name: one parameter for each dimension
@@ -75,6 +85,7 @@ def usage_filters(  # noqa: PLR0917 -- litestar calls it by name: one parameter 
     channel_id: Text = None,
     vendor: Text = None,
     tag: Text = None,
+    token_ids: TokenIds = "",
 ) -> UsageFilters:
     """Read the filters of usage; litestar calls this for each request."""
     named = {
@@ -86,7 +97,8 @@ def usage_filters(  # noqa: PLR0917 -- litestar calls it by name: one parameter 
         "channel": channel_id,
         "tag": tag,
     }
-    return UsageFilters(equal=only_given(**named), vendor=vendor)
+    tokens = tuple(dict.fromkeys(part.strip() for part in token_ids.split(",") if part.strip()))
+    return UsageFilters(equal=only_given(**named), vendor=vendor, tokens=tokens or None)
 
 
 WithUsageFilters = NamedDependency[SkipValidation[UsageFilters]]
@@ -160,6 +172,7 @@ async def usage_view(
         by_bucket=len(tiles) > 1,
         groups=groups,  # type: ignore[arg-type]  # groups_of has checked each
         filters=filters.equal | ({"user": scope.user_id} if scope.user_id is not None else {}),
+        tokens=filters.tokens,
         channels=channels_of(vendors, filters.vendor),
         order=_ORDER.get(order, order),
         top=top,

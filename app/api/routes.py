@@ -14,6 +14,8 @@ from app.api import (
     codes,
     groups,
     joining,
+    limits,
+    list_exports,
     mappings,
     money,
     multipliers,
@@ -21,12 +23,14 @@ from app.api import (
     proofs,
     public,
     rate_cards,
+    report_credit,
     report_exports,
     report_money,
     reports,
     requests,
     routing,
     settings,
+    start,
     tenants,
     tokens,
     users,
@@ -35,6 +39,7 @@ from app.api import (
 PATH: Final = "/api"
 
 ROUTES: Final[Mapping[str, Sequence[BaseRouteHandler]]] = {
+    "Start": start.ROUTES,
     "Sessions": (*auth.ROUTES, *own_access.ROUTES, *joining.ROUTES),
     "Tenants": (*tenants.ROUTES, *audit.ROUTES),
     "Users": users.ROUTES,
@@ -51,6 +56,7 @@ ROUTES: Final[Mapping[str, Sequence[BaseRouteHandler]]] = {
     "Money": money.ROUTES,
     "Redemption codes": codes.ROUTES,
     "Requests": requests.ROUTES,
-    "Reports": (*reports.ROUTES, *report_money.ROUTES, *report_exports.ROUTES),
+    "Reports": (*reports.ROUTES, *report_money.ROUTES, *report_credit.ROUTES, *report_exports.ROUTES, *limits.ROUTES),
+    "Exports of lists": list_exports.ROUTES,
     "Proof": proofs.ROUTES,
 }

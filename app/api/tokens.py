@@ -2,11 +2,13 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec import UNSET
 
 from adapters.postgres.admin_store import Stored
 from app.administration import BulkStep, new_token_secret, secret_hint, secret_sha256
@@ -41,7 +43,11 @@ from app.api.schemas.tokens import (
     token_state,
 )
 from domain.admin.entities import Token
+from domain.admin.errors import InvalidEntityError
 from domain.ids import EntityId, TenantId
+
+PLAYGROUND: Final = "playground"
+"""The tag of the keys that the console tries models with. Their terms are fixed, for no password is asked for them."""
 
 TOKENS = Resource("token", state=token_state, view=TokenView, read=Permission.TOKEN_READ, write=Permission.TOKEN_WRITE)
 
@@ -67,6 +73,7 @@ async def create_token(call: ThisCall, data: JSONBody[NewToken]) -> Response[Cre
 
 def _token(call: Call, data: NewToken) -> tuple[Token, str]:
     """Give a new token and its secret, if this person may make it."""
+    _refuse_playground(data.tags)
     user_id = data.user_id or call.principal.user.user_id
     _allow(call, data.tenant_id, user_id, Permission.TOKEN_WRITE, Permission.OWN_TOKEN_WRITE)
     secret = new_token_secret()
@@ -113,6 +120,8 @@ async def create_tokens(call: ThisCall, data: JSONBody[NewTokens]) -> Response[C
 )  # fmt: skip
 async def change_tokens(call: ThisCall, data: JSONBody[TokensChange]) -> TokensView:
     permissions = [await _write_permission(call, each.id) for each in data.items]
+    for each in data.items:
+        await _check_playground(call, each.id, each.change)
     return TokensView(items=await TOKENS.change_many(call, data.items, data.reason, permissions))
 
 
@@ -137,15 +146,7 @@ async def list_tokens(
     tag: Label = None,
     model: Label = None,
 ) -> Listing[TokenView]:
-    tenant = _tenant(call, tenant_id)
-    if tenant is None:
-        if not call.principal.may(Permission.TOKEN_READ):
-            raise ApiError("forbidden")
-    elif not call.principal.may(Permission.TOKEN_READ, tenant):
-        # Those who may not see every token of the tenant see their own.
-        own = call.principal.user.user_id
-        user_id = user_id or own
-        _allow(call, tenant, user_id, Permission.TOKEN_READ, Permission.OWN_TOKEN_READ)
+    tenant, user_id = whose_tokens(call, tenant_id, user_id)
     return await TOKENS.list(
         call,
         listing,
@@ -174,6 +175,7 @@ async def change_token(
     call: ThisCall, token_id: FromPath[str], data: JSONBody[TokenChange], if_match: IfMatch = None
 ) -> Response[TokenView]:
     permission = await _write_permission(call, token_id)
+    await _check_playground(call, token_id, data)
     return await TOKENS.change(call, token_id, if_match, data, permission=permission)
 
 
@@ -205,6 +207,7 @@ async def rotate_token(
     call: ThisCall, token_id: FromPath[str], data: JSONBody[Rotation], if_match: IfMatch = None
 ) -> Response[CreatedToken]:
     permission = await _write_permission(call, token_id)
+    await _check_playground(call, token_id, TokenChange(name="rotated"))
     secret = new_token_secret()
     until = call.api.clock() + dt.timedelta(seconds=data.overlap_seconds)
 
@@ -233,6 +236,34 @@ async def token_history(call: ThisCall, token_id: FromPath[str], limit: Limit = 
         else Permission.OWN_TOKEN_READ
     )
     return await TOKENS.history(call, token_id, limit, permission)
+
+
+def _refuse_playground(tags: Sequence[str]) -> None:
+    if PLAYGROUND in tags:
+        raise InvalidEntityError("tags", f"The tag {PLAYGROUND!r} is for the keys that the console tries models with.")
+
+
+async def _check_playground(call: Call, token_id: str, change: TokenChange) -> None:
+    """Refuse to change the terms of a playground key, or to make another key one; revoking is always possible."""
+    if change.tags is not UNSET:
+        _refuse_playground(change.tags)
+    named = [name for name in change.__struct_fields__ if getattr(change, name) is not UNSET]
+    found = await call.api.administration.get("token", token_id)
+    if PLAYGROUND in found.entity.tags and set(named) - {"revoked", "reason"}:
+        raise ApiError("forbidden", "The terms of a playground key are fixed: make a key of your own, or revoke it.")
+
+
+def whose_tokens(call: Call, tenant_id: int | None, user_id: str | None) -> tuple[TenantId | None, str | None]:
+    """Give the tenant and the user whose tokens are listed; None is all that this person may see."""
+    tenant = _tenant(call, tenant_id)
+    if tenant is None:
+        if not call.principal.may(Permission.TOKEN_READ):
+            raise ApiError("forbidden")
+    elif not call.principal.may(Permission.TOKEN_READ, tenant):
+        # Those who may not see every token of the tenant see their own.
+        user_id = user_id or call.principal.user.user_id
+        _allow(call, tenant, user_id, Permission.TOKEN_READ, Permission.OWN_TOKEN_READ)
+    return tenant, user_id
 
 
 def _tenant(call: Call, tenant_id: int | None) -> TenantId | None:

@@ -1,7 +1,7 @@
 """/api/users: people, as the operator sees them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar import Response, delete, get, patch, post
@@ -21,13 +21,16 @@ from app.api.call import (
     versioned,
 )
 from app.api.listing import ThisListing
+from app.api.own_access import open_session
 from app.api.permissions import Permission, may_assign
 from app.api.problems import ApiError
 from app.api.schemas.changes import given
 from app.api.schemas.common import History, Listing
+from app.api.schemas.sessions import OpenSession
 from app.api.schemas.users import NewUser, PasswordReset, UserChange, UserState, UserView, memberships_in, user_state
 from app.api.tenants import create_user
 from domain.admin.entities import PlatformRole, User
+from domain.admin.events import SessionsEnded
 from domain.ids import PLATFORM, EntityId, TenantId
 
 USERS = Resource("user", state=user_state, view=UserView, read=Permission.USER_READ, write=Permission.USER_WRITE)
@@ -135,6 +138,49 @@ async def user_history(call: ThisCall, user_id: FromPath[str], limit: Limit = 50
     return await USERS.history(call, user_id, limit)
 
 
+@get(
+    "/users/{user_id:str}/sessions",
+    **route(Permission.USER_READ, "listUserSessions", "List a person's open sessions", 404),
+)
+async def list_user_sessions(call: ThisCall, user_id: FromPath[str]) -> Listing[OpenSession]:
+    await USERS.find(call, user_id)
+    found = await call.api.sessions.of_user(EntityId(user_id), now=call.api.clock())
+    return Listing(items=tuple(open_session(each, call.principal.session_id) for each in found), next=None)
+
+
+@delete(
+    "/users/{user_id:str}/sessions/{session_id:str}",
+    status_code=204,
+    **route(Permission.USER_WRITE, "endUserSession", "End one of a person's sessions", 404),
+)
+async def end_user_session(call: ThisCall, user_id: FromPath[str], session_id: FromPath[str]) -> None:
+    await _session_owner(call, user_id)
+    if not await call.api.sessions.end(EntityId(user_id), session_id):
+        raise ApiError("not_found")
+    await _note_end(call, user_id, "one")
+
+
+@delete(
+    "/users/{user_id:str}/sessions",
+    status_code=204,
+    **route(Permission.USER_WRITE, "endUserSessions", "End all of a person's sessions", 404),
+)
+async def end_user_sessions(call: ThisCall, user_id: FromPath[str]) -> None:
+    await _session_owner(call, user_id)
+    await call.api.administration.store.end_sessions(user_id, keep=call.principal.session_hash)
+    await _note_end(call, user_id, "all")
+
+
+async def _session_owner(call: Call, user_id: str) -> None:
+    """Raise unless the person is there, and of no higher role than this one may touch."""
+    _may_assign(call, (await USERS.find(call, user_id)).entity, None)
+
+
+async def _note_end(call: Call, user_id: str, how: Literal["one", "all"]) -> None:
+    event = SessionsEnded(user_id=EntityId(user_id), how=how)
+    await call.api.administration.note(event, actor=call.principal.actor, correlation_id=call.correlation_id)
+
+
 def _may_assign(call: Call, before: User | None, after: User | None) -> None:
     """Refuse to touch a person of a higher role, and to hand out more than one has."""
     for user in (before, after):
@@ -154,4 +200,7 @@ ROUTES: Sequence[BaseRouteHandler] = (
     archive_user,
     reset_password,
     user_history,
+    list_user_sessions,
+    end_user_session,
+    end_user_sessions,
 )

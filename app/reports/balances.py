@@ -5,6 +5,7 @@ as for last year. It never changes: events of a past record time cannot come to 
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -60,6 +61,28 @@ LEFT JOIN (SELECT tenant_id, sum(nanos) AS nanos FROM moved GROUP BY tenant_id) 
 WHERE b.balance_nanos IS NOT NULL OR m.nanos IS NOT NULL
 """
 
+# For each moment what a day's end, closed hours, open hours and the hour's own rows say: a handful of rows each.
+_AT_EACH: Final = f"""
+SELECT (coalesce((
+    SELECT balance_nanos FROM projection.balance_day
+    WHERE generation = {_LIVE} AND tenant_id = $1 AND day < m.base ORDER BY day DESC LIMIT 1
+), 0) - coalesce((
+    SELECT sum(captured_nanos) FROM projection.usage_hour_tenant
+    WHERE generation = {_LIVE} AND tenant_id = $1 AND hour >= m.base AND hour < m.known
+), 0) - coalesce((
+    SELECT sum(captured_nanos) FROM projection.usage_hourly
+    WHERE generation = {_LIVE} AND tenant_id = $1 AND hour >= m.known AND hour < m.hour
+), 0) - coalesce((
+    SELECT sum(captured_nanos) FROM projection.request_log
+    WHERE generation = {_LIVE} AND tenant_id = $1 AND recorded_at >= m.hour AND recorded_at < m.ends_at
+), 0) + coalesce((
+    SELECT sum(amount_nanos) FROM projection.credit_log
+    WHERE generation = {_LIVE} AND tenant_id = $1 AND recorded_at >= m.base AND recorded_at < m.ends_at
+), 0))::numeric
+FROM unnest($2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[])
+    WITH ORDINALITY AS m (base, known, hour, ends_at, n) ORDER BY m.n
+"""
+
 # A hold and its end are of one day, the hold's: what a day's events held in all by a moment was held by open requests.
 _HELD: Final = """
 SELECT coalesce(sum(h.held), 0)::numeric FROM ledger.event AS e
@@ -109,14 +132,32 @@ async def read_balances(
     return msgspec.structs.replace(found, wallets=wallets)
 
 
-async def _as_of(connection: "Connection", at: dt.datetime, tenant_id: TenantId | None) -> list["asyncpg.Record"]:
+async def balances_after(pool: "Pool", tenant_id: TenantId, moments: Sequence[dt.datetime]) -> list[int]:
+    """Give a tenant's balance right after each moment, for what is listed beside a running balance."""
+    if not moments:
+        return []
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        closed = await closed_until(connection)
+        rows = await connection.fetch(
+            _AT_EACH, tenant_id, *(list(each) for each in zip(*(_steps(at, closed) for at in moments), strict=True))
+        )
+    return [int(row[0]) for row in rows]
+
+
+def _steps(
+    at: dt.datetime, closed_until_: dt.datetime | None
+) -> tuple[dt.datetime, dt.datetime, dt.datetime, dt.datetime]:
+    """Give the last day whose end is known, the last closed hour, the beginning of the moment's hour, and its end."""
     end = at + _MICROSECOND
-    closed = await closed_until(connection) or _BEGINNING
+    closed = closed_until_ or _BEGINNING
     hour = hour_of(end)
     known = min(closed, hour)
     # A day's balance is there once all of the day is closed.
-    base = known.replace(hour=0) if closed > _BEGINNING else _BEGINNING
-    return await connection.fetch(_AS_OF, tenant_id, base, known, hour, end)
+    return (known.replace(hour=0) if closed > _BEGINNING else _BEGINNING), known, hour, end
+
+
+async def _as_of(connection: "Connection", at: dt.datetime, tenant_id: TenantId | None) -> list["asyncpg.Record"]:
+    return await connection.fetch(_AS_OF, tenant_id, *_steps(at, await closed_until(connection)))
 
 
 async def _held(connection: "Connection", at: dt.datetime, tenant_id: TenantId) -> int:

@@ -70,6 +70,27 @@ class Listed(NamedTuple):
     closed_at: dt.datetime
 
 
+class _Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list reads of a statement."""
+
+    tenant_id: TenantId
+    period: str
+    starts_at: dt.datetime
+    ends_at: dt.datetime
+    currency: str
+    opening_nanos: int
+    credited_nanos: int
+    charged_nanos: int
+    closing_nanos: int
+
+
+class Summary(_Totals, frozen=True, kw_only=True):
+    """A written statement with its totals."""
+
+    sha256: str
+    closed_at: dt.datetime
+
+
 class Statements:
     """Closes and reads statements."""
 
@@ -137,6 +158,37 @@ class Statements:
             limit,
         )
         return [Listed(*row) for row in rows]
+
+    async def search(
+        self,
+        *,
+        tenant_id: TenantId | None,
+        period: str | None,
+        before: tuple[dt.datetime, int] | None,
+        limit: int,
+    ) -> Sequence["Summary"]:
+        """Give written statements of all tenants, the latest first, before a place (its beginning and tenant).
+
+        The index `statement_time` serves it; what is in the body is decoded for the rows that are given only.
+        """
+        rows = await self._pool.fetch(
+            "SELECT tenant_id, sha256, closed_at, body FROM projection.statement"
+            " WHERE ($1::bigint IS NULL OR tenant_id = $1) AND ($2::text IS NULL OR period = $2)"
+            " AND ($3::timestamptz IS NULL OR (starts_at, tenant_id) < ($3, $4))"
+            " ORDER BY starts_at DESC, tenant_id DESC LIMIT $5",
+            tenant_id,
+            period,
+            *(before or (None, None)),
+            limit,
+        )
+        return [
+            Summary(
+                **msgspec.structs.asdict(msgspec.json.decode(row["body"], type=_Totals)),
+                sha256=row["sha256"],
+                closed_at=row["closed_at"],
+            )
+            for row in rows
+        ]
 
     async def _end(self, tenant_id: TenantId) -> tuple[dt.datetime | None, int, str]:
         """Give where the open period begins, with what balance, and the last one's name; None if nothing happened."""

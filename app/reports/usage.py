@@ -59,6 +59,8 @@ class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[Dimension, ...] = ()
     filters: Mapping[str, str] = {}
     """By dimension, but for vendor."""
+    tokens: Sequence[str] | None = None
+    """Only these, for the lines beside a list of them."""
     channels: Sequence[str] | None = None
     """Only these, as a filter by vendor says."""
     order: str = "captured_nanos"
@@ -169,6 +171,8 @@ def _tables(
 def _closed_table(query: UsageQuery) -> str | None:
     """Name the smallest table that has what is asked for; None if only the sums by the hour have."""
     columns = {COLUMN[name] for name in (*query.groups, *query.filters)}
+    if query.tokens is not None:
+        columns.add("token_id")
     if query.channels is not None:
         columns.add("channel_id")
     if columns <= {"tenant_id"}:
@@ -218,6 +222,8 @@ class _Part:
                 where.append(f"{sql.add(value, 'text')} = ANY ({tags})")
             else:
                 where.append(f"t.{COLUMN[name]}::text = {sql.add(value, 'text')}")
+        if query.tokens is not None:
+            where.append(f"t.token_id = ANY ({sql.add(list(query.tokens), 'text[]')})")
         if query.channels is not None:
             where.append(f"t.channel_id = ANY ({sql.add(list(query.channels), 'text[]')})")
         joins = ""

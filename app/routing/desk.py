@@ -1,12 +1,13 @@
 """What people ask: why a request goes where it goes, how a channel came to its health, how arms compare."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from app.catalog import Catalog
-from app.routing.alerts import Alert, listed
+from app.routing.alerts import Alert, Sink, listed
 from app.routing.board import HealthBoard
 from app.routing.router import Aim, Plan, Router, explain_others
 from app.snapshot import TokenContext
@@ -69,12 +70,16 @@ class ArmFigures(msgspec.Struct, frozen=True, kw_only=True):
 class Desk:
     """Answers, from this node's own knowledge and from the read model."""
 
-    def __init__(self, pool: "Pool", catalog: Catalog, router: Router, board: HealthBoard) -> None:
+    def __init__(
+        self, pool: "Pool", catalog: Catalog, router: Router, board: HealthBoard, sinks: Sequence[Sink] = ()
+    ) -> None:
         """Take what is known."""
         self._pool = pool
         self._catalog = catalog
         self._router = router
         self.board = board
+        self.sinks: Sequence[Sink] = sinks
+        """Where alerts are told, the log first."""
 
     def explain(
         self, context: TokenContext, call: Call, *, seed: int, usage: TokenUsage, now: dt.datetime

@@ -88,7 +88,7 @@ class Routing:
             running_max=bounds.requests_max, waiting_max=bounds.queue_max, wait_seconds=bounds.queue_seconds
         )
         self.cache = AnswerCache(bounds.cache_max_bytes, time.monotonic)
-        self.desk = Desk(pool, catalog, self.router, self.board)
+        self.desk = Desk(pool, catalog, self.router, self.board, sinks)
         self._probes = Probes(
             ledger,
             pool,

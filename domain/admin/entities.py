@@ -24,6 +24,8 @@ Disconnect = Literal["drain", "abort"]
 RoutingMode = Literal["weighted", "cheapest", "fastest", "least_busy", "sticky"]
 PlatformRole = Literal["root", "admin", "auditor", "support"]
 TenantRole = Literal["owner", "admin", "member", "billing", "viewer"]
+Language = Literal["", "en", "zh-CN"]
+Theme = Literal["system", "light", "dark"]
 
 
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -80,6 +82,11 @@ class User(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     memberships: tuple[Membership, ...] = ()
     disabled: bool = False
     must_change_password: bool = False
+    language: Language = ""
+    """Of the console; empty is the browser's."""
+    theme: Theme = "system"
+    time_zone: str = ""
+    """In which the console shows times; empty is the browser's."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

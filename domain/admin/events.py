@@ -15,6 +15,8 @@ class Created(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
 
     after: E
     reason: str = ""
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
 
 
 class Changed(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
@@ -23,6 +25,8 @@ class Changed(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     before: E
     after: E
     reason: str = ""
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
 
 
 class Archived(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
@@ -30,6 +34,8 @@ class Archived(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
 
     before: E
     reason: str = ""
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
 
 
 class Restored(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
@@ -37,6 +43,8 @@ class Restored(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
 
     after: E
     reason: str = ""
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
 
 
 class BulkItem(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
@@ -52,13 +60,15 @@ class Bulk(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
 
     items: tuple[BulkItem[E], ...]
     reason: str = ""
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
 
     def parts(self) -> tuple[Created[E] | Changed[E], ...]:
         """Give what happened to each, as if it had happened to it alone."""
         return tuple(
-            Created(after=item.after, reason=self.reason)
+            Created(after=item.after, reason=self.reason, address=self.address)
             if item.before is None
-            else Changed(before=item.before, after=item.after, reason=self.reason)
+            else Changed(before=item.before, after=item.after, reason=self.reason, address=self.address)
             for item in self.items
         )
 
@@ -68,6 +78,8 @@ class PasswordChanged(msgspec.Struct, frozen=True, kw_only=True):
 
     user_id: EntityId
     reason: str = ""
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
 
 
 class ChannelKeyChanged(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +89,8 @@ class ChannelKeyChanged(msgspec.Struct, frozen=True, kw_only=True):
     hint: str
     version: int
     reason: str = ""
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
 
 
 class AccountClosed(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +113,18 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
     """A person opened a session."""
 
     user_id: EntityId
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
+
+
+class SessionsEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody of the operator ended sessions of a person."""
+
+    user_id: EntityId
+    how: str
+    """`one` or `all`."""
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
 
 
 class PersonalTokenCreated(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +137,8 @@ class PersonalTokenCreated(msgspec.Struct, frozen=True, kw_only=True):
     networks: tuple[str, ...] = ()
     """CIDR blocks that it may be used from; none is everywhere."""
     expires_at: str | None = None
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
 
 
 class PersonalTokenEnded(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +146,8 @@ class PersonalTokenEnded(msgspec.Struct, frozen=True, kw_only=True):
 
     personal_token_id: EntityId
     user_id: EntityId
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
 
 
 class TenantLooked(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +171,8 @@ class InvitationCreated(msgspec.Struct, frozen=True, kw_only=True):
     login: str
     role: str
     reason: str = ""
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
 
 
 class InvitationEnded(msgspec.Struct, frozen=True, kw_only=True):

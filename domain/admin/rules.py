@@ -209,6 +209,8 @@ def _check_user(_before: User | None, after: User, around: Surroundings) -> None
         raise InvalidEntityError("memberships", f"There is no tenant {lost[0]}.")
     for membership in after.memberships:
         _budgets(membership.budgets)
+    if after.time_zone:
+        _time_zone(after.time_zone)
 
 
 def _check_token(before: Token | None, after: Token, around: Surroundings) -> None:

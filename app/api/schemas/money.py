@@ -72,6 +72,8 @@ class RecordedMovementView(msgspec.Struct, frozen=True, kw_only=True):
     amount: str
     """What it did to the wallet: below zero for what was taken or has lapsed."""
     currency: str
+    balance: str
+    """Of the wallet right after it, what was spent meanwhile included."""
     grant_id: str | None
     grant_kind: str | None
     reference: str

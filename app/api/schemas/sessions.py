@@ -4,10 +4,12 @@ import datetime as dt
 from typing import Annotated
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from app.api.permissions import Scope
 from app.api.schemas.common import Body, Name, Password
 from app.api.schemas.users import UserState
+from domain.admin.entities import Language, Theme
 from domain.ids import EntityId
 
 
@@ -28,7 +30,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenSession(msgspec.Struct, frozen=True, kw_only=True):
-    """One of one's open sessions."""
+    """An open session."""
 
     id: str
     current: bool
@@ -62,6 +64,17 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
     platform_permissions: tuple[str, ...]
     tenant_permissions: dict[str, tuple[str, ...]]
     """By tenant id."""
+
+
+class MeChange(Body, frozen=True, kw_only=True):
+    """What is to be different of oneself."""
+
+    name: Name | UnsetType = UNSET
+    language: Language | UnsetType = UNSET
+    """Of the console; empty is the browser's."""
+    theme: Theme | UnsetType = UNSET
+    time_zone: Annotated[str, msgspec.Meta(max_length=64)] | UnsetType = UNSET
+    """An IANA zone, in which the console shows times; empty is the browser's."""
 
 
 class NewPassword(Body, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from app.api.schemas.common import Body, BudgetBody, Budgets, Login, Name, Password, Reasoned, budgets_in, budgets_out
 from domain.admin import entities as e
-from domain.admin.entities import PlatformRole, TenantRole
+from domain.admin.entities import Language, PlatformRole, TenantRole, Theme
 from domain.ids import EntityId, TenantId
 
 
@@ -31,6 +31,11 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True):
     memberships: tuple[MembershipBody, ...]
     disabled: bool
     must_change_password: bool
+    language: Language
+    """Of the console; empty is the browser's."""
+    theme: Theme
+    time_zone: str
+    """In which the console shows times; empty is the browser's."""
 
 
 class UserView(UserState, frozen=True, kw_only=True):
@@ -115,4 +120,7 @@ def user_state(user: e.User) -> UserState:
         ),
         disabled=user.disabled,
         must_change_password=user.must_change_password,
+        language=user.language,
+        theme=user.theme,
+        time_zone=user.time_zone,
     )

@@ -13,6 +13,7 @@ from adapters.postgres.row_security import GUARDED
 from app.api import reports
 from app.api.permissions import TENANT_PERMISSIONS, Permission, Principal
 from app.receipts import Receipt, Receipts
+from app.reports import log
 from domain.admin.entities import TenantRole
 from domain.ids import TenantId, first_lane
 from projections.multipliers import MULTIPLIERS
@@ -88,6 +89,9 @@ def _absent() -> dict[str, str]:
 @pytest.fixture
 async def sides(world: World, root: Person, monkeypatch: pytest.MonkeyPatch) -> tuple[Side, Side]:
     monkeypatch.setattr(reports, "STREAM_SECONDS", 0.0)
+    # How long a look takes decides how it is cut into statements: on a busy machine that would differ by chance.
+    monkeypatch.setattr(log, "_QUICK_SECONDS", 3600.0)
+    monkeypatch.setattr(log, "LOOK_SECONDS", 3600.0)
     await ensure(world.pool, [USAGE, MULTIPLIERS])
     return await _side(world, root, "antelope"), await _side(world, root, "zebra")
 
