@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType, SimpleNamespace, TracebackType
 from typing import Final, Self
 
 import aiohttp
 
-from adapters.outbound import GuardedConnector
-from domain.outbound import OutboundRules
+from adapters.outbound import GuardedConnector, refusal_of
+from domain.outbound import OutboundRefusedError, OutboundRules, target
 from domain.relay.ports import VendorRequest
 from domain.relay.vendor_errors import VendorError
 
 MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024
 _SWITCHED: Final = 200
 """What the dialect is told when the handshake was accepted: the vendor's answer comes in messages."""
+_NOT_A_SOCKET: Final = 502
+"""What a redirect is for the dialect: an answer of somebody in between."""
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -27,7 +29,10 @@ class WebSocketVendor:
 
     async def __aenter__(self) -> Self:
         """Open the session."""
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_redirect.append(_refuse_redirect)
         self._session = aiohttp.ClientSession(
+            trace_configs=[tracing],
             connector=GuardedConnector(self._rules),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
@@ -46,6 +51,7 @@ class WebSocketVendor:
         timeouts = request.timeouts
         deadline = asyncio.get_running_loop().time() + timeouts.first_byte_seconds
         try:
+            target(request.url, self._rules, sockets=True)
             async with asyncio.timeout(timeouts.connect_seconds):
                 socket = await self._session.ws_connect(
                     request.url, headers=request.headers, max_msg_size=MESSAGE_BYTES_MAX, autoping=True
@@ -54,8 +60,11 @@ class WebSocketVendor:
             return RefusedHandshake(error.status, error.headers or _NONE)
         except TimeoutError as error:
             raise VendorError("timeout", vendor_code="connect_timeout") from error
+        except OutboundRefusedError as error:
+            raise VendorError("connect", vendor_code="address_not_allowed") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise VendorError("connect", vendor_code="unreachable") from error
+            code = "unreachable" if refusal_of(error) is None else "address_not_allowed"
+            raise VendorError("connect", vendor_code=code) from error
         reply = WebSocketReply(socket, deadline, timeouts.idle_seconds)
         try:
             if request.body:
@@ -67,6 +76,16 @@ class WebSocketVendor:
             await reply.close()
             raise
         return reply
+
+
+async def _refuse_redirect(
+    _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceRequestRedirectParams
+) -> None:
+    """Follow no redirect: it would carry the channel's key to wherever it points."""
+    response = params.response
+    raise aiohttp.WSServerHandshakeError(
+        response.request_info, response.history, status=_NOT_A_SOCKET, headers=response.headers
+    )
 
 
 class RefusedHandshake:

@@ -21,6 +21,7 @@ _HOST_CHARACTERS_MAX: Final = 253
 _LABEL_CHARACTERS_MAX: Final = 63
 _PORT_MAX: Final = 65535
 _SCHEMES: Final = {"http": 80, "https": 443}
+_SOCKET_SCHEMES: Final = {**_SCHEMES, "ws": 80, "wss": 443}
 
 
 class OutboundRefusedError(TallygateError):
@@ -88,8 +89,10 @@ class Target(NamedTuple):
     """Where the host is written as an address."""
 
 
-def target(url: str, rules: OutboundRules) -> Target:
+def target(url: str, rules: OutboundRules, *, sockets: bool = False) -> Target:
     """Check a URL as far as its text tells; OutboundRefusedError says what is wrong with it.
+
+    `sockets` allows addresses of WebSockets, too.
 
     A number in another form than the usual (`2130706433`, `0x7f.1`, `127.1`, `0177.0.0.1`) is refused: resolvers differ
     on what it means. So are user names and passwords, for they hide the host from whoever reads the address.
@@ -102,8 +105,10 @@ def target(url: str, rules: OutboundRules) -> Target:
         host = parts.hostname or ""
     except ValueError:
         raise OutboundRefusedError("The address is not a URL.") from None
-    if parts.scheme not in _SCHEMES:
-        raise OutboundRefusedError("The address must begin with http:// or https://.")
+    schemes = _SOCKET_SCHEMES if sockets else _SCHEMES
+    if parts.scheme not in schemes:
+        known = ", ".join(f"{scheme}://" for scheme in schemes)
+        raise OutboundRefusedError(f"The address must begin with one of {known}.")
     if "@" in parts.netloc:
         raise OutboundRefusedError("The address must hold no user name or password.")
     if port is not None and not 0 < port <= _PORT_MAX:
@@ -111,7 +116,7 @@ def target(url: str, rules: OutboundRules) -> Target:
     host, address = _host(host, is_bracketed=parts.netloc.startswith("["))
     if address is not None and (reason := rules.refusal(address)) is not None:
         raise refused(host, reason)
-    return Target(parts.scheme, host, port or _SCHEMES[parts.scheme], address)
+    return Target(parts.scheme, host, port or schemes[parts.scheme], address)
 
 
 def refused(host: str, reason: str) -> OutboundRefusedError:

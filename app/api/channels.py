@@ -183,7 +183,7 @@ def check_address(call: ThisCall, base_url: str) -> None:
     """Refuse an address that no request could go to; what a name resolves to is judged when it is called."""
     try:
         if base_url:
-            target(base_url, call.api.outbound)
+            target(base_url, call.api.outbound, sockets=True)
     except OutboundRefusedError as refused:
         raise InvalidEntityError("base_url", str(refused)) from refused
 

@@ -37,7 +37,11 @@ async def vendor() -> AsyncIterator[Vendor]:
     async def refuse(_: web.Request) -> web.Response:
         return web.Response(status=401, text="no")
 
+    async def redirect(_: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": f"{vendor.url.replace('ws', 'http', 1)}/chat"})
+
     app = web.Application()
+    app.router.add_get("/moved", redirect)
     app.router.add_get("/chat", vendor.serve)
     app.router.add_get("/refused", refuse)
     runner = web.AppRunner(app)
@@ -100,7 +104,16 @@ async def test_an_address_inside_is_not_called_unless_it_is_allowed(vendor: Vend
     async with WebSocketVendor() as guarded:
         with pytest.raises(VendorError) as refused:
             await guarded.send(request(f"{vendor.url}/chat"))
-    assert refused.value.kind == "connect"
+    assert (refused.value.kind, refused.value.vendor_code) == ("connect", "address_not_allowed")
+    assert vendor.heard == []
+
+
+async def test_a_redirect_is_not_followed_for_it_would_take_the_key_along(
+    vendor: Vendor, client: WebSocketVendor
+) -> None:
+    reply = await client.send(request(f"{vendor.url}/moved"))
+
+    assert reply.status == 502
     assert vendor.heard == []
 
 

@@ -29,3 +29,12 @@ async def test_an_address_that_cannot_be_called_is_refused_with_its_reason(
     changed = await root.patch(f"/channels/{made['id']}", {"base_url": base_url}, made["version"])
     assert (changed.status_code, changed.json()["code"]) == (422, "invalid")
     assert (await root.get(f"/channels/{made['id']}")).json()["base_url"] == "https://vendor.example/v1"
+
+
+async def test_an_address_of_a_websocket_is_taken_where_the_vendor_has_one(root: Person) -> None:
+    spark = {**CHANNEL, "type": "spark", "base_url": "wss://spark.example"}
+
+    made = await root.post("/channels", spark)
+
+    assert made.status_code == 201
+    assert (await root.post("/channels", {**spark, "base_url": "ws://10.0.0.1"})).status_code == 422
