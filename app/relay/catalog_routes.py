@@ -66,7 +66,7 @@ class CatalogRoutes:
 
     async def _answer(self, caller: Caller, exchange: Exchange, query: str) -> Any:
         path, dialect = exchange.path, exchange.surface.dialect
-        match path.removeprefix("/v1beta" if dialect == "gemini" else "/v1").rstrip("/"):
+        match path.removeprefix("/v1beta").removeprefix("/v1").rstrip("/"):
             case "/models":
                 return self._list(self._models(caller), dialect, query)
             case "/dashboard/billing/subscription":

@@ -36,7 +36,8 @@ _GEMINI: Final[dict[str, tuple[Surface, bool]]] = {
     "batchEmbedContents": ("embeddings", False),
     "countTokens": ("count_tokens", False),
 }
-_GEMINI_MODELS: Final = "/v1beta/models/"
+_GEMINI_MODELS: Final = ("/v1beta/models/", "/v1/models/")
+"""Google's SDK calls the second since its version 3."""
 
 
 def model_routes(relay: Relay, catalog: CatalogRoutes, counts: TokenCounts) -> list[ASGIRouteHandler]:
@@ -74,11 +75,12 @@ class _Routes:
         return serve
 
     async def other(self, scope: Scope, receive: Any, send: Any) -> None:
-        """Serve what else is under /v1: the reading calls."""
-        dialect: ClientDialect = (
-            "anthropic" if any(n == b"anthropic-version" for n, _ in scope["headers"]) else "openai"
-        )
-        exchange = self._exchange(scope, receive, send, dialect)
+        """Serve what else is under /v1: the reading calls, and Gemini's, whose SDK has come to call them there."""
+        exchange = self._exchange(scope, receive, send, _speaker(scope["headers"]))
+        if scope["method"] == "POST" and exchange.path.startswith(_GEMINI_MODELS[1]):
+            exchange.surface = SURFACES["gemini"]
+            await self._gemini(exchange, "POST", _GEMINI_MODELS[1])
+            return
         if scope["method"] != "GET":
             await exchange.refuse(_unknown_url(scope["method"], exchange.path))
             return
@@ -87,14 +89,17 @@ class _Routes:
     async def gemini(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve Gemini's paths, which name the model and the method."""
         exchange = self._exchange(scope, receive, send, "gemini")
-        if scope["method"] == "GET" and exchange.path.rstrip("/").startswith(_GEMINI_MODELS.rstrip("/")):
+        if scope["method"] == "GET" and exchange.path.rstrip("/").startswith(_GEMINI_MODELS[0].rstrip("/")):
             await self._catalog.get(exchange, exchange.query.decode("latin-1"))
-            return
-        model, _, method = unquote(exchange.path.removeprefix(_GEMINI_MODELS)).rpartition(":")
+        else:
+            await self._gemini(exchange, scope["method"], _GEMINI_MODELS[0])
+
+    async def _gemini(self, exchange: Exchange, http_method: str, prefix: str) -> None:
+        model, _, method = unquote(exchange.path.removeprefix(prefix)).rpartition(":")
         known = _GEMINI.get(method)
-        if known is None or not model or not exchange.path.startswith(_GEMINI_MODELS):
-            await exchange.refuse(_unknown_url(scope["method"], exchange.path))
-        elif scope["method"] != "POST":
+        if known is None or not model or not exchange.path.startswith(prefix):
+            await exchange.refuse(_unknown_url(http_method, exchange.path))
+        elif http_method != "POST":
             await exchange.refuse(_not_allowed("POST"))
         else:
             surface, stream = known
@@ -110,6 +115,14 @@ class _Routes:
             await self._counts.serve(exchange, model=model)
         else:
             await self._relay.handle(exchange, surface, model=model, stream=stream)
+
+
+def _speaker(headers: list[tuple[bytes, bytes]]) -> ClientDialect:
+    """Tell whose contract a client speaks on a path that several have."""
+    names = {name for name, _ in headers}
+    if b"anthropic-version" in names:
+        return "anthropic"
+    return "gemini" if b"x-goog-api-key" in names else "openai"
 
 
 def _not_allowed(method: str) -> ApiError:
