@@ -109,7 +109,8 @@ class Attempt:
                 key=key,
                 model=self.route.model_routed,
                 request_id=run.exchange.request_id,
-                output_tokens_max=self.quote.output_limit,
+                # The client's own, too: the hold counts on it, and few vendors read the client's body.
+                output_tokens_max=self.quote.output_limit or self.quote.call.output_tokens_max,
             )
         )
         self.access_token = target.access_token

@@ -13,7 +13,7 @@ from tests.support.operator import FIRST_PASSWORD, Customer, Operator, log_in
 from tests.support.server import ServerProcess, run_server_process
 
 BODY_BYTES_MAX = 200_000
-MODELS_MAX = 100
+MODELS_MAX = 200
 
 Sell = Callable[..., Awaitable[str]]
 Connect = Callable[..., Awaitable[openai.AsyncOpenAI]]

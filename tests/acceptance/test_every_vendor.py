@@ -1,0 +1,218 @@
+"""The same chats over every dialect by every client contract: the running server between real SDKs and scripts.
+
+A script is strict: a path, header, query or member that its vendor's page does not know fails the test.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, NamedTuple
+
+import anthropic
+import openai
+import pytest
+from google import genai
+from google.genai import types
+
+from tests.acceptance.vendor_scripts import SCRIPTS, Script, service_account
+from tests.support.operator import Customer, Operator
+from tests.support.receipts import check_receipt, nanos
+from tests.support.scripted_vendor import ScriptedVendor
+from tests.support.server import ServerProcess
+
+LIMIT = 9
+
+
+class Said(NamedTuple):
+    """What a client was told."""
+
+    text: str
+    finish: str | None
+    read: int | None
+    written: int | None
+    request_id: str | None = None
+
+
+class Vendor(NamedTuple):
+    script: Script
+    scripted: ScriptedVendor
+    model: str
+
+
+@pytest.fixture(scope="module")
+async def vendors(operator: Operator, model_names: Iterator[str]) -> AsyncIterator[dict[str, Vendor]]:
+    """Every script's vendor, connected."""
+    async with contextlib.AsyncExitStack() as stack:
+        made: dict[str, Vendor] = {}
+        for script in SCRIPTS:
+            scripted = await stack.enter_async_context(ScriptedVendor(*script.steps))
+            name = next(model_names)
+            key = script.key or (service_account(scripted.url) if script.type == "vertex" else None)
+            if script.name == "ernie":
+                key = "AK|SK"
+            base_url = scripted.url.replace("http", script.scheme, 1) + script.suffix
+            await operator.channel(
+                base_url, name, type=script.type, key=key, options=script.options, model_map={name: script.model}
+            )
+            made[script.name] = Vendor(script, scripted, name)
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def customer(operator: Operator) -> Customer:
+    """One for all: no two of these calls run at once."""
+    return await operator.customer()
+
+
+@pytest.fixture(params=SCRIPTS, ids=str)
+def vendor(request: pytest.FixtureRequest, vendors: dict[str, Vendor]) -> Vendor:
+    script: Script = request.param
+    found = vendors[script.name]
+    found.scripted.forget()
+    return found
+
+
+Ask = Callable[[str, bool], Awaitable[Said]]
+"""Chats with a model, streamed or not."""
+
+
+def openai_chat(customer: Customer, url: str) -> Ask:
+    async def ask(model: str, stream: bool) -> Said:  # noqa: FBT001
+        async with openai.AsyncOpenAI(api_key=customer.secret, base_url=f"{url}/v1", max_retries=0) as client:
+            given: Any = {
+                "model": model,
+                "messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}],
+                "max_tokens": LIMIT,
+            }
+            if not stream:
+                raw = await client.chat.completions.with_raw_response.create(**given)
+                answer = raw.parse()
+                assert answer.model == model
+                assert answer.usage is not None
+                choice = answer.choices[0]
+                return Said(
+                    choice.message.content or "",
+                    choice.finish_reason,
+                    answer.usage.prompt_tokens,
+                    answer.usage.completion_tokens,
+                    raw.headers["x-tallygate-request-id"],
+                )
+            text, finish, usage, roles = "", None, None, 0
+            chunks = await client.chat.completions.create(**given, stream=True, stream_options={"include_usage": True})
+            async for chunk in chunks:
+                assert chunk.model == model
+                for one in chunk.choices:
+                    assert usage is None
+                    text += one.delta.content or ""
+                    roles += one.delta.role is not None
+                    if one.finish_reason is not None:
+                        assert finish is None
+                    finish = one.finish_reason or finish
+                usage = chunk.usage or usage
+            assert roles == 1
+            assert usage is not None
+            request_id = chunks.response.headers["x-tallygate-request-id"]
+            return Said(text, finish, usage.prompt_tokens, usage.completion_tokens, request_id)
+
+    return ask
+
+
+def openai_responses(customer: Customer, url: str) -> Ask:
+    async def ask(model: str, stream: bool) -> Said:  # noqa: FBT001
+        async with openai.AsyncOpenAI(api_key=customer.secret, base_url=f"{url}/v1", max_retries=0) as client:
+            given: Any = {"model": model, "instructions": "Be kind.", "input": "Hi", "max_output_tokens": LIMIT}
+            if stream:
+                async with client.responses.stream(**given) as events:
+                    async for _ in events:
+                        pass
+                    answer = await events.get_final_response()
+            else:
+                answer = await client.responses.create(**given)
+            assert answer.model == model
+            assert answer.status == "completed"
+            assert answer.usage is not None
+            return Said(answer.output_text, "stop", answer.usage.input_tokens, answer.usage.output_tokens)
+
+    return ask
+
+
+def anthropic_messages(customer: Customer, url: str) -> Ask:
+    async def ask(model: str, stream: bool) -> Said:  # noqa: FBT001
+        async with anthropic.AsyncAnthropic(api_key=customer.secret, base_url=url, max_retries=0) as client:
+            given: Any = {
+                "model": model,
+                "system": "Be kind.",
+                "messages": [{"role": "user", "content": "Hi"}],
+                "max_tokens": LIMIT,
+            }
+            if stream:
+                async with client.messages.stream(**given) as events:
+                    answer: Any = await events.get_final_message()
+            else:
+                answer = await client.messages.create(**given)
+            assert answer.model == model
+            text = "".join(block.text for block in answer.content if block.type == "text")
+            finish = {"end_turn": "stop"}.get(answer.stop_reason or "")
+            return Said(text, finish, answer.usage.input_tokens, answer.usage.output_tokens)
+
+    return ask
+
+
+def gemini_contents(customer: Customer, url: str) -> Ask:
+    def answers(model: str, stream: bool) -> list[types.GenerateContentResponse]:  # noqa: FBT001
+        # Not its asynchronous half, which inherits from a class that must not be inherited from.
+        client = genai.Client(api_key=customer.secret, http_options=types.HttpOptions(base_url=url))
+        given: Any = {
+            "model": model,
+            "contents": "Hi",
+            "config": types.GenerateContentConfig(system_instruction="Be kind.", max_output_tokens=LIMIT),
+        }
+        try:
+            if stream:
+                return list(client.models.generate_content_stream(**given))
+            return [client.models.generate_content(**given)]
+        finally:
+            client.close()
+
+    async def ask(model: str, stream: bool) -> Said:  # noqa: FBT001
+        text, finish, usage = "", None, None
+        for answer in await asyncio.to_thread(answers, model, stream):
+            text += answer.text or ""
+            finish = answer.candidates[0].finish_reason if answer.candidates else finish
+            usage = answer.usage_metadata or usage
+        assert usage is not None
+        written = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
+        return Said(text, {"STOP": "stop"}.get(finish or ""), usage.prompt_token_count, written)
+
+    return ask
+
+
+CLIENTS = (openai_chat, openai_responses, anthropic_messages, gemini_contents)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.__name__)
+async def test_a_chat_by_any_contract_reaches_any_vendor_and_costs_what_it_reports(
+    client: Callable[[Customer, str], Ask],
+    vendor: Vendor,
+    customer: Customer,
+    operator: Operator,
+    server: ServerProcess,
+    *,
+    stream: bool,
+) -> None:
+    before = nanos((await customer.balance())["available"])
+
+    said = await client(customer, server.url)(vendor.model, stream)
+
+    vendor.scripted.check()
+    assert said.text == "Hello"
+    assert said.finish == "stop"
+    assert said.read is not None
+    assert said.written is not None
+    if vendor.script.tokens is not None:
+        assert (said.read, said.written) == vendor.script.tokens
+    charged = said.read * 1250 + said.written * 10_000
+    if said.request_id is not None:
+        check_receipt(await operator.receipt(said.request_id), charged)
+    assert nanos((await customer.balance())["available"]) == before - charged
