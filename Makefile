@@ -6,6 +6,7 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 RUNTIME_LOCK := deploy/requirements.lock
 DEV_LOCK := deploy/requirements-dev.lock
+CONSOLE_LOCK := deploy/requirements-console.lock
 LLAMA_LOCK := deploy/requirements-llama.lock
 UV_VERSION := 0.13.9
 ARGS ?=
@@ -28,7 +29,12 @@ help: ## Show this list
 
 .PHONY: run
 run: .venv/run.stamp ## Serve on http://127.0.0.1:3000 (settings: TALLYGATE_...)
+	@$(PYTHON) deploy/console_build.py --optional
 	@exec $(PYTHON) -m app serve $(ARGS)
+
+.PHONY: console
+console: .venv/made.stamp ## Build the web console, with Node from PyPI; does nothing if it is built
+	@$(PYTHON) deploy/console_build.py
 
 .PHONY: test
 test: .venv/dev.stamp ## Check formatting, lint, types and imports, and run the tests (ARGS=... for pytest)
@@ -37,7 +43,9 @@ test: .venv/dev.stamp ## Check formatting, lint, types and imports, and run the 
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 	.venv/bin/codespell
-	$(PYTHON) -m pytest -m "not faults and not llama" -n 2 $(ARGS)
+	$(PYTHON) deploy/console_build.py --npm run api:check
+	$(PYTHON) deploy/console_build.py --npm run check
+	$(PYTHON) -m pytest -m "not faults and not llama and not console" -n 2 $(ARGS)
 
 .PHONY: test-faults
 test-faults: .venv/dev.stamp ## Kill processes and cut wires, then prove that nothing was lost
@@ -49,6 +57,20 @@ test-llama: .venv/dev.stamp ## Test against a real model server (compiled once; 
 	echo "test-llama was skipped: it compiles llama.cpp, and there is no C and C++ compiler" >&2; \
 	[ "$(LLAMA)" != required ]; \
 	else $(MAKE) --no-print-directory .venv-llama/llama.stamp && $(PYTHON) -m pytest tests/llama -m llama $(ARGS); fi
+
+CHROMIUM_READY = command -v chromium >/dev/null && fc-list :lang=zh 2>/dev/null | grep -q .
+
+.PHONY: test-console
+test-console: .venv/dev.stamp ## Drive the web console in Chromium, and try the wheel (CONSOLE=required: or fail)
+	@$(PYTHON) deploy/console_build.py
+	@if ! { $(CHROMIUM_READY); } && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	echo "installing Chromium and a Chinese font"; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+	chromium fontconfig fonts-noto-cjk >/dev/null; fi
+	@if ! { $(CHROMIUM_READY); }; then \
+	echo "test-console was skipped: it needs Chromium and a Chinese font (apt install chromium fonts-noto-cjk)" >&2; \
+	[ "$(CONSOLE)" != required ]; \
+	else $(PYTHON) -m pytest tests/console -m console $(ARGS); fi
 
 .PHONY: bench
 bench: .venv/dev.stamp ## Measure against the bare relay limit; at most 10 minutes
@@ -68,7 +90,9 @@ lock: ## Choose the newest versions anew and write the locks
 	compile() { "$$work/bin/uv" pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" "$$@"; }; \
 	compile --output-file $(RUNTIME_LOCK) pyproject.toml; \
-	compile --group dev --constraint $(RUNTIME_LOCK) --output-file $(DEV_LOCK) pyproject.toml; \
+	compile --group console --output-file $(CONSOLE_LOCK); \
+	compile --group dev --constraint $(RUNTIME_LOCK) --constraint $(CONSOLE_LOCK) \
+	--output-file $(DEV_LOCK) pyproject.toml; \
 	compile --output-file $(LLAMA_LOCK) deploy/requirements-llama.in
 
 # An environment that does not run any more, say after an upgrade of the system, is made anew.

@@ -106,6 +106,8 @@ async def run(settings: Settings, dsn: str, *, listener: socket.socket) -> None:
             uvicorn.Config(
                 app,
                 loop="none",
+                # Left to guess, it would take what is called without `async` for the interface before this one.
+                interface="asgi3",
                 http="httptools",
                 lifespan="on",
                 access_log=False,
