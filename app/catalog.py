@@ -11,16 +11,18 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
 import structlog
 
 from adapters.postgres.admin_store import AdminStore, Stored
+from adapters.postgres.errors import AWAY
 from adapters.vault import Vault, VaultError
 from app.snapshot import KINDS, Snapshot, TokenContext
 from domain.ids import PLATFORM, TenantId
 from domain.routing.choice import Traits
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from domain.admin.entities import Channel
 
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -34,7 +36,6 @@ UNKNOWN_SECONDS: Final = 1.0
 _QUERY_SECONDS: Final = 5.0
 _LOOKUPS_AT_ONCE: Final = 500
 
-_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _log = structlog.get_logger(__name__)
 
@@ -146,7 +147,7 @@ class Catalog:
         """Follow at once what has changed: the `on_change` of `Administration`. Never fails, for the change is made."""
         try:
             await self._read()
-        except _AWAY as error:
+        except AWAY as error:
             self._note_stale(error)
 
     async def _read(self) -> None:

@@ -11,11 +11,11 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
 import msgspec
 import structlog
 
 from adapters.ids import new_id
+from adapters.postgres.errors import AWAY
 from app.wallets import Wallets
 from domain.accounts import wallet
 from domain.events import Event, encode, type_name
@@ -26,6 +26,8 @@ from domain.ledger.commands import Answer, Code, Command, Kind, Leg, Op
 from domain.ports import Ledger, LedgerUnavailableError
 
 if TYPE_CHECKING:
+    import asyncpg
+
     Pool = asyncpg.Pool[asyncpg.Record]
 
 GRACE_SECONDS: Final = 60.0
@@ -221,13 +223,7 @@ class Housekeeper:
                 done = await chore()
                 # A full batch leaves more of the same: at once again.
                 due[name] = clock() + (_jittered(period) if done < BATCH else 0.0)
-            except (
-                OSError,
-                TimeoutError,
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                LedgerUnavailableError,
-            ) as error:
+            except (*AWAY, LedgerUnavailableError) as error:
                 _log.warning("housekeeping_delayed", chore=name, error=str(error) or type(error).__name__)
                 due[name] = clock() + _jittered(period)
             except Exception:  # noqa: BLE001 -- see below

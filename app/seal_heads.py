@@ -14,18 +14,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-import asyncpg
 import msgspec
 import structlog
 
 from adapters.outbound import Outbound
 from adapters.postgres import seals
+from adapters.postgres.errors import AWAY
 from domain.errors import TallygateError
 from domain.ids import PLATFORM
 from domain.outbound import OutboundRules
 from domain.proof.checks import Head, StoredSeal
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from adapters.postgres.seals import Connection
 
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -262,15 +264,7 @@ class Publisher:
             self._woken[target.name].clear()
             try:
                 await self.publish(target)
-            except (
-                OSError,
-                TimeoutError,
-                PublishError,
-                TallygateError,
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                asyncpg.InternalClientError,
-            ) as error:
+            except (*AWAY, PublishError, TallygateError) as error:
                 log = _log.error if isinstance(error, HistoryChangedError) else _log.warning
                 log(
                     "seal_heads_delayed",

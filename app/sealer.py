@@ -11,17 +11,19 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
 import msgspec
 import structlog
 
 from adapters.postgres import seals
+from adapters.postgres.errors import AWAY
 from adapters.postgres.seals import Behind, ClosedBlock, Stretch
 from adapters.seal_keys import SealKeyError, SealKeys
 from domain.proof.seals import BLOCK_EVENTS_MAX, START, Tip, block_of, seal_of, sign, tip_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import asyncpg
 
     from adapters.postgres.seals import Connection
 
@@ -43,14 +45,7 @@ _STUCK_SECONDS: Final = 60.0
 _RECENT_DAYS: Final = dt.timedelta(days=9)
 _LOCK_KEY: Final = 7_424_320
 
-_FAILURES: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    SealKeyError,
-)
+_FAILURES: Final = (*AWAY, SealKeyError)
 
 _log = structlog.get_logger(__name__)
 

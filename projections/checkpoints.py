@@ -34,6 +34,7 @@ TRANSIENT: Final = (
     TimeoutError,
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
+    asyncpg.TargetServerAttributeNotMatched,  # none of several hosts is the primary, while a standby takes over
     asyncpg.TransactionRollbackError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,

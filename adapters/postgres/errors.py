@@ -1,5 +1,18 @@
 """What can go wrong between Tallygate and its database, worded for the operator."""
 
+from typing import Final
+
+import asyncpg
+
+AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # none of several hosts is the primary, while a standby takes over
+)
+"""What those who ask a database meet while it is away, comes back, or is another one: worth trying again."""
+
 
 class PostgresError(Exception):
     """The embedded PostgreSQL cannot be started or kept running."""

@@ -19,7 +19,7 @@ import asyncpg
 import msgspec
 import structlog
 
-from adapters.postgres.errors import SchemaError, UnreachableError
+from adapters.postgres.errors import AWAY, SchemaError, UnreachableError
 from adapters.postgres.row_security import prepare
 
 VERSION_MIN = 15
@@ -177,7 +177,7 @@ def _end_of_block_comment(sql: str, start: int) -> int:
 async def _connected(dsn: str) -> AsyncIterator[Connection]:
     try:
         connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+    except (*AWAY, ValueError) as error:
         reason = str(error) or type(error).__name__
         raise UnreachableError(f"cannot connect to the database: {reason}") from error
     try:

@@ -227,6 +227,7 @@ _OUTAGES: Final = (
     asyncpg.InterfaceError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
+    asyncpg.TargetServerAttributeNotMatched,  # while a standby takes over
     TimeoutError,
     ConnectionError,
 )

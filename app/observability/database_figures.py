@@ -3,8 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
-import asyncpg
-
+from adapters.postgres.errors import AWAY
 from app.observability import metrics as m
 from app.observability.exposition import Figure
 from app.observability.probe import Probe
@@ -12,11 +11,12 @@ from app.observability.probe import Probe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import asyncpg
+
     Pool = asyncpg.Pool[asyncpg.Record]
 
 KEPT_SECONDS: Final = 5.0
 QUERY_SECONDS_MAX: Final = 2.0
-_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _HOLDS: Final = (
     "SELECT count(*) AS open, count(*) FILTER (WHERE deadline < now() - interval '10 minutes') AS overdue"
@@ -64,7 +64,7 @@ class DatabaseFigures:
             if clock() >= self._until:
                 try:
                     self._kept = [(m.DATABASE_UP, (), 1.0), *await self._figures.answer()]
-                except _AWAY:
+                except AWAY:
                     self._kept = [(m.DATABASE_UP, (), 0.0)]
                 self._until = clock() + KEPT_SECONDS
             return self._kept

@@ -3,16 +3,16 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
-import asyncpg
-
+from adapters.postgres.errors import AWAY
 from app.observability.probe import Probe
 
 if TYPE_CHECKING:
+    import asyncpg
+
     Pool = asyncpg.Pool[asyncpg.Record]
 
 DATABASE_SECONDS_MAX: Final = 2.0
 _MIGRATIONS: Final = "SELECT number FROM schema_migration"
-_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class _Relay(Protocol):
@@ -67,7 +67,7 @@ class Readiness:
     async def _database(self) -> dict[str, str]:
         try:
             rows = await self._applied.answer()
-        except _AWAY:
+        except AWAY:
             return {"database": "the database is away"}
         missing = sorted(self._migrations - {row["number"] for row in rows})
         if missing:

@@ -9,12 +9,13 @@ import contextlib
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
 import structlog
 
+from adapters.postgres.errors import AWAY
 from projections.usage import DIMENSIONS, SUMS
 
 if TYPE_CHECKING:
+    import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -161,6 +162,6 @@ class Closer:
         while True:
             try:
                 await self.close()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except AWAY as error:
                 _log.warning("report_closing_delayed", error=str(error) or type(error).__name__)
             await asyncio.sleep(EVERY_SECONDS)

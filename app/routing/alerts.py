@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
-import asyncpg
 import msgspec
 import structlog
 
 from adapters.ids import new_id
+from adapters.postgres.errors import AWAY
 from app.routing import platform
 from domain.ids import PLATFORM
 from domain.ledger.commands import Code
@@ -26,6 +26,8 @@ from projections.base import live
 if TYPE_CHECKING:
     import datetime as dt
 
+    import asyncpg
+
     from domain.ports import Ledger
 
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -34,7 +36,7 @@ _RETRY_SECONDS: Final = 1.0
 _QUEUE_MAX: Final = 1_000
 _TELL_ATTEMPTS: Final = 3
 _TELL_SECONDS: Final = 20.0
-_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, LedgerUnavailableError)
+_AWAY: Final = (*AWAY, LedgerUnavailableError)
 
 _log = structlog.get_logger(__name__)
 

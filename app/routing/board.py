@@ -10,11 +10,11 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-import asyncpg
 import msgspec
 import structlog
 
 from adapters.ids import new_id
+from adapters.postgres.errors import AWAY
 from app.routing import platform
 from domain.ids import PLATFORM, EntityId
 from domain.ledger.commands import Code
@@ -24,6 +24,8 @@ from domain.routing.health import SOUND, Health, Sample, evolve, is_news
 from projections.base import live
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from domain.ports import Ledger
 
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -33,7 +35,7 @@ FORGET_SECONDS: Final = 300.0
 """How long the speed of a channel that nobody has used counts."""
 _NEWER: Final = 0.2
 """The part that the newest measurement has in a channel's speed."""
-_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, LedgerUnavailableError)
+_AWAY: Final = (*AWAY, LedgerUnavailableError)
 
 Subject: TypeAlias = tuple[EntityId, int]
 """A channel and the number of its key; 0 is the channel as a whole."""

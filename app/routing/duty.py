@@ -5,17 +5,19 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
 import structlog
 
+from adapters.postgres.errors import AWAY
 from domain.ports import LedgerUnavailableError
 
 if TYPE_CHECKING:
+    import asyncpg
+
     Pool = asyncpg.Pool[asyncpg.Record]
 
 _KEY: Final = 7424361
 _SECONDS: Final = 1.0
-_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, LedgerUnavailableError)
+_AWAY: Final = (*AWAY, LedgerUnavailableError)
 
 _log = structlog.get_logger(__name__)
 

@@ -11,14 +11,16 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
 import msgspec
 import structlog
 
+from adapters.postgres.errors import AWAY
 from domain.admin.entities import Channel, Limits
 from domain.ids import EntityId
 
 if TYPE_CHECKING:
+    import asyncpg
+
     Pool = asyncpg.Pool[asyncpg.Record]
 
 PARTS: Final = 20
@@ -30,7 +32,6 @@ _RETRY_MILLISECONDS: Final = 200
 """How soon slots are asked for again after there were none."""
 _MINUTE: Final = 60_000
 _UNLIMITED: Final = Limits()
-_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _log = structlog.get_logger(__name__)
 
@@ -83,7 +84,7 @@ class ChannelLimits:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        with contextlib.suppress(*_AWAY):
+        with contextlib.suppress(*AWAY):
             await self._pool.execute("DELETE FROM routing.channel_slots WHERE node = $1", self._node)
 
     async def take(self, channel: Channel, tokens: int) -> Lease | None:
@@ -101,7 +102,7 @@ class ChannelLimits:
         try:
             if await self._take_all(channel.channel_id, limits, tokens, lease):
                 return lease
-        except _AWAY as error:
+        except AWAY as error:
             _log.warning("channel_limits_away", channel_id=channel.channel_id, error=type(error).__name__)
         except BaseException:
             # The caller was cancelled while it waited: what it had got so far is free again.
@@ -186,7 +187,7 @@ class ChannelLimits:
                         if slots.given or slots.used:
                             await self._ask(channel_id, slots, slots.used)
                 await self._pool.execute("DELETE FROM routing.channel_window WHERE minute < $1", minute - 2)
-            except _AWAY as error:
+            except AWAY as error:
                 _log.warning("channel_slots_not_renewed", error=type(error).__name__)
             for key in [key for key, window in self._windows.items() if window.minute < minute]:
                 del self._windows[key]

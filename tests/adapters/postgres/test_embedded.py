@@ -21,9 +21,12 @@ REPOSITORY = Path(__file__).parents[3]
 PATIENCE_SECONDS = 30
 
 CHILD = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from adapters.postgres.embedded import EmbeddedPostgres
+
+# A shell's background jobs ignore Ctrl-C, and so do their children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def main():
     async with EmbeddedPostgres(Path(sys.argv[1]), shared_buffers_mebibytes=16, durable=False) as server:
