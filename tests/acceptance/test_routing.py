@@ -1,5 +1,6 @@
 """What a client, its receipt and the vendors see of routing: each test has a model and channels of its own."""
 
+import asyncio
 import itertools
 import time
 from collections import Counter
@@ -14,8 +15,9 @@ from tests.faults.world import World, nanos, price, until, world
 from tests.support.fake_vendor import Metered
 from tests.support.operator import Customer
 from tests.support.postgres import create_database, drop_database
+from tests.support.server import free_port
 
-MODELS: Final = 24
+MODELS: Final = 60
 SETTINGS: Final = {"FIRST_BYTE_TIMEOUT_SECONDS": "10", "IDLE_TIMEOUT_SECONDS": "10"}
 _numbers = itertools.count()
 
@@ -43,7 +45,8 @@ class Place(NamedTuple):
         """Connect the vendor once more; it knows the model by a name that tells the channel."""
         given = {"model_map": {self.model: self.at(name)}, **more}
         given["models"] = list(given["model_map"])
-        made = await self.world.operator.channel(self.world.vendor.base_url, self.model, **given)
+        base_url = given.pop("base_url", self.world.vendor.base_url)
+        made = await self.world.operator.channel(base_url, self.model, **given)
         return str(made["id"])
 
     def at(self, name: str) -> str:
@@ -153,6 +156,180 @@ async def test_no_more_attempts_are_made_than_the_policy_allows(place: Place) ->
 
     assert (told.status, told.code) == (502, "vendor_error")
     assert sum(len(place.calls(name)) for name in "abc") == 2
+
+
+@pytest.mark.parametrize(
+    ("behavior", "outcome"),
+    [
+        ("error,status=401", "vendor_error"),
+        ("error,status=402", "vendor_error"),
+        ("error,status=404", "vendor_error"),
+        ("error,status=429", "vendor_error"),
+        ("error,status=500", "vendor_error"),
+        ("error,status=503", "vendor_error"),
+        ("web-page", "vendor_error"),
+        ("error-in-200", "vendor_error"),
+        ("half-a-head", "connect"),
+        ("no-http", "protocol"),
+        ("short-body", "protocol"),
+        ("nobody", "connect"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_another_channel_makes_a_vendors_fault_good_and_the_attempt_is_told(
+    place: Place, behavior: str, outcome: str, *, stream: bool
+) -> None:
+    elsewhere = {"base_url": f"http://127.0.0.1:{free_port()}"} if behavior == "nobody" else {}
+    a, b = await place.channel("a", priority=1, **elsewhere), await place.channel("b")
+    place.script("a", behavior)
+
+    told = await place.ask(stream=stream)
+
+    first, second = (await place.receipt(told))["attempts"]
+    assert told.status == 200
+    assert (first["channel_id"], first["outcome"]) == (a, outcome)
+    assert (second["channel_id"], second["outcome"]) == (b, "completed")
+    assert first["latency_milliseconds"] >= 0
+    assert second["latency_milliseconds"] >= second["first_byte_milliseconds"] >= 0
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_no_other_channel_is_asked_what_its_client_did_wrong(place: Place, status: int) -> None:
+    await place.channel("a", priority=1)
+    await place.channel("b")
+    place.script("a", f"error,status={status}")
+
+    told = await place.ask()
+
+    assert 400 <= told.status < 500
+    assert place.calls("b") == []
+
+
+async def test_no_attempt_begins_once_the_time_for_all_of_them_is_up(place: Place) -> None:
+    for name in "abc":
+        await place.channel(name)
+        place.script(name, "slow-error,delay_ms=1200")
+    await place.policy(attempts_seconds=1)
+
+    told = await place.ask()
+
+    assert (told.status, told.code) == (502, "vendor_error")
+    assert sum(len(place.calls(name)) for name in "abc") == 1
+
+
+async def test_names_are_mapped_by_the_tenant_or_the_platform_then_by_the_channel_at_the_price_that_is_declared(
+    place: Place,
+) -> None:
+    operator = place.world.operator
+    dear, own = f"dear-{place.model.removeprefix('routed-')}", f"routed-{next(_numbers)}"
+    await place.channel("a")
+    await place.channel("b", model_map={own: place.at("b")})
+    theirs, others = await operator.customer(), await operator.customer()
+    mapping = await operator.post("/mappings", {"model": dear, "target": place.model})
+    tenants = await operator.post("/mappings", {"model": dear, "target": own, "tenant_id": theirs.tenant_id})
+    path = f"/mappings/{tenants['id']}"
+
+    async def ask(customer: Customer) -> tuple[str, str, int]:
+        told = await place.ask(customer, model=dear)
+        assert told.status == 200
+        receipt = await place.receipt(told)
+        assert receipt["hold"]["model_asked"] == dear
+        (attempt,) = receipt["attempts"]
+        return attempt["model_routed"], receipt["hold"]["model_billed"], nanos(receipt["price"]["charged"])
+
+    plain = price(9, 20)
+    assert await ask(others) == (place.at("a"), place.model, plain)
+    assert await ask(theirs) == (place.at("b"), own, plain), "the tenant's own comes first"
+    await operator.change(path, {"enabled": False})
+    assert await ask(theirs) == (place.at("a"), place.model, plain), "switched off, it counts for nothing"
+    await operator.change(path, {"enabled": True, "target": place.model})
+    await operator.change(f"/mappings/{mapping['id']}", {"billed": "asked"})
+    assert await ask(theirs) == (place.at("a"), place.model, plain)
+    assert await ask(others) == (place.at("a"), dear, 10 * plain)
+    history = (await operator.get(f"{path}/history"))["items"]
+    assert [(each["version"], each["after"]["enabled"], each["after"]["target"]) for each in history] == [
+        (3, True, place.model),
+        (2, False, own),
+        (1, True, own),
+    ]
+
+
+async def test_the_quickest_channel_is_asked_once_all_have_been_measured(place: Place) -> None:
+    await place.channel("a")
+    await place.channel("b")
+    place.script("a", "slow,delay_ms=300")
+    await place.policy(mode="fastest")
+
+    assert [(await place.ask()).status for _ in range(6)] == [200] * 6
+
+    assert (len(place.calls("a")), len(place.calls("b"))) == (1, 5)
+
+
+async def test_whoever_has_less_to_do_is_asked(place: Place) -> None:
+    for name in "ab":
+        await place.channel(name)
+        place.script(name, "hang")
+    await place.policy(mode="least_busy")
+    asking = []
+    for count in range(1, 5):
+        asking.append(asyncio.create_task(place.ask()))
+        await until(lambda count=count: len(place.calls("a") + place.calls("b")) == count, "it has arrived")  # type: ignore[misc]
+
+    assert (len(place.calls("a")), len(place.calls("b"))) == (2, 2)
+    place.world.vendor.release.set()
+    assert {(await each).status for each in asking} == {200}
+    place.world.vendor.release.clear()
+
+
+async def test_a_channel_whose_slots_are_taken_is_passed_over(place: Place) -> None:
+    a = await place.channel("a", priority=1, limits={"concurrency": 1})
+    await place.channel("b")
+    place.script("a", "hang")
+    first = asyncio.create_task(place.ask())
+    await until(lambda: place.calls("a"), "the slot is taken")
+
+    told = [await place.ask() for _ in range(3)]
+    explained = await place.world.operator.post("/routing/explain", {"model": place.model})
+
+    place.world.vendor.release.set()
+    assert [each.status for each in (*told, await first)] == [200] * 4
+    place.world.vendor.release.clear()
+    assert (len(place.calls("a")), len(place.calls("b"))) == (1, 3)
+    assert {each["channel_id"]: each["reason"] for each in explained["fell_out"]}[a] == "limit:concurrency"
+
+
+async def test_what_a_person_has_switched_off_stays_off_whatever_the_machine_finds(place: Place) -> None:
+    operator = place.world.operator
+    a = await place.channel("a", priority=1)
+    await place.channel("b")
+    place.script("a", "error,status=401")
+    assert (await place.ask()).status == 200
+    await operator.change(f"/channels/{a}", {"enabled": False})
+    place.script("a", "plain")
+    await operator.post(f"/channels/{a}/health/reset", {"reason": "the key is good again"})
+
+    assert [(await place.ask()).status for _ in range(3)] == [200] * 3
+
+    assert len(place.calls("a")) == 1
+    assert not (await operator.get(f"/channels/{a}"))["enabled"]
+    explained = await operator.post("/routing/explain", {"model": place.model})
+    assert {each["channel_id"]: each["reason"] for each in explained["fell_out"]}[a] == "disabled"
+
+
+async def test_the_receipt_and_the_explanation_of_a_request_tell_the_same(place: Place) -> None:
+    for name in "abcde":
+        await place.channel(name)
+    off = await place.channel("off", enabled=False)
+
+    told = await place.ask()
+
+    routing = (await place.receipt(told))["hold"]["routing"]
+    explained = await place.world.operator.post(
+        "/routing/explain", {"model": place.model, "request_id": told.request_id}
+    )
+    assert routing["candidates"] == [each["channel_id"] for each in explained["candidates"]]
+    assert len(routing["candidates"]) == 5
+    assert {each["channel_id"]: each["reason"] for each in explained["fell_out"]}[off] == "disabled"
 
 
 async def test_a_vendor_is_left_alone_for_as_long_as_it_asks(place: Place) -> None:

@@ -20,6 +20,7 @@ import pytest
 from tests.faults.checks import audit, bodies, charged
 from tests.faults.world import MODEL, World, nanos, price, until, world
 from tests.support.fake_vendor import FakeVendor
+from tests.support.listeners import Hook, Mailbox, mailbox, webhook
 from tests.support.postgres import create_database, drop_database
 from tests.support.server import ServerProcess
 
@@ -42,8 +43,8 @@ class Nodes(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def two_nodes(dsn: str, folder: Path, count: int, **limits: Any) -> AsyncIterator[Nodes]:
-    settings = SETTINGS | {"DATABASE_URL": dsn}
+async def two_nodes(dsn: str, folder: Path, count: int, *, alert_urls: str = "", **limits: Any) -> AsyncIterator[Nodes]:
+    settings = SETTINGS | {"DATABASE_URL": dsn} | ({"ALERT_URLS": alert_urls} if alert_urls else {})
     async with contextlib.AsyncExitStack() as stack:
         vendors = [await stack.enter_async_context(FakeVendor()) for _ in range(count)]
         a = await stack.enter_async_context(world(folder / "a", settings, vendor=vendors[0]))
@@ -325,13 +326,20 @@ async def _has_limit(nodes: Nodes, channel: str) -> bool:
     return bool(shown["limits"].get("requests_per_minute") == 6)
 
 
-async def test_all_down_is_one_alert_and_a_503_that_says_when_to_come_back(dsn: str, tmp_path: Path) -> None:
-    async with two_nodes(dsn, tmp_path, 2) as nodes:
+async def test_a_thousand_requests_while_all_are_down_are_one_alert_told_once_to_each_and_one_recovery(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with (
+        mailbox() as mail,
+        webhook() as hook,
+        two_nodes(dsn, tmp_path, 2, alert_urls=f"{hook.url} {mail.url}") as nodes,
+    ):
         for vendor in nodes.vendors:
             vendor.script[MODEL] = vendor.script["/models"] = "fake:error,status=500"
         await until(lambda: _refused(nodes), "nobody is left")
-        answers = await asyncio.gather(*(node.ask() for node in (nodes.a, nodes.b) for _ in range(20)))
-        assert {(told.status, told.error) for told in answers} == {(503, "no_channel_available")}
+        nodes.a.told.clear()
+        await asyncio.gather(*(_ask_some(nodes, 50) for _ in range(20)))
+        assert Counter((told.status, told.error) for told in nodes.a.told) == {(503, "no_channel_available"): 1000}
         async with nodes.a.http.post(
             f"{nodes.a.server.url}/v1/chat/completions", json=nodes.a.body(stream=False), headers=nodes.a.headers
         ) as answer:
@@ -342,15 +350,33 @@ async def test_all_down_is_one_alert_and_a_503_that_says_when_to_come_back(dsn: 
         await until(lambda: _answered(nodes), "both nodes serve again")
         connection = await asyncpg.connect(dsn)
         try:
-            await until(lambda: _resolved(connection), "the recovery is told")
-            raised = [body for body in await bodies(connection, "alert.raised.v1") if body["kind"] != "channel_out"]
-            assert [(body["kind"], body["subject"]) for body in raised] == [("no_channel_available", MODEL)]
+            await until(lambda: _resolved(connection), "the recovery is an event")
+            told = await bodies(connection, "alert.raised.v1", "alert.resolved.v1")
+            about = [(body["type"], body["subject"]) for body in told if body["kind"] == "no_channel_available"]
+            assert about == [("alert.raised.v1", MODEL), ("alert.resolved.v1", MODEL)]
             assert await audit(connection) == []
         finally:
             await connection.close()
-        lines = (nodes.a.server.output + nodes.b.server.output).splitlines()
-        told = [line for line in lines if '"alert_raised"' in line and "no_channel_available" in line]
-        assert len(told) == 1, "by the one node that has the duty"
+
+        await until(lambda: all(len(said) > 1 for said in _heard(nodes, hook, mail).values()), "everybody has heard it")
+        for sink, said in _heard(nodes, hook, mail).items():
+            assert said == ["raised", "resolved"], sink
+
+
+def _heard(nodes: Nodes, hook: Hook, mail: Mailbox) -> dict[str, list[str]]:
+    """Give what each sink was told of the model, which is served by nobody, in order."""
+    lines = (nodes.a.server.output + nodes.b.server.output).splitlines()
+    about = f"the model {MODEL}"
+    return {
+        "log": [
+            json.loads(line)["event"].removeprefix("alert_") for line in lines if '"alert_r' in line and _ABOUT in line
+        ],
+        "webhook": [each["event"].removeprefix("alert.") for each in hook.notices if each["kind"] == _ABOUT],
+        "mail": ["resolved" if "again" in each else "raised" for each in mail.mails if about in each.lower()],
+    }
+
+
+_ABOUT: Final = "no_channel_available"
 
 
 async def _refused(nodes: Nodes) -> bool:

@@ -274,10 +274,16 @@ async def _fail(exchange: Exchange) -> web.Response:
     status = exchange.behavior.status
     codes = {401: "invalid_api_key", 402: "insufficient_quota", 429: "rate_limit_exceeded"}
     types = {400: "invalid_request_error", 401: "invalid_request_error", 402: "insufficient_quota", 429: "requests"}
+    default = "server_error" if status >= 500 else "invalid_request_error"
     message = f"Failed for key {exchange.metered.key} at https://internal.example.com/v1 of org-1a2b3c4d"
-    error = {"message": message, "type": types.get(status, "server_error"), "param": None, "code": codes.get(status)}
+    error = {"message": message, "type": types.get(status, default), "param": None, "code": codes.get(status)}
     headers = {"Retry-After": str(exchange.behavior.retry_after)} if status in (429, 503) else {}
     return web.json_response({"error": error}, status=status, headers=headers)
+
+
+async def _slow_error(exchange: Exchange) -> web.Response:
+    await _slow(exchange)
+    return await _fail(exchange)
 
 
 async def _web_page(_: Exchange) -> web.Response:
@@ -320,6 +326,7 @@ _BEFORE: Final[dict[str, Callable[[Exchange], Awaitable[web.Response | None]]]] 
     "hang": _hang,
     "slow": _slow,
     "error": _fail,
+    "slow-error": _slow_error,
     "web-page": _web_page,
     "cut": _cut,
     "half-a-head": _half_a_head,

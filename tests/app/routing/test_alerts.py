@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp.web
 import pytest
 
 from app.routing.alerts import Alerts, LogSink, Notice, Teller, listed
@@ -21,6 +20,7 @@ from domain.outbound import OutboundRefusedError, OutboundRules
 from domain.relay.vendor_errors import VendorError
 from domain.routing.health import SOUND, Sample
 from tests.app.routing.conftest import Clock, until
+from tests.support.listeners import mailbox, webhook
 from tests.support.office import Office
 
 LOOPBACK = OutboundRules.parse("127.0.0.0/8")
@@ -146,29 +146,15 @@ async def test_a_sink_that_fails_is_tried_again_later_and_given_up_in_the_end(no
 
 
 async def test_a_webhook_gets_the_notice_as_json() -> None:
-    bodies: list[Any] = []
-
-    async def take(request: aiohttp.web.Request) -> aiohttp.web.Response:
-        bodies.append(await request.json())
-        return aiohttp.web.Response(status=204 if len(bodies) < 2 else 500)
-
-    app = aiohttp.web.Application()
-    app.router.add_post("/hook", take)
-    runner = aiohttp.web.AppRunner(app)
-    await runner.setup()
-    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    try:
-        await WebhookSink(url, LOOPBACK).tell(NOTICE)
-        assert bodies[0]["event"] == "alert.raised"
-        assert bodies[0]["title"] == "Nobody serves m."
+    async with webhook() as hook:
+        await WebhookSink(hook.url, LOOPBACK).tell(NOTICE)
+        (notice,) = hook.notices
+        assert (notice["event"], notice["title"]) == ("alert.raised", "Nobody serves m.")
+        hook.status = 500
         with pytest.raises(NotToldError):
-            await WebhookSink(url, LOOPBACK).tell(NOTICE)
+            await WebhookSink(hook.url, LOOPBACK).tell(NOTICE)
         with pytest.raises(OutboundRefusedError):
-            await WebhookSink(url, OutboundRules()).tell(NOTICE)
-    finally:
-        await runner.cleanup()
+            await WebhookSink(hook.url, OutboundRules()).tell(NOTICE)
 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # by a library that apprise loads
@@ -187,29 +173,11 @@ async def test_apprise_takes_every_other_address_and_its_secret_is_in_no_name() 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # by a library that apprise loads
 async def test_mail_goes_out_by_smtp() -> None:
-    received: list[bytes] = []
+    async with mailbox() as box:
+        await AppriseSink(box.url).tell(NOTICE)
 
-    async def smtp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 test\r\n")
-        body = False
-        while line := await reader.readline():
-            if body:
-                received.append(line)
-                if line == b".\r\n":
-                    body = False
-                    writer.write(b"250 ok\r\n")
-                continue
-            word = line[:4].upper()
-            body = word == b"DATA"
-            writer.write(b"354 go\r\n" if body else b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
-        writer.close()
-
-    server = await asyncio.start_server(smtp, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server:
-        await AppriseSink(f"mailto://127.0.0.1:{port}?to=you@example.com&from=me@example.com").tell(NOTICE)
-
-    assert b"Nobody serves m." in b"".join(received)
+    (mail,) = box.mails
+    assert "Nobody serves m." in mail
 
 
 async def test_one_node_at_a_time_has_the_duty_and_another_takes_over(office: Office) -> None:
