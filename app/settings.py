@@ -160,7 +160,9 @@ def _database_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         right = parts.scheme in {"postgresql", "postgres"} and bool(parts.path.strip("/") or parts.query)
-        _ = parts.port
+        for host in parts.netloc.rpartition("@")[2].split(","):
+            # A wrong port is a ValueError; several hosts are a primary and its standbys.
+            _ = urlsplit(f"//{host}").port
     except ValueError:
         right = False
     if not right:

@@ -37,6 +37,12 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     assert Settings.load({"TALLYGATE_DATABASE_URL": "", "TALLYGATE_PORT": ""}) == Settings.load({})
 
 
+def test_a_database_may_have_a_standby_as_a_second_host() -> None:
+    url = "postgresql://u:p@db-a:5432,db-b:5432/tallygate?target_session_attrs=read-write"
+
+    assert Settings.load({"TALLYGATE_DATABASE_URL": url}).database_url == url
+
+
 @pytest.mark.parametrize(
     ("address", "prefix"),
     [
@@ -92,6 +98,7 @@ def test_a_wrong_value_is_named_with_what_would_be_right(variable: str, value: s
         ("TALLYGATE_ROOT_PASSWORD", "tiny"),
         ("TALLYGATE_DATABASE_URL", "mysql://user:hunter22@host/name"),
         ("TALLYGATE_DATABASE_URL", "postgresql://user:hunter22@host:port/name"),
+        ("TALLYGATE_DATABASE_URL", "postgresql://user:hunter22@host:5432,other:port/name"),
     ],
 )
 def test_a_wrong_secret_is_named_and_not_shown(variable: str, value: str) -> None:

