@@ -97,7 +97,7 @@ async def bare_relay(vendor: Service, workers: int) -> AsyncIterator[Service]:
 
 
 @contextlib.asynccontextmanager
-async def tallygate(data: Path, workers: int, vendor: Service) -> AsyncIterator[Service]:
+async def tallygate(data: Path, workers: int, vendor: Service, **settings: str) -> AsyncIterator[Service]:
     """Run `python -m app serve` on a prepared data directory, with the embedded PostgreSQL and everything on."""
     port = _free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TALLYGATE_")} | {
@@ -106,6 +106,7 @@ async def tallygate(data: Path, workers: int, vendor: Service) -> AsyncIterator[
         "TALLYGATE_WORKERS": str(workers),
         "TALLYGATE_LOG_LEVEL": "warning",
         "TALLYGATE_OUTBOUND_ALLOW": "127.0.0.1",
+        **{f"TALLYGATE_{name}": value for name, value in settings.items()},
     }
     async with _stopped(await _start("app", "serve", environ=environ)) as process:
         await _wait_ready(process, port, workers)

@@ -5,6 +5,8 @@ Bounded to about two minutes. Alone and beside the flood take turns, so that wha
 
 import argparse
 import asyncio
+import contextlib
+import logging
 import sys
 import tempfile
 import time
@@ -12,25 +14,28 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
+import msgspec
+import structlog
 import uvloop
 
 from domain.admin.entities import Channel
 from domain.ids import EntityId
 from domain.routing.choice import Need, Now, Pools, decide
+from tests.bench.load import Order, Sample
+from tests.bench.prepare import MODEL_PACED, prepare
+from tests.bench.processes import fast_vendor, generator, tallygate
 from tests.faults.nodes import Nodes, state, two_nodes
-from tests.faults.world import MODEL, World, world
-from tests.support.operator import Customer
+from tests.faults.world import MODEL, World
 from tests.support.postgres import create_database, run_server
 
 CHANGES: Final = 20
-CALLS: Final = 100
-FLOOD: Final = 64
-"""Clients of one tenant that ask again and again, where 16 requests are served at a time, and 16 may wait."""
 _LOOK_SECONDS: Final = 0.06
-"""How often a node is asked for a channel's health: as often as the API's own limit lets one person."""
-_VENDOR_MILLISECONDS: Final = 100
-_PAUSE_SECONDS: Final = 0.1
-"""What a client of the flood waits after a refusal that asks for a second."""
+"""How often a node is asked for a channel's health: about as often as the API's own limit lets one person."""
+_CHUNK_MILLISECONDS: Final = 20
+"""A stream has 20 chunks, and so takes 0.4 s."""
+_FLOOD_PER_SECOND: Final = 200.0
+"""Five times what one worker serves that takes 16 requests at a time, and has 16 more wait."""
+_SECONDS: Final = 12.0
 
 
 def _percentile(values: list[float], percent: int) -> float:
@@ -87,68 +92,69 @@ async def _is(node: World, channel: str, wanted: str) -> bool:
     return await state(node, channel) == wanted
 
 
-async def flood(node: World, rounds: int) -> list[str]:
-    """Measure one tenant's requests, alone and while another one floods, in turn."""
-    node.script(f"slow,delay_ms={_VENDOR_MILLISECONDS}")
-    other = await node.operator.customer()
-    alone: list[float] = []
-    crowded: list[float] = []
-    for _ in range(rounds):
-        alone += await _calls(node, other)
-        stop = asyncio.Event()
-        clients = [asyncio.create_task(_flooding(node, stop)) for _ in range(FLOOD)]
-        crowded += await _calls(node, other)
-        stop.set()
-        await asyncio.gather(*clients)
-    refused = sum(told.status == 429 for told in node.told)
-    quiet, loud = _percentile(alone, 99), _percentile(crowded, 99)
+async def flood(folder: Path, rounds: int) -> list[str]:
+    """Measure one tenant's streams, alone and while another one floods, in turn; each has a generator of its own."""
+    alone: list[Sample] = []
+    crowded: list[Sample] = []
+    floods: list[Sample] = []
+    async with contextlib.AsyncExitStack() as stack:
+        vendor = await stack.enter_async_context(fast_vendor(delay_milliseconds=_CHUNK_MILLISECONDS))
+        other, flooding = await prepare(folder, {MODEL_PACED: f"http://127.0.0.1:{vendor.port}"}, 2)
+        bounds = {"REQUESTS_MAX": "16", "QUEUE_MAX": "16", "QUEUE_SECONDS": "1"}
+        service = await stack.enter_async_context(tallygate(folder, 1, vendor, **bounds))
+        quiet = await stack.enter_async_context(generator())
+        loud = await stack.enter_async_context(generator())
+        asked = Order(
+            port=service.port,
+            model=MODEL_PACED,
+            tokens=[other],
+            stream=True,
+            connections=1,
+            warmup_seconds=1.0,
+            seconds=_SECONDS,
+            pids={},
+        )
+        crowd = msgspec.structs.replace(
+            asked, tokens=[flooding], connections=64, requests_per_second=_FLOOD_PER_SECOND, seconds=_SECONDS + 1.0
+        )
+        for _ in range(rounds):
+            alone.append(await quiet.measure(asked))
+            sample, beside = await asyncio.gather(loud.measure(crowd), quiet.measure(asked))
+            crowded.append(beside)
+            floods.append(sample)
+    if any(sample.faults for sample in (*alone, *crowded)):
+        raise RuntimeError(f"the other tenant was refused: {[sample.faults for sample in (*alone, *crowded)]}")
+    before, beside_p99 = (max(sample.latency_p99 for sample in samples) for samples in (alone, crowded))
+    served, shed = sum(each.requests for each in floods), sum(sum(each.faults.values()) for each in floods)
     return [
-        f"| p50 / p99 alone, vendor {_VENDOR_MILLISECONDS} ms | {_percentile(alone, 50):.0f} / {quiet:.0f} ms |",
-        f"| p50 / p99 beside the flood | {_percentile(crowded, 50):.0f} / {loud:.0f} ms |",
-        f"| p99 beside the flood to p99 alone (at most 2) | {loud / quiet:.2f} |",
-        f"| requests of the flood served / shed | {len(node.told) - refused} / {refused} |",
+        f"| p50 / p99 of a stream alone | {_mean(alone):.0f} / {before:.0f} ms |",
+        f"| p50 / p99 of it beside the flood | {_mean(crowded):.0f} / {beside_p99:.0f} ms |",
+        f"| p99 beside the flood to p99 alone (at most 2) | {beside_p99 / before:.2f} |",
+        f"| requests of the flood answered / refused | {served} / {shed} |",
     ]
 
 
-async def _calls(node: World, customer: Customer) -> list[float]:
-    took = []
-    for _ in range(CALLS):
-        began = time.perf_counter()
-        async with node.http.post(
-            f"{node.server.url}/v1/chat/completions",
-            json=node.body(stream=False, max_tokens=20),
-            headers={"authorization": f"Bearer {customer.secret}"},
-        ) as answer:
-            await answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f"the other tenant was refused: {answer.status}")
-        took.append(time.perf_counter() - began)
-    return took
-
-
-async def _flooding(node: World, stop: asyncio.Event) -> None:
-    while not stop.is_set():
-        if (await node.ask(max_tokens=20)).status != 200:
-            await asyncio.sleep(_PAUSE_SECONDS)
+def _mean(samples: list[Sample]) -> float:
+    return sum(sample.latency_p50 for sample in samples) / len(samples)
 
 
 async def _run(rounds: int) -> list[str]:
     lines = decisions()
     with tempfile.TemporaryDirectory(prefix="tallygate-bench-") as folder:
-        async with run_server("embedded") as postgres:
-            async with two_nodes(await create_database(postgres), Path(folder) / "two", 2) as nodes:
-                lines += await reach(nodes)
-            bounds = {"REQUESTS_MAX": "16", "QUEUE_MAX": "16", "QUEUE_SECONDS": "1"}
-            settings = bounds | {"DATABASE_URL": await create_database(postgres)}
-            async with world(Path(folder) / "one", settings) as node:
-                lines += await flood(node, rounds)
+        async with (
+            run_server("embedded") as postgres,
+            two_nodes(await create_database(postgres), Path(folder) / "two", 2) as nodes,
+        ):
+            lines += await reach(nodes)
+        lines += await flood(Path(folder) / "one", rounds)
     return lines
 
 
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.routing", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="turns of a hundred requests, alone and beside the flood")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of twelve seconds, alone and beside the flood")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     lines = uvloop.run(_run(parser.parse_args().rounds))
     sys.stdout.write("\n".join(["| what | measured |", "|---|---|", *lines, ""]))
 

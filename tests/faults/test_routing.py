@@ -6,6 +6,7 @@ the log, health goes only by the specified steps and is the same on both nodes, 
 
 import asyncio
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -108,6 +109,8 @@ async def test_no_client_sees_what_eight_vendors_go_through(
             changes = await bodies(connection, "channel_health.changed.v1")
             health_went_by_steps(changes)
             assert len({body["node"] for body in changes}) == 2, "both nodes have had something to say"
+            failures = await bodies(connection, "attempt.failed.v1")
+            sys.stdout.write(f"{len(nodes.a.told)} requests, {len(failures)} failed attempts, {len(changes)} changes\n")
             await _money_is_exact(nodes, connection)
             await _one_alert_each(connection)
             before = len(nodes.a.told)

@@ -1,6 +1,7 @@
 """Nothing of tenant B can be seen, changed or inferred by anybody of tenant A, by whatever route and parameter."""
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -153,7 +154,8 @@ async def test_whatever_is_asked_for_another_tenant_s_things_are_as_those_that_d
                     answer = await call(person, operation, path, placed)
                     used = {name: value for name, value in ids.items() if value in {*path.values(), *placed.values()}}
                     seen.append(shape(answer, used))
-                    work.append(list(statements))
+                    # The log of requests is read in slices, as many as there is time for: each counts once.
+                    work.append([statement for statement, _ in groupby(statements)])
                     asked += 1
                     leaks = [mark for mark in theirs.marks if mark in answer.text and mark not in used.values()]
                     if leaks or answer.status_code == 500:
