@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from projections.audit import Audit
 from projections.balances import Balances
 from projections.base import BulkProjection, Projection
 from projections.entities import Entities
 from projections.multipliers import Multipliers
+from projections.pulse import Pulse
 from projections.redemptions import Redemptions
 from projections.routing import Routing
 from projections.usage import UsageProjection
@@ -17,4 +19,6 @@ PROJECTIONS: Final[tuple[Projection | BulkProjection, ...]] = (
     Multipliers(),
     Routing(),
     Redemptions(),
+    Audit(),
+    Pulse(),
 )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
+from app.administration.source import with_source
 from domain.accounts import (
     code_account,
     code_tenant_account,
@@ -216,15 +217,17 @@ class Wallets:
         _positive(terms.amount_nanos)
         if terms.expires_at is not None and terms.expires_at <= now:
             raise ExpiryInPastError("The credit would have expired before it was given: choose a later expiry.")
-        event = CreditGranted(
-            grant_id=EntityId(event_id),
-            kind=terms.kind,
-            source=terms.source,
-            amount_nanos=terms.amount_nanos,
-            priority=terms.priority,
-            expires_at=terms.expires_at.isoformat() if terms.expires_at is not None else None,
-            reference=terms.reference,
-            reason=terms.reason,
+        event = with_source(
+            CreditGranted(
+                grant_id=EntityId(event_id),
+                kind=terms.kind,
+                source=terms.source,
+                amount_nanos=terms.amount_nanos,
+                priority=terms.priority,
+                expires_at=terms.expires_at.isoformat() if terms.expires_at is not None else None,
+                reference=terms.reference,
+                reason=terms.reason,
+            )
         )
         command = _grant_command(tenant_id, event_id, event, event, actor=actor, causation_id=event_id)
         return await self._moved(command, terms.amount_nanos, event)
@@ -245,7 +248,9 @@ class Wallets:
         Raises InsufficientCreditError besides what `grant` raises.
         """
         _positive(amount_nanos)
-        event = CreditAdjusted(amount_nanos=amount_nanos, reason=reason, reference=reference, strict=strict)
+        event = with_source(
+            CreditAdjusted(amount_nanos=amount_nanos, reason=reason, reference=reference, strict=strict)
+        )
         command = Command(
             tenant_id=tenant_id,
             lane=first_lane(tenant_id),
@@ -279,8 +284,8 @@ class Wallets:
         Raises CodeRevokedError, CodeExpiredError, CodeUsedUpError, CodeUsedByTenantError, IdReusedError, IdTooOldError.
         """
         stored = await self._claim_of(claim_id)
-        claim = stored or _claim(
-            batch, code_hash(code), tenant_id=tenant_id, claim_id=claim_id, user_id=user_id, now=now
+        claim = stored or with_source(
+            _claim(batch, code_hash(code), tenant_id=tenant_id, claim_id=claim_id, user_id=user_id, now=now)
         )
         if stored is None:
             _redeemable(batch, now, archived=archived)
@@ -405,7 +410,9 @@ class Wallets:
             expires_at=claim.expires_at,
             reference=claim_id,
         )
-        event = CodeRedeemed(claim_id=claim_id, batch_id=claim.batch_id, user_id=claim.user_id, grant=grant)
+        event = CodeRedeemed(
+            claim_id=claim_id, batch_id=claim.batch_id, user_id=claim.user_id, grant=grant, address=claim.address
+        )
         actor = f"user:{claim.user_id}"
         return await self._moved(
             _grant_command(tenant_id, event_id, grant, event, actor=actor, causation_id=claim_id),

@@ -80,6 +80,13 @@ class HistoryEntry(msgspec.Struct, frozen=True):
     recorded_at: dt.datetime
 
 
+class _Reasoned(msgspec.Struct):
+    reason: str = ""
+
+
+_REASON: Final = msgspec.json.Decoder(_Reasoned).decode
+
+
 class Claim(msgspec.Struct, frozen=True):
     """An idempotency key as it was first used."""
 
@@ -88,6 +95,8 @@ class Claim(msgspec.Struct, frozen=True):
     response: bytes | None
     fresh: bool
     """Whether this call was the first with the key."""
+    address: str = ""
+    """Whence the first one came."""
 
 
 def stored(row: "asyncpg.Record") -> Stored:
@@ -211,6 +220,20 @@ class AdminStore:
             limit,
         )
         return [_entry(row, lambda value: _about(kind, entity_id, value)) for row in rows]
+
+    async def authors(self, kind: str, tenant_id: TenantId, things: Sequence[Stored]) -> dict[str, tuple[str, str]]:
+        """Give who made each thing what it is, and why, by its id."""
+        rows = await self._reading(kind).fetch(
+            "SELECT c.entity_id, e.actor, e.data FROM admin.entity_change AS c"  # noqa: S608 -- constants only
+            " JOIN ledger.event AS e ON e.event_id = c.event_id AND e.tenant_id = c.tenant_id AND e.day = c.day"
+            " WHERE (c.entity_id, c.version) IN (SELECT * FROM unnest($3::text[], $4::bigint[]))"
+            f" AND c.kind = $1 AND c.tenant_id = $2 AND c.generation = {LIVE}",
+            kind,
+            tenant_id,
+            [thing.entity_id for thing in things],
+            [thing.version for thing in things],
+        )
+        return {row["entity_id"]: (row["actor"], _REASON(row["data"]).reason) for row in rows}
 
     async def looks(self, tenant_id: TenantId, *, before: int | None, limit: int) -> list[HistoryEntry]:
         """Give the operator's looks at a tenant's data, the latest first; `before` is a position."""
@@ -411,25 +434,28 @@ class AdminStore:
         """Forget a user's former passwords."""
         await self._pool.execute("DELETE FROM admin.password WHERE user_id = $1 AND event_id < $2", user_id, event_id)
 
-    async def claim(self, tenant_id: TenantId, scope: str, key: str, event_id: str, body_hash: bytes) -> Claim:
+    async def claim(
+        self, tenant_id: TenantId, scope: str, key: str, event_id: str, body_hash: bytes, *, address: str = ""
+    ) -> Claim:
         """Bind an idempotency key to an event id, or give what it was bound to before.
 
         The caller compares the body's hash, and does its work under the claim's event id either way: the ledger answers
         `exists` for what was done already.
         """
         row = await self._confined.fetchrow(
-            "INSERT INTO admin.idempotency (key, scope, tenant_id, event_id, body_hash) VALUES ($1, $2, $3, $4, $5)"
-            " ON CONFLICT (key, scope, tenant_id) DO UPDATE SET key = excluded.key"
-            " RETURNING event_id, body_hash, response",
+            "INSERT INTO admin.idempotency (key, scope, tenant_id, event_id, body_hash, address)"
+            " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key, scope, tenant_id) DO UPDATE SET key = excluded.key"
+            " RETURNING event_id, body_hash, response, address",
             key,
             scope,
             tenant_id,
             event_id,
             body_hash,
+            address,
         )
         assert row is not None
         found = EventId(str(row["event_id"]))
-        return Claim(found, row["body_hash"], row["response"], fresh=found == event_id)
+        return Claim(found, row["body_hash"], row["response"], fresh=found == event_id, address=row["address"])
 
     async def answer_claim(self, tenant_id: TenantId, scope: str, key: str, response: bytes) -> None:
         """Keep what was answered, so that the same question gets the same answer."""

@@ -24,6 +24,7 @@ GUARDED: Final = (
     *("admin.entity", "admin.entity_key", "admin.entity_change", "admin.idempotency"),
     "admin.link",
     *("projection.balances", "projection.request_log", "projection.credit_log", "projection.usage_hourly"),
+    *("projection.audit_log", "projection.pulse", "projection.refusal_hour"),
     *("projection.usage_hour_tenant", "projection.usage_day", "projection.balance_day", "projection.statement"),
     "proof.block",
 )

@@ -11,6 +11,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 from litestar.params import HeaderParameter
 
+from app.administration.source import come_from, source
 from app.api.call import Call
 from app.api.problems import ApiError
 from domain.ids import EventId, TenantId
@@ -51,11 +52,15 @@ async def once(
         raise ApiError("idempotency_key_required")
     scope, tenant_id = place
     body_hash = hashlib.sha256(msgspec.json.encode(body)).digest()
-    claim = await call.api.administration.store.claim(tenant_id, scope, key, call.api.ids(), body_hash)
+    claim = await call.api.administration.store.claim(
+        tenant_id, scope, key, call.api.ids(), body_hash, address=source()
+    )
     if claim.body_hash != body_hash:
         raise ApiError("idempotency_key_reused")
     if claim.response is not None:
         return msgspec.json.decode(claim.response, type=answers)
+    # The same event has to be written again, whence ever this try comes.
+    come_from(claim.address)
     answer = await run(claim.event_id)
     kept = await call.api.pool.fetchval(_KEEP, tenant_id, scope, key, msgspec.json.encode(answer))
     # The housekeeper may have forgotten the key meanwhile.

@@ -57,6 +57,8 @@ class Permission(StrEnum):
     """Any event as it was sealed, with everything that it holds."""
     LOOK_READ = "look:read"
     """Which of the operator's people looked at the tenant's data, and at what."""
+    AUDIT_READ = "audit:read"
+    """Who did what, with before and after, and how things were."""
     CREDIT_GRANT = "credit:grant"
     CREDIT_ADJUST = "credit:adjust"
     CODE_READ = "code:read"
@@ -81,7 +83,7 @@ _OPERATOR_READ: Final = frozenset(
         P.SELF, P.TENANT_READ, P.MEMBER_READ, P.USER_READ, P.TOKEN_READ, P.BALANCE_READ, P.REQUEST_READ,
         P.REPORT_READ, P.OWN_REPORT_READ, P.COST_READ, P.OWN_TOKEN_READ,
         P.CHANNEL_READ, P.PRICING_READ, P.SETTING_READ, P.CODE_READ, P.ROUTING_READ, P.PROOF_READ,
-        P.LOOK_READ,
+        P.LOOK_READ, P.AUDIT_READ,
     }
 )  # fmt: skip
 
@@ -89,7 +91,7 @@ PLATFORM_PERMISSIONS: Final[dict[PlatformRole, frozenset[Permission]]] = {
     "root": frozenset(Permission),
     "admin": frozenset(Permission),
     "auditor": _OPERATOR_READ,
-    "support": _OPERATOR_READ - {P.SETTING_READ, P.CODE_READ, P.PROOF_READ}
+    "support": _OPERATOR_READ - {P.SETTING_READ, P.CODE_READ, P.PROOF_READ, P.AUDIT_READ}
     | {P.TOKEN_WRITE, P.OWN_TOKEN_WRITE, P.MEMBER_WRITE},
 }
 """What a role of the platform allows, in every tenant. Who may make whom root: `may_assign`."""
@@ -104,6 +106,7 @@ _TENANT_READ: Final = frozenset(
 _TENANT_RULE: Final = frozenset(
     {
         P.TENANT_WRITE, P.MEMBER_WRITE, P.TOKEN_WRITE, P.OWN_TOKEN_WRITE, P.CODE_REDEEM, P.PROOF_READ, P.LOOK_READ,
+        P.AUDIT_READ,
     }
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ from litestar.handlers import BaseRouteHandler
 from app.api import (
     announcements,
     audit,
+    audit_log,
     auth,
     channel_types,
     channels,
@@ -57,6 +58,7 @@ ROUTES: Final[Mapping[str, Sequence[BaseRouteHandler]]] = {
     "Redemption codes": codes.ROUTES,
     "Requests": requests.ROUTES,
     "Reports": (*reports.ROUTES, *report_money.ROUTES, *report_credit.ROUTES, *report_exports.ROUTES, *limits.ROUTES),
+    "Audit": audit_log.ROUTES,
     "Exports of lists": list_exports.ROUTES,
     "Proof": proofs.ROUTES,
 }

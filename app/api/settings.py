@@ -1,6 +1,6 @@
 """/api/settings: values that the operator chose. One that was never set stands at its default."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from litestar import Response, delete, get, patch, post, put
 from litestar.handlers import BaseRouteHandler
@@ -84,7 +84,8 @@ async def setting_history(call: ThisCall, setting_id: FromPath[str], limit: Limi
 )
 async def list_values(call: ThisCall) -> SettingEntries:
     stored = await _stored(call)
-    return SettingEntries(items=tuple(_entry(name, stored.get(name)) for name in SETTINGS_KNOWN))
+    authors = await _authors(call, list(stored.values()))
+    return SettingEntries(items=tuple(_entry(name, stored.get(name), authors) for name in SETTINGS_KNOWN))
 
 
 @put(
@@ -106,14 +107,26 @@ async def set_value(
         raise ApiError("version_conflict")
     elif data.value is not None:
         await SETTINGS.create(call, Setting(setting_id=EntityId(""), name=name, value=data.value), data.reason)
-    return versioned(_entry(name, (await _stored(call)).get(name)))
+    kept = (await _stored(call)).get(name)
+    return versioned(_entry(name, kept, await _authors(call, [kept] if kept is not None else [])))
+
+
+async def _authors(call: Call, stored: Sequence[Stored]) -> dict[str, tuple[str, str, str | None]]:
+    """Give who set each setting last, why, and their login, by its id."""
+    store = call.api.administration.store
+    found = await store.authors("setting", PLATFORM, stored)
+    ids = sorted({actor.removeprefix("user:") for actor, _ in found.values() if actor.startswith("user:")})
+    people = await store.entities("user", [PLATFORM], ids) if ids else []
+    logins = {f"user:{each.entity_id}": each.entity.login for each in people}
+    return {entity_id: (actor, reason, logins.get(actor)) for entity_id, (actor, reason) in found.items()}
 
 
 async def _stored(call: Call) -> dict[str, Stored]:
     return {each.entity.name: each for each in await call.api.administration.store.all("setting", PLATFORM)}
 
 
-def _entry(name: str, stored: Stored | None) -> SettingEntry:
+def _entry(name: str, stored: Stored | None, authors: Mapping[str, tuple[str, str, str | None]]) -> SettingEntry:
+    actor, reason, login = authors.get(stored.entity_id if stored is not None else "", (None, "", None))
     known = SETTINGS_KNOWN[name]
     value = stored.entity.value if stored is not None else None
     return SettingEntry(
@@ -129,6 +142,9 @@ def _entry(name: str, stored: Stored | None) -> SettingEntry:
         id=EntityId(stored.entity_id) if stored is not None else None,
         version=stored.version if stored is not None else 0,
         updated_at=stored.updated_at if stored is not None else None,
+        updated_by=actor,
+        updated_by_login=login,
+        reason=reason,
     )
 
 

@@ -24,6 +24,8 @@ class CreditGranted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     reference: str = ""
     """The operator's payment or invoice number, or the redemption's id."""
     reason: str = ""
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
 
 
 class CreditLapsed(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +43,8 @@ class CreditAdjusted(msgspec.Struct, frozen=True, kw_only=True):
     reference: str = ""
     strict: bool = True
     """Refused unless the wallet covered it; otherwise the rest is owed on the credit line."""
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
 
 
 class CodeClaimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +59,8 @@ class CodeClaimed(msgspec.Struct, frozen=True, kw_only=True):
     kind: GrantKind = "promotional"
     priority: int = 50
     expires_at: str | None = None
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
 
 
 class CodeRedeemed(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,3 +70,5 @@ class CodeRedeemed(msgspec.Struct, frozen=True, kw_only=True):
     batch_id: EntityId
     user_id: EntityId
     grant: CreditGranted
+    address: str = ""
+    """As the claim has it."""

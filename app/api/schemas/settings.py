@@ -59,6 +59,11 @@ class SettingEntry(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     """To be sent as If-Match with a new value; 0 if nobody ever set it."""
     updated_at: dt.datetime | None
+    updated_by: str | None
+    """Who set it last; null if nobody ever did."""
+    updated_by_login: str | None
+    reason: str
+    """Why it was set last."""
 
 
 class SettingEntries(msgspec.Struct, frozen=True, kw_only=True):

@@ -209,3 +209,15 @@ async def test_statements_of_all_tenants_are_written_unasked_and_listed_page_by_
     assert charged == {first: Decimal("0.0174975"), second: Decimal("0.00874875")}
     own = (await owner.get("/reports/statements")).json()["items"]
     assert {each["tenant_id"] for each in own} == {first}
+
+
+async def test_a_setting_tells_who_set_it_when_and_why(world: World, root: Person) -> None:
+    admin = await world.person("admin")
+    await root.put("/setting-values/site_name", {"value": "One", "reason": "first"}, 0)
+    answer = await admin.put("/setting-values/site_name", {"value": "Two", "reason": "second"}, 1)
+
+    (entry,) = [e for e in (await root.get("/setting-values")).json()["items"] if e["name"] == "site_name"]
+
+    assert (entry["updated_by"], entry["updated_by_login"]) == (f"user:{admin.user.user_id}", admin.user.login)
+    assert (entry["reason"], entry["updated_at"] is not None) == ("second", True)
+    assert answer.json() == entry
