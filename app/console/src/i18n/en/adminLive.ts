@@ -1,0 +1,4 @@
+export default {
+  title: "Live log",
+  about: "Every request as it happens.",
+};

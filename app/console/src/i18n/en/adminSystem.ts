@@ -1,0 +1,4 @@
+export default {
+  title: "System",
+  about: "Nodes, versions, database and jobs.",
+};

@@ -1,0 +1,4 @@
+export default {
+  title: "Tenants",
+  about: "Who buys: balances, limits and status of every account.",
+};

@@ -1,0 +1,4 @@
+export default {
+  title: "Usage",
+  about: "Requests, tokens and amounts by any dimension.",
+};

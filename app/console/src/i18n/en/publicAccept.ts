@@ -1,0 +1,4 @@
+export default {
+  title: "Your link",
+  about: "Finish what the mail began.",
+};

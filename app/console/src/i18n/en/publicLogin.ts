@@ -1,0 +1,4 @@
+export default {
+  title: "Sign in",
+  about: "",
+};

@@ -1,0 +1,4 @@
+export default {
+  title: "Prices",
+  about: "What each model costs.",
+};

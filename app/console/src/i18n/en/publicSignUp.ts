@@ -1,0 +1,4 @@
+export default {
+  title: "Sign up",
+  about: "An account in two minutes.",
+};

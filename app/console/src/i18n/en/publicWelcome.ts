@@ -1,0 +1,4 @@
+export default {
+  title: "First steps",
+  about: "From here to the first successful call.",
+};

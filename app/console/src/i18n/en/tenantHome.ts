@@ -1,0 +1,4 @@
+export default {
+  title: "Home",
+  about: "Your balance, your spend and what happened last.",
+};

@@ -1,0 +1,4 @@
+export default {
+  title: "Requests",
+  about: "Your requests, each with its receipt.",
+};

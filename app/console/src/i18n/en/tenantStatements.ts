@@ -1,0 +1,4 @@
+export default {
+  title: "Statements",
+  about: "Your periods, for download and checking.",
+};

@@ -1,0 +1,4 @@
+export default {
+  title: "Usage",
+  about: "What you used, by model, key, member and tag.",
+};

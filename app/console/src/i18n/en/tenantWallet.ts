@@ -1,0 +1,4 @@
+export default {
+  title: "Wallet",
+  about: "Balance, held credit, grants and every movement.",
+};

@@ -1,0 +1,7 @@
+import type en from "../en/adminLimits";
+import type { Same } from "../same";
+
+export default {
+  title: "预算与限额",
+  about: "每项限额的已用与预扣，最接近上限的在前。",
+} satisfies Same<typeof en>;

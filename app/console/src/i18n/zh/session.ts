@@ -1,0 +1,31 @@
+import type en from "../en/session";
+import type { Same } from "../same";
+
+export default {
+  signIn: "登录",
+  signOut: "退出登录",
+  login: "登录名或邮箱",
+  password: "密码",
+  show: "显示密码",
+  forgot: "忘记密码？",
+  noAccount: "还没有账户？",
+  signUp: "注册",
+  welcomeBack: "登录 {{name}}",
+  expiredTitle: "会话已结束",
+  expiredText: "请重新登录；已填写的内容仍然保留，之前的操作会继续完成。",
+  otherUser: "此页面属于 {{name}}。以其他身份登录将重新开始。",
+  stepUpTitle: "请输入密码",
+  stepUpText: "涉及资金与密钥的操作需要在最近十分钟内输入过密码。",
+  changeTitle: "设置您自己的密码",
+  changeText: "初始密码由他人设置，请先设置新密码。",
+  currentPassword: "当前密码",
+  newPassword: "新密码",
+  newPasswordAgain: "再次输入新密码",
+  passwordHint: "至少 12 个字符。一句话更容易记住，也更难猜到。",
+  passwordShort: "至少 12 个字符。",
+  passwordsDiffer: "两次输入不一致。",
+  passwordSame: "新密码不能与当前密码相同。",
+  changePassword: "修改密码",
+  required: "请填写此项。",
+  confirm: "确认",
+} satisfies Same<typeof en>;

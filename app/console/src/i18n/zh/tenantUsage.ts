@@ -1,0 +1,7 @@
+import type en from "../en/tenantUsage";
+import type { Same } from "../same";
+
+export default {
+  title: "用量",
+  about: "按模型、令牌、成员与标签统计的用量。",
+} satisfies Same<typeof en>;

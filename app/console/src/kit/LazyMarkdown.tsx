@@ -1,0 +1,13 @@
+import { lazy, Suspense } from "react";
+
+const Inner = lazy(() => import("./Markdown"));
+
+/** Markdown from its own chunk: most pages have none. */
+export function Markdown(props: { text: string }) {
+  if (!props.text.trim()) return null;
+  return (
+    <Suspense fallback={null}>
+      <Inner text={props.text} />
+    </Suspense>
+  );
+}

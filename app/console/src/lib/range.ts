@@ -1,0 +1,76 @@
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useMemo } from "react";
+import { localZone } from "./format";
+import { flag, oneOf, type SearchOf, searchOf, text } from "./search";
+
+const HOUR = 3_600_000;
+export const RANGES = {
+  "1h": HOUR,
+  "24h": 24 * HOUR,
+  "7d": 168 * HOUR,
+  "30d": 720 * HOUR,
+  "90d": 2160 * HOUR,
+} as const;
+export type RangeName = keyof typeof RANGES;
+
+/** The global bar, in the URL of every page of a console. */
+export const barSearch = searchOf({
+  range: oneOf("1h", "24h", "7d", "30d", "90d"),
+  from: text,
+  to: text,
+  zone: text,
+  compare: flag,
+  live: flag,
+});
+
+export type BarSearch = SearchOf<{
+  range: (value: unknown) => RangeName | undefined;
+  from: typeof text;
+  to: typeof text;
+  zone: typeof text;
+  compare: typeof flag;
+  live: typeof flag;
+}>;
+
+export type Bar = {
+  /** Beginning and end as ISO instants; the end is rounded up to the minute so that a page asks the same question twice. */
+  from: string;
+  to: string;
+  /** The span before, of the same length, for comparing. */
+  before: { from: string; to: string };
+  zone: string;
+  compare: boolean;
+  live: boolean;
+  range: RangeName | "custom";
+  /** The bucket that gives a chart of this span some 24 to 90 points. */
+  bucket: "minute" | "hour" | "day";
+  change: (patch: BarSearch) => void;
+};
+
+/** The global bar's state: `const bar = useBar()`; pages that use it say so by `<Page bar={{ range: true }}>`. */
+export function useBar(otherwise: RangeName = "24h"): Bar {
+  const search = useSearch({ strict: false }) as BarSearch;
+  const navigate = useNavigate();
+  const minute = Math.ceil(Date.now() / 60_000) * 60_000;
+  return useMemo(() => {
+    const custom = search.from !== undefined && search.to !== undefined;
+    const name = search.range ?? otherwise;
+    const to = custom ? Date.parse(search.to as string) : minute;
+    const from = custom ? Date.parse(search.from as string) : minute - RANGES[name];
+    const span = Number.isFinite(to - from) && to > from ? to - from : RANGES[name];
+    const end = Number.isFinite(to) ? to : minute;
+    const iso = (at: number) => new Date(at).toISOString();
+    return {
+      from: iso(end - span),
+      to: iso(end),
+      before: { from: iso(end - 2 * span), to: iso(end - span) },
+      zone: search.zone ?? localZone(),
+      compare: search.compare ?? false,
+      live: search.live ?? false,
+      range: custom ? "custom" : name,
+      bucket: span <= 2 * HOUR ? "minute" : span <= 72 * HOUR ? "hour" : "day",
+      change: (patch) =>
+        void navigate({ to: ".", search: ((old: BarSearch) => ({ ...old, ...patch })) as never, replace: true }),
+    };
+  }, [search, minute, otherwise, navigate]);
+}

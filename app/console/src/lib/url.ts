@@ -1,0 +1,19 @@
+import { useNavigate, useSearch } from "@tanstack/react-router";
+
+/**
+ * What the page keeps in its URL, and how to change it: `const [search, setSearch] = useUrl(route)`, where `route` is the
+ * page's own route. `undefined` takes a parameter out. Changes replace the entry of the history, unless `push` says that
+ * the back button should undo them (a side panel opened).
+ */
+export function useUrl<S extends object>(route: {
+  types: { fullSearchSchema: S };
+}): [S, (patch: Partial<S>, options?: { push?: boolean }) => void] {
+  // The route is there for its types: the page is shown by it, so the parameters are its own, validated.
+  const search = useSearch({ strict: false }) as unknown as S & typeof route.types.fullSearchSchema;
+  const navigate = useNavigate();
+  return [
+    search,
+    (patch, options) =>
+      void navigate({ to: ".", search: ((old: object) => ({ ...old, ...patch })) as never, replace: !options?.push }),
+  ];
+}

@@ -1,0 +1,12 @@
+import { useTranslation } from "react-i18next";
+import { Page } from "~/kit/Page";
+import { Unwritten } from "~/kit/Unwritten";
+
+export default function TenantSettingsPage() {
+  const { t } = useTranslation("tenantSettings");
+  return (
+    <Page title={t("title")} about={t("about")}>
+      <Unwritten />
+    </Page>
+  );
+}

@@ -1,0 +1,81 @@
+import { ActionIcon, Menu, Tooltip, useMantineColorScheme } from "@mantine/core";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { chooseLanguage, LANGUAGES, type Language } from "~/i18n";
+import { Icon } from "~/kit/Icon";
+import { recall, remember } from "~/lib/storage";
+import { site } from "~/site";
+
+export type Theme = "light" | "dark" | "system";
+const THEMES: readonly Theme[] = ["light", "dark", "system"];
+const ICONS = { light: "sun", dark: "moon", system: "screen" } as const;
+
+export const chosenTheme = (): Theme => {
+  const stored = recall("theme") as Theme | null;
+  return stored && THEMES.includes(stored) ? stored : site.theme;
+};
+
+export function ThemeMenu() {
+  const { t } = useTranslation("shell");
+  const { setColorScheme } = useMantineColorScheme();
+  const [theme, setTheme] = useState(chosenTheme);
+  const choose = (next: Theme) => {
+    remember("theme", next);
+    setTheme(next);
+    setColorScheme(next === "system" ? "auto" : next);
+  };
+  return (
+    <Menu position="bottom-end">
+      <Menu.Target>
+        <Tooltip label={t("theme")}>
+          <ActionIcon variant="subtle" color="gray" size={32} aria-label={t("theme")}>
+            <Icon name={ICONS[theme]} size={18} />
+          </ActionIcon>
+        </Tooltip>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {THEMES.map((each) => (
+          <Menu.Item
+            key={each}
+            role="menuitemradio"
+            aria-checked={theme === each}
+            leftSection={<Icon name={ICONS[each]} />}
+            rightSection={theme === each ? <Icon name="check" size={14} /> : undefined}
+            onClick={() => choose(each)}
+          >
+            {t(each)}
+          </Menu.Item>
+        ))}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+export function LanguageMenu() {
+  const { t, i18n } = useTranslation("shell");
+  return (
+    <Menu position="bottom-end">
+      <Menu.Target>
+        <Tooltip label={t("language")}>
+          <ActionIcon variant="subtle" color="gray" size={32} aria-label={t("language")}>
+            <Icon name="globe" size={18} />
+          </ActionIcon>
+        </Tooltip>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {(Object.keys(LANGUAGES) as Language[]).map((each) => (
+          <Menu.Item
+            key={each}
+            lang={each}
+            role="menuitemradio"
+            aria-checked={i18n.language === each}
+            rightSection={i18n.language === each ? <Icon name="check" size={14} /> : undefined}
+            onClick={() => void chooseLanguage(each)}
+          >
+            {LANGUAGES[each]}
+          </Menu.Item>
+        ))}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

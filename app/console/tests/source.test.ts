@@ -1,0 +1,52 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { floatAmounts, literalTexts } from "./checks";
+
+const SOURCE = join(import.meta.dirname, "../src");
+
+const files = readdirSync(SOURCE, { recursive: true, encoding: "utf8" })
+  .filter((name) => /\.tsx?$/.test(name) && !name.endsWith(".d.ts"))
+  .map((name) => ({ name, text: readFileSync(join(SOURCE, name), "utf8") }));
+
+describe("the source", () => {
+  it("holds no text that people read outside of the language files", () => {
+    const components = files.filter(({ name }) => name.endsWith(".tsx"));
+    expect(components.length).toBeGreaterThan(50);
+    expect(components.flatMap(({ name, text }) => literalTexts(name, text))).toEqual([]);
+  });
+
+  it("makes no amount a number", () => {
+    // `plotted` makes heights of them; `whole` reads parameters of a URL.
+    const spared = new Set(["lib/format.ts", "lib/search.ts"]);
+    const read = files.filter(({ name }) => !spared.has(name.replaceAll("\\", "/")));
+    expect(read.flatMap(({ name, text }) => floatAmounts(name, text))).toEqual([]);
+  });
+});
+
+describe("the checks themselves", () => {
+  it.each([
+    ["<p>Hello</p>"],
+    ['<TextInput label="Name" />'],
+    ['<p>{open ? "Open" : t("closed")}</p>'],
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source text.
+    ["<p title={`Page ${n}`} />"],
+    ['const column = { header: "Name" };'],
+  ])("find the text in %s", (text) => {
+    expect(literalTexts("a.tsx", text)).toHaveLength(1);
+  });
+
+  it.each([["<p>{t('x')}</p>"], ["<Kbd>g</Kbd>"], ["<code>curl</code>"], ['<a href="https://a.example">–</a>']])(
+    "find none in %s",
+    (text) => {
+      expect(literalTexts("a.tsx", text)).toEqual([]);
+    },
+  );
+
+  it.each([["Number(row.charged)"], ["parseFloat(balance)"], ["+row.sums.cost"], ["Number(sums?.margin ?? 0)"]])(
+    "find the amount made a number in %s",
+    (text) => {
+      expect(floatAmounts("a.ts", text)).toHaveLength(1);
+    },
+  );
+});

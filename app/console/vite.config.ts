@@ -1,0 +1,49 @@
+import { fileURLToPath } from "node:url";
+import react from "@vitejs/plugin-react";
+import type { Plugin } from "vite";
+import { defineConfig } from "vitest/config";
+
+const SERVER = process.env.TALLYGATE_DEV_SERVER ?? "http://localhost:3000";
+
+/** What the server does to index.html at each response, for the development server. */
+function placeholders(): Plugin {
+  return {
+    name: "placeholders",
+    apply: "serve",
+    transformIndexHtml: {
+      order: "post",
+      async handler(html) {
+        const site = await fetch(`${SERVER}/api/site`).then(
+          (answer) => answer.text(),
+          () => "{}",
+        );
+        return html
+          .replace("__BASE__", "/")
+          .replace("__SITE__", site.replaceAll("<", "\\u003c"))
+          .replace("__NONCE__", "")
+          .replace("__TITLE__", "Tallygate")
+          .replace("__LANG__", "en");
+      },
+    },
+  };
+}
+
+export default defineConfig({
+  // Relative to <base>, which the server sets: one build serves under any path prefix.
+  base: "./",
+  plugins: [react(), placeholders()],
+  resolve: { alias: { "~": fileURLToPath(new URL("./src", import.meta.url)) } },
+  build: {
+    manifest: "manifest.json",
+    target: "es2022",
+    sourcemap: false,
+    // Data addresses are not in the content security policy: every asset is a file.
+    assetsInlineLimit: 0,
+  },
+  server: {
+    proxy: Object.fromEntries(
+      ["/api", "/v1", "/v1beta", "/health", "/metrics"].map((path) => [path, { target: SERVER, changeOrigin: false }]),
+    ),
+  },
+  test: { environment: "happy-dom", include: ["tests/**/*.test.{ts,tsx}"], setupFiles: ["tests/setup.ts"] },
+});
