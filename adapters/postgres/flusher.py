@@ -180,7 +180,13 @@ class _Shard:
         self._connection = await asyncpg.connect(
             self._dsn,
             timeout=_CONNECT_TIMEOUT_SECONDS,
-            server_settings={"application_name": "tallygate-ledger", "statement_timeout": "0", "lock_timeout": "0"},
+            server_settings={
+                "application_name": "tallygate-ledger",
+                "statement_timeout": "0",
+                "lock_timeout": "0",
+                # That of the function: where it changes with each call, every expression of it is looked at again.
+                "search_path": "pg_catalog, pg_temp",
+            },
         )
 
     def _disconnect(self) -> None:

@@ -35,7 +35,7 @@ from domain.ledger.model import AccountKey, Ledger, fold
 from tests.support.ledger import Connection, Sender, call, make_days, new_id, read_ledger
 
 EXAMPLES = int(os.environ.get("TALLYGATE_LEDGER_EXAMPLES", "0"))
-APPLY_SQL = Path(__file__).parents[3] / "migrations" / "0051_apply_members.sql"
+APPLY_SQL = Path(__file__).parents[3] / "migrations" / "0082_apply_at_once.sql"
 
 # Everything is few, so that commands meet. The same account ids are used in every lane.
 PLAIN = [account_id("plain", str(number)) for number in range(3)]
@@ -288,6 +288,11 @@ class Machine(RuleBasedStateMachine):
     def send_batch(self, batch: list[Any]) -> None:
         self.send([self._build(*spec) for spec in batch])
 
+    @rule(batch=batches)
+    def send_one_by_one(self, batch: list[Any]) -> None:
+        for spec in batch:
+            self.send([self._build(*spec)])
+
     @rule(lane=st.integers(0, 2), minutes=st.integers(1, 25))
     def time_passes(self, lane: int, minutes: int) -> None:
         sender = self.lanes[lane]
@@ -407,7 +412,12 @@ MUTANTS = {
     "a hold is not counted": ("acc_held[a] := acc_held[a] + v_amount;", "NULL;"),
     "a pooled hold is not counted": ("acc_held[a] := acc_held[a] + v_take;", "NULL;"),
     "what was seen in this batch is forgotten": ("accepted_as[first_event[i]] := i;", "NULL;"),
-    "what the log has is forgotten": ("IF seen_any AND seen_position[i] > 0 THEN", "IF false THEN"),
+    "what the log has is forgotten": (
+        "IF seen_any AND seen_position[i] > 0 THEN\n            v_code",
+        "IF false THEN\n            v_code",
+    ),
+    "what is refused is not looked up": ("IF NOT looked THEN", "IF false THEN"),
+    "a terminal on its own does not say what it took": ("base_posted[p] := -hl_taken[p];", "base_posted[p] := 0;"),
     "a refused leg is not undone": ("acc_held[a] := acc_held[a] - l_amount[j];", "NULL;"),
     "floors are not looked at": ("AND acc_posted[a] - acc_held[a] - v_amount >= l_floor[j]", ""),
     "an overrun is forgotten": ("v_take := v_left;\n", "v_take := 0;\n"),
@@ -428,7 +438,8 @@ def test_a_broken_function_is_told_apart(module_database: str, mutant: str) -> N
     machine = type("BrokenMachine", (Machine,), {"core": core})
     try:
         core.run(core.connection.execute("DROP FUNCTION IF EXISTS ledger.apply_broken"))
-        broken = text.replace("FUNCTION ledger.apply(", "FUNCTION ledger.apply_broken(").replace(line, instead)
+        text = text[text.index("CREATE FUNCTION ledger.apply(") :]
+        broken = text.replace("ledger.apply(", "ledger.apply_broken(").replace(line, instead)
         core.run(core.connection.execute(broken))
         with pytest.raises((AssertionError, asyncpg.PostgresError)):
             run_state_machine_as_test(
