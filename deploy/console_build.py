@@ -152,10 +152,8 @@ def _run(command: Sequence[str], folder: Path, environ: dict[str, str], *, calle
 def _reason(printed: str) -> str:
     """Give the line of what a program printed that says most."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    told = [line for line in lines if "error" in line.lower() and "log" not in line.lower()]
-    return next((line for line in told if " network " in line or " code " not in line), lines[-1] if lines else "")[
-        :300
-    ]
+    told = (line for sign in ("reason: ", "error: ", "error") for line in lines if sign in line.lower())
+    return next(told, lines[-1] if lines else "it printed nothing")[:300]
 
 
 def _has_node() -> bool:
