@@ -1,0 +1,158 @@
+"""Chromium over the console: what went wrong on a page, whether it is accessible, and pictures of it."""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, Response, ViewportSize
+from playwright.async_api import Error as PlaywrightError
+
+from tests.support.server import REPOSITORY
+
+SCREENSHOTS: Final = REPOSITORY / "build" / "screenshots"
+AXE: Final = REPOSITORY / "app" / "console" / "node_modules" / "axe-core" / "axe.min.js"
+LANGUAGES: Final = {"en": "en-US", "zh-CN": "zh-CN"}
+THEMES: Final = ("light", "dark")
+WIDE: Final[ViewportSize] = {"width": 1280, "height": 800}
+NARROW: Final[ViewportSize] = {"width": 360, "height": 800}
+ZOOMED: Final[ViewportSize] = {"width": WIDE["width"] // 2, "height": WIDE["height"] // 2}
+"""What is left of the window at 200 %."""
+SETTLE_MILLISECONDS: Final = 30_000
+_TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+# Quiet is: a heading is there, nothing is said to be loading, and that for a moment.
+_SETTLED: Final = """
+() => {
+  const quiet = document.querySelector("#root h1") !== null
+    && document.querySelector('[aria-busy="true"]') === null
+    && document.querySelector(".mantine-Skeleton-root, .mantine-Loader-root") === null
+    && document.readyState === "complete";
+  if (!quiet) { window.__quietSince = undefined; return false; }
+  window.__quietSince ??= performance.now();
+  return performance.now() - window.__quietSince > 250;
+}
+"""
+_LISTEN: Final = """
+window.__violations = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  const place = `${event.sourceFile}:${event.lineNumber}`;
+  window.__violations.push(`${event.violatedDirective}: ${event.blockedURI} (${place})`);
+});
+"""
+_SIDEWAYS: Final = """
+() => {
+  const width = document.documentElement.clientWidth;
+  const beyond = document.documentElement.scrollWidth - width;
+  if (beyond <= 0) return [];
+  const scrolls = (element) => {
+    for (let at = element.parentElement; at && at !== document.body; at = at.parentElement) {
+      if (/auto|scroll|hidden|clip/.test(getComputedStyle(at).overflowX)) return true;
+    }
+    return false;
+  };
+  const wide = [...document.querySelectorAll("#root *")]
+    .filter((each) => each.getBoundingClientRect().right > width + 1 && !scrolls(each))
+    .map((each) => `${each.tagName.toLowerCase()}.${[...each.classList].join(".")} "${each.textContent.slice(0, 40)}"`);
+  return [`${beyond} px too wide`, ...wide.slice(0, 5)];
+}
+"""
+_AXE: Final = """
+async ({ tags }) => {
+  const found = await axe.run(document, { runOnly: { type: "tag", values: tags }, resultTypes: ["violations"] });
+  return found.violations.map((rule) => ({
+    rule: rule.id, impact: rule.impact, help: rule.help,
+    nodes: rule.nodes.map((node) => ({ target: node.target.flat().join(" "), why: node.any.concat(node.all, node.none)
+      .map((check) => check.message).slice(0, 2).join("; ") || node.failureSummary })),
+  }));
+}
+"""
+
+
+class Watched:
+    """One tab, and everything that went wrong in it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self._url = url
+        self._troubles: list[str] = []
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self._troubles.append(f"uncaught: {error}"))
+        page.on("request", self._request)
+        page.on("response", self._response)
+        page.on("requestfailed", self._failed)
+
+    async def open(self, path: str) -> None:
+        """Go to a page and wait until it has settled."""
+        await self.page.goto(f"{self._url}{path}")
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until nothing loads any more."""
+        try:
+            await self.page.wait_for_function(_SETTLED, timeout=SETTLE_MILLISECONDS)
+        except PlaywrightError as error:
+            seen = (await self.page.inner_text("body"))[:500]
+            raise AssertionError(f"{self.page.url} does not settle: {self._troubles} {seen!r}") from error
+
+    async def troubles(self) -> list[str]:
+        """Give what went wrong since the last time that this was asked."""
+        violations = await self.page.evaluate("() => window.__violations.splice(0)")
+        found = [*self._troubles, *(f"content security policy: {each}" for each in violations)]
+        self._troubles.clear()
+        return found
+
+    async def axe(self) -> list[str]:
+        """Give what is not accessible by WCAG 2.2 AA, a line each."""
+        if not await self.page.evaluate("() => 'axe' in window"):
+            # By the debugging protocol: the page's policy lets no script in, and is to stay as it is.
+            await self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found: list[dict[str, Any]] = await self.page.evaluate(_AXE, {"tags": _TAGS})
+        return [
+            f"axe {rule['rule']} ({rule['impact']}): {node['target']}: {node['why']}"
+            for rule in found
+            for node in rule["nodes"][:4]
+        ]
+
+    async def sideways(self) -> list[str]:
+        """Give what makes the page scroll sideways."""
+        found: list[str] = await self.page.evaluate(_SIDEWAYS)
+        return found
+
+    async def shoot(self, name: str) -> Path:
+        """Take a picture of the whole page."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        path = SCREENSHOTS / f"{name}.png"
+        await self.page.screenshot(path=path, full_page=True, animations="disabled", caret="hide")
+        return path
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # An answer that is an error is looked at as one, by its status.
+        if message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource"):
+            self._troubles.append(f"console {message.type}: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((f"{self._url}/", "data:", "blob:", "about:")):
+            self._troubles.append(f"request to another host: {request.url}")
+
+    def _response(self, response: Response) -> None:
+        nobody = response.status == 401 and response.url.endswith("/api/me")
+        if response.status >= 400 and not nobody:
+            self._troubles.append(f"{response.status} {response.request.method} {response.url}")
+
+    def _failed(self, request: Request) -> None:
+        # Whoever leaves a page breaks off what it still asked for.
+        if "ERR_ABORTED" not in (request.failure or ""):
+            self._troubles.append(f"failed: {request.method} {request.url}: {request.failure}")
+
+
+async def watched(context: BrowserContext, url: str) -> Watched:
+    """Open a tab."""
+    page = await context.new_page()
+    await page.add_init_script(_LISTEN)
+    return Watched(page, url)
+
+
+def untranslated(text: str, namespaces: list[str]) -> list[str]:
+    """Give what looks like the name of a text where the text should be."""
+    names = "|".join(map(re.escape, namespaces))
+    return sorted(set(re.findall(rf"\b(?:{names})[:.][A-Za-z]\w*(?:\.\w+)*\b", text)))
