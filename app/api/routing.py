@@ -397,7 +397,8 @@ class ChannelHealthView(msgspec.Struct, frozen=True, kw_only=True):
     timeline: tuple[HealthEntryView, ...]
 
 
-def _health(health: Health, now_milliseconds: int) -> HealthView:
+def health_view(health: Health, now_milliseconds: int) -> HealthView:
+    """Give what the machine thinks of a channel, as the API shows it."""
     why = health.why_out(now_milliseconds)
     until = health.paused_until_milliseconds
     state: Literal["sound", "recovering", "out", "paused"] = "sound" if health.percent == 100 else "recovering"  # noqa: PLR2004 -- all of it
@@ -426,7 +427,7 @@ async def channel_health(call: ThisCall, channel_id: FromPath[str], limit: Limit
         enabled=channel.enabled,
         weight=channel.weight,
         weight_effective=health.weight(channel.weight, now) if channel.enabled else 0,
-        health=_health(health, now),
+        health=health_view(health, now),
         in_flight=desk.board.busy.get(channel.channel_id, 0),
         first_byte_milliseconds=_rounded(desk.board.first_byte.get(channel.channel_id)),
         timeline=tuple(_entry(entry.at, entry.actor, entry.event) for entry in entries),
@@ -461,8 +462,8 @@ def _entry(at: dt.datetime, actor: str, event: Any) -> HealthEntryView:
         is_probe=changed is None or changed.is_probe,
         actor=actor,
         node=event.node,
-        before=_health(changed.before, moment) if changed is not None else None,
-        after=_health(changed.after, moment) if changed is not None else None,
+        before=health_view(changed.before, moment) if changed is not None else None,
+        after=health_view(changed.after, moment) if changed is not None else None,
         status=event.status if changed is None else 0,
         code=event.code if changed is None else "",
         latency_milliseconds=event.latency_milliseconds if changed is None else None,

@@ -81,10 +81,6 @@ async def read_beginning(pool: "Pool", now: dt.datetime) -> Beginning:
     store = AdminStore(pool)
     channels = [each.entity for each in await store.all("channel", PLATFORM)]
     vendors = [channel for channel in channels if channel.type != _DEMO and channel.enabled]
-    served = {name for channel in channels if channel.enabled for name in (*channel.models, *channel.model_map)}
-    books = [each.entity for each in await store.all("rate_card", PLATFORM)]
-    card = RateCards(tuple(book.card for book in books if book.published and book.use == "sale")).at(now)
-    unpriced = sorted(name for name in served if card is None or card.find(name) is None)
     counts = await pool.fetchrow(_COUNT, COUNTED_MAX, _FIRST_TENANT)
     assert counts is not None
     first = await pool.fetchrow(_ANSWERED.format("ASC"))
@@ -93,7 +89,7 @@ async def read_beginning(pool: "Pool", now: dt.datetime) -> Beginning:
         demo_channels=sum(channel.type == _DEMO for channel in channels),
         vendor_channels=len(vendors),
         vendor_models=len({name for channel in vendors for name in (*channel.models, *channel.model_map)}),
-        unpriced_models=tuple(unpriced[:MODELS_SHOWN]),
+        unpriced_models=await unpriced_models(pool, now),
         first_call=Answered(**dict(first)) if first is not None else None,
         last_call=Answered(**dict(last)) if last is not None else None,
         vendor_called=bool(
@@ -101,3 +97,14 @@ async def read_beginning(pool: "Pool", now: dt.datetime) -> Beginning:
         ),
         **dict(counts),
     )
+
+
+async def unpriced_models(pool: "Pool", now: dt.datetime) -> tuple[str, ...]:
+    """Give models that are served and that the rate card in force has no price for; at most fifty."""
+    store = AdminStore(pool)
+    channels = [each.entity for each in await store.all("channel", PLATFORM)]
+    served = {name for channel in channels if channel.enabled for name in (*channel.models, *channel.model_map)}
+    books = [each.entity for each in await store.all("rate_card", PLATFORM)]
+    card = RateCards(tuple(book.card for book in books if book.published and book.use == "sale")).at(now)
+    unpriced = sorted(name for name in served if card is None or card.find(name) is None)
+    return tuple(unpriced[:MODELS_SHOWN])
