@@ -13,8 +13,10 @@ from domain.relay.ports import VendorRequest
 from domain.relay.vendor_errors import VendorError
 
 MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024
+_HEARTBEAT_SECONDS: Final = 20.0
 _SWITCHED: Final = 200
 """What the dialect is told when the handshake was accepted: the vendor's answer comes in messages."""
+_CLOSED_WELL: Final = frozenset({1000, 1001})
 _NOT_A_SOCKET: Final = 502
 """What a redirect is for the dialect: an answer of somebody in between."""
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
@@ -48,24 +50,11 @@ class WebSocketVendor:
 
     async def send(self, request: VendorRequest) -> "WebSocketReply | RefusedHandshake":
         """Connect and send the body as one message; VendorError of kind connect, timeout or protocol otherwise."""
-        timeouts = request.timeouts
-        deadline = asyncio.get_running_loop().time() + timeouts.first_byte_seconds
-        try:
-            target(request.url, self._rules, sockets=True)
-            async with asyncio.timeout(timeouts.connect_seconds):
-                socket = await self._session.ws_connect(
-                    request.url, headers=request.headers, max_msg_size=MESSAGE_BYTES_MAX, autoping=True
-                )
-        except aiohttp.WSServerHandshakeError as error:
-            return RefusedHandshake(error.status, error.headers or _NONE)
-        except TimeoutError as error:
-            raise VendorError("timeout", vendor_code="connect_timeout") from error
-        except OutboundRefusedError as error:
-            raise VendorError("connect", vendor_code="address_not_allowed") from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            code = "unreachable" if refusal_of(error) is None else "address_not_allowed"
-            raise VendorError("connect", vendor_code=code) from error
-        reply = WebSocketReply(socket, deadline, timeouts.idle_seconds)
+        deadline = asyncio.get_running_loop().time() + request.timeouts.first_byte_seconds
+        socket = await self._connect(request)
+        if isinstance(socket, RefusedHandshake):
+            return socket
+        reply = WebSocketReply(socket, deadline, request.timeouts.idle_seconds)
         try:
             if request.body:
                 await socket.send_str(request.body.decode())
@@ -76,6 +65,35 @@ class WebSocketVendor:
             await reply.close()
             raise
         return reply
+
+    async def converse(self, request: VendorRequest) -> "Conversation | RefusedHandshake":
+        """Connect, and leave both sides to speak; a peer that answers no ping is gone."""
+        socket = await self._connect(request, heartbeat=_HEARTBEAT_SECONDS)
+        return socket if isinstance(socket, RefusedHandshake) else Conversation(socket)
+
+    async def _connect(
+        self, request: VendorRequest, *, heartbeat: float | None = None
+    ) -> "aiohttp.ClientWebSocketResponse | RefusedHandshake":
+        timeouts = request.timeouts
+        try:
+            target(request.url, self._rules, sockets=True)
+            async with asyncio.timeout(timeouts.connect_seconds):
+                return await self._session.ws_connect(
+                    request.url,
+                    headers=request.headers,
+                    max_msg_size=MESSAGE_BYTES_MAX,
+                    autoping=True,
+                    heartbeat=heartbeat,
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            return RefusedHandshake(error.status, error.headers or _NONE)
+        except TimeoutError as error:
+            raise VendorError("timeout", vendor_code="connect_timeout") from error
+        except OutboundRefusedError as error:
+            raise VendorError("connect", vendor_code="address_not_allowed") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            code = "unreachable" if refusal_of(error) is None else "address_not_allowed"
+            raise VendorError("connect", vendor_code=code) from error
 
 
 async def _refuse_redirect(
@@ -156,6 +174,40 @@ class WebSocketReply:
                 raise VendorError("protocol", vendor_code="response_too_large")
             pieces.append(piece)
         return b"\n".join(pieces)
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._socket.close()
+
+
+class Conversation:
+    """Both sides of an open socket, a message at a time; text and bytes are not told apart."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Take the socket."""
+        self._socket = socket
+
+    async def send(self, message: bytes) -> None:
+        """Send a message of text; VendorError if the vendor is gone."""
+        try:
+            await self._socket.send_str(message.decode())
+        except (aiohttp.ClientError, OSError) as error:
+            raise VendorError("connect", vendor_code="disconnected") from error
+
+    async def receive(self) -> bytes | None:
+        """Wait for the next message; None at the vendor's closing."""
+        message = await self._socket.receive()
+        match message.type:
+            case aiohttp.WSMsgType.TEXT:
+                return str(message.data).encode()
+            case aiohttp.WSMsgType.BINARY:
+                return bytes(message.data)
+            case aiohttp.WSMsgType.ERROR:
+                raise VendorError("protocol", vendor_code="broken_off")
+            case _ if self._socket.close_code in _CLOSED_WELL:
+                return None
+            case _:
+                raise VendorError("protocol", vendor_code="broken_off")
 
     async def close(self) -> None:
         """Hang up."""

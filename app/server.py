@@ -403,5 +403,6 @@ async def _ways_out(
         ),
         now=clock.now,
         watch=None if tracing is None else tracing.vendor,
+        sockets=websocket,
     )
     return vendors, await stack.enter_async_context(Outbound(rules))

@@ -45,7 +45,7 @@ _TEXT_ONLY: tuple[TokenClass, ...] = ("audio_input_tokens", "audio_output_tokens
 _WITH_AUDIO: tuple[TokenClass, ...] = ("image_output_tokens",)
 _WITH_IMAGES: tuple[TokenClass, ...] = ("audio_input_tokens", "audio_output_tokens")
 _IMAGE_SURFACES = frozenset({"images", "image_edits"})
-_AUDIO_SURFACES = frozenset({"speech", "transcriptions", "translations"})
+_AUDIO_SURFACES = frozenset({"speech", "transcriptions", "translations", "realtime"})
 
 
 class Payer(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +96,8 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """How the routes were chosen."""
     policy: RoutingPolicy = DEFAULT_POLICY
     """How many of them are tried, and for how long."""
+    session_id: HoldId | None = None
+    """Where it is one answer of a conversation: the id of its first."""
     from_cache: bool = False
     """Whether the one route is where an answer came from that the gateway has already."""
 
@@ -223,7 +225,7 @@ def hold_command(
         type=type_name(event),
         data=encode(event),
         actor=f"token:{payer.token.token_id}",
-        correlation_id=quote.hold_id,
+        correlation_id=quote.session_id or quote.hold_id,
         causation_id=quote.hold_id,
         timeout_seconds=timeout_seconds,
         pool_id=wallet(payer.tenant.tenant_id),
@@ -245,7 +247,7 @@ def _follow_up(quote: Quote, event: msgspec.Struct, *, kind: Kind, event_id: Eve
         type=type_name(event),
         data=encode(event),
         actor=f"token:{quote.payer.token.token_id}",
-        correlation_id=quote.hold_id,
+        correlation_id=quote.session_id or quote.hold_id,
         causation_id=quote.hold_id,
         pool_id=wallet(tenant_id),
         money_nanos=amounts.get("money_nanos", 0),

@@ -22,6 +22,7 @@ EVERYTHING: Final[frozenset[Surface]] = TEXT | {
     "translations",
     "moderations",
 }
+CONVERSING: Final[frozenset[Surface]] = EVERYTHING | {"realtime"}
 BOTH: Final[frozenset[ClientDialect]] = frozenset({"openai", "responses"})
 ALONE: Final[frozenset[ClientDialect]] = frozenset({"openai"})
 TRANSLATED: Final[frozenset[ClientDialect]] = frozenset()

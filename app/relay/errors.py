@@ -5,9 +5,13 @@ from typing import Final
 
 import msgspec
 
+from domain.errors import TallygateError
 from domain.holds.events import LimitHeld
 from domain.ledger.commands import Answer, Code
 from domain.money import format_amount
+from domain.ports import LedgerUnavailableError
+from domain.relay.call import InvalidRequestError
+from domain.relay.dialect import UnsupportedParameterError
 from domain.relay.vendor_errors import Kind, VendorError
 
 
@@ -188,6 +192,23 @@ _VENDOR: Final[dict[Kind, tuple[int, str, str | None]]] = {
     "bad_request": (400, "invalid_request_error", None),
     "content": (400, "invalid_request_error", "content_filter"),
 }
+
+
+def as_api_error(fault: Exception) -> ApiError | None:
+    """Give what the client is told of a refusal, wherever it comes from; None for a fault that is none."""
+    match fault:
+        case ApiError():
+            return fault
+        case InvalidRequestError():
+            return ApiError(400, fault.message, param=fault.param, code=fault.reason, may_retry=False)
+        case LedgerUnavailableError():
+            return unavailable("The gateway's ledger is not available. Please try again.", code="ledger_unavailable")
+        case UnsupportedParameterError():
+            return ApiError(400, fault.message, code=fault.code, param=fault.param, may_retry=False)
+        case TallygateError():
+            return ApiError(400, str(fault), code=fault.code, may_retry=False)
+        case _:
+            return None
 
 
 def from_vendor(error: VendorError) -> ApiError:

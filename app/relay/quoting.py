@@ -222,6 +222,8 @@ def _cost(snapshot: Snapshot, estimate: Estimate, output_tokens_max: int, now: d
 
 def _measured(call: Call, canonical: Callable[[], CanonicalRequest]) -> tuple[dict[str, Any], TokenUsage]:
     """Give the body to be measured, and what the call consumes besides tokens."""
+    if call.surface == "realtime":
+        return {}, _ONE_CALL
     if call.dialect == "openai" and call.surface in _TEXTS:
         return msgspec.json.decode(call.body), _ONE_CALL
     request = canonical()

@@ -11,7 +11,7 @@ from app.relay.counting import TokenCounts
 from app.relay.errors import ApiError
 from app.relay.service import Relay
 from app.relay.surfaces import GEMINI_ARRAY, SURFACES
-from app.relay.wire import Exchange, Scope
+from app.relay.wire import Exchange, Scope, SocketExchange
 from domain.relay.call import ClientDialect, Surface
 
 _PATHS: Final[dict[str, tuple[ClientDialect, Surface]]] = {
@@ -52,7 +52,11 @@ def model_routes(relay: Relay, catalog: CatalogRoutes, counts: TokenCounts) -> l
     async def gemini(scope: Any, receive: Any, send: Any) -> None:
         await routes.gemini(scope, receive, send)
 
-    return [*(routes.handler(path, *kind) for path, kind in _PATHS.items()), other, gemini]
+    @asgi("/v1/realtime", copy_scope=False, name="model.openai.realtime")
+    async def realtime(scope: Any, receive: Any, send: Any) -> None:
+        await routes.realtime(scope, receive, send)
+
+    return [*(routes.handler(path, *kind) for path, kind in _PATHS.items()), realtime, other, gemini]
 
 
 class _Routes:
@@ -67,7 +71,9 @@ class _Routes:
         @asgi(path, copy_scope=False, name=f"model.{dialect}.{surface}")
         async def serve(scope: Any, receive: Any, send: Any) -> None:
             exchange = self._exchange(scope, receive, send, dialect)
-            if scope["method"] == "POST":
+            if scope["type"] != "http":
+                await _refuse_socket(exchange)
+            elif scope["method"] == "POST":
                 await self._call(exchange, surface)
             else:
                 await exchange.refuse(_not_allowed("POST"))
@@ -77,6 +83,9 @@ class _Routes:
     async def other(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve what else is under /v1: the reading calls, and Gemini's, whose SDK has come to call them there."""
         exchange = self._exchange(scope, receive, send, _speaker(scope["headers"]))
+        if scope["type"] != "http":
+            await _refuse_socket(exchange)
+            return
         if scope["method"] == "POST" and exchange.path.startswith(_GEMINI_MODELS[1]):
             exchange.surface = SURFACES["gemini"]
             await self._gemini(exchange, "POST", _GEMINI_MODELS[1])
@@ -89,7 +98,9 @@ class _Routes:
     async def gemini(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve Gemini's paths, which name the model and the method."""
         exchange = self._exchange(scope, receive, send, "gemini")
-        if scope["method"] == "GET" and exchange.path.rstrip("/").startswith(_GEMINI_MODELS[0].rstrip("/")):
+        if scope["type"] != "http":
+            await _refuse_socket(exchange)
+        elif scope["method"] == "GET" and exchange.path.rstrip("/").startswith(_GEMINI_MODELS[0].rstrip("/")):
             await self._catalog.get(exchange, exchange.query.decode("latin-1"))
         else:
             await self._gemini(exchange, scope["method"], _GEMINI_MODELS[0])
@@ -107,8 +118,20 @@ class _Routes:
                 exchange.surface = GEMINI_ARRAY
             await self._call(exchange, surface, model=model, stream=stream)
 
+    async def realtime(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Serve a conversation over a WebSocket."""
+        exchange = self._exchange(scope, receive, send, "openai")
+        if not isinstance(exchange, SocketExchange):
+            await exchange.refuse(_upgrade_required())
+            return
+        asked = parse_qs(exchange.query.decode("latin-1"))
+        # Azure's clients call a model a deployment.
+        model = (asked.get("model") or asked.get("deployment") or [""])[0]
+        await self._relay.converse(exchange, model)
+
     def _exchange(self, scope: Scope, receive: Any, send: Any, dialect: ClientDialect) -> Exchange:
-        return Exchange(scope, receive, send, self._relay.clock.new_id(), SURFACES[dialect])
+        kind = SocketExchange if scope["type"] == "websocket" else Exchange
+        return kind(scope, receive, send, self._relay.clock.new_id(), SURFACES[dialect])
 
     async def _call(self, exchange: Exchange, surface: Surface, *, model: str = "", stream: bool = False) -> None:
         if surface == "count_tokens":
@@ -123,6 +146,16 @@ def _speaker(headers: list[tuple[bytes, bytes]]) -> ClientDialect:
     if b"anthropic-version" in names:
         return "anthropic"
     return "gemini" if b"x-goog-api-key" in names else "openai"
+
+
+async def _refuse_socket(exchange: Exchange) -> None:
+    if isinstance(exchange, SocketExchange):
+        await exchange.opened()
+    await exchange.refuse(_unknown_url("GET", exchange.path))
+
+
+def _upgrade_required() -> ApiError:
+    return ApiError(426, "Open a WebSocket to this address.", code="websocket_required", may_retry=False)
 
 
 def _not_allowed(method: str) -> ApiError:

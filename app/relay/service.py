@@ -16,30 +16,29 @@ import msgspec
 import structlog
 
 from app.relay.authentication import Authenticator, Caller
-from app.relay.errors import ApiError, refusal, shed, unavailable
+from app.relay.errors import ApiError, as_api_error, refusal, shed, unavailable
 from app.relay.failover import Failover
 from app.relay.line import CHARGE_MARK, charge_headers, charge_words
 from app.relay.media import Fetch
 from app.relay.progress import CountText, Progress
 from app.relay.quoting import Quoting
+from app.relay.realtime import Session
 from app.relay.refusals import Refusals
 from app.relay.repeats import Repeats
 from app.relay.settlement import Settlements
 from app.relay.vendors import Vendors
-from app.relay.wire import Exchange
+from app.relay.wire import Exchange, SocketExchange
 from app.routing.cache import AnswerCache, Kept, wish_of
 from app.routing.service import Routing
 from app.routing.shedding import ShedError
 from domain.admission import Payer, Quote, Route, cached_command, hold_command, lower, void_command
-from domain.errors import TallygateError
 from domain.ids import HoldId
 from domain.ledger.commands import Answer, Code, Command
 from domain.limits import milliseconds_to_next_minute
 from domain.metering.usage import TokenUsage
 from domain.money import format_amount
-from domain.ports import LedgerUnavailableError
-from domain.relay.call import Call, InvalidRequestError, Surface
-from domain.relay.dialect import CanonicalRequest, ClientSurface, UnsupportedParameterError
+from domain.relay.call import Call, Surface
+from domain.relay.dialect import CanonicalRequest, ClientSurface
 
 HOLD_PATIENCE_SECONDS: Final = 5.0
 DRAIN_SECONDS_MAX: Final = 600.0
@@ -106,7 +105,7 @@ class Relay:
         self.node = node
         self.body_bytes_max = body_bytes_max
         self.hold_timeout_seconds = hold_timeout_seconds
-        self._running: dict[asyncio.Task[None], Run] = {}
+        self._running: dict[asyncio.Task[None], Run | Session] = {}
         self.stopping = False
 
     @property
@@ -119,7 +118,13 @@ class Relay:
 
         `model` and `stream` are what the path says, where it does.
         """
-        run = Run(self, exchange, surface, model=model, stream=stream)
+        await self._serve(Run(self, exchange, surface, model=model, stream=stream))
+
+    async def converse(self, exchange: SocketExchange, model: str) -> None:
+        """Serve one conversation; returns when it is over and every hold of it has ended."""
+        await self._serve(Session(self, exchange, model))
+
+    async def _serve(self, run: "Run | Session") -> None:
         task = asyncio.get_running_loop().create_task(run.serve())
         self._running[task] = run
         task.add_done_callback(self._running.pop)
@@ -128,6 +133,8 @@ class Relay:
     async def stop(self, drain_seconds: float) -> None:
         """Admit nothing more; let what runs come to its end, and interrupt and settle what takes too long."""
         self.stopping = True
+        for run in list(self._running.values()):
+            run.retire()
         if self._running:
             await asyncio.wait(set(self._running), timeout=drain_seconds)
         for run in list(self._running.values()):
@@ -172,19 +179,11 @@ class Run:
         error: ApiError | None = None
         try:
             await self._admit_and_relay()
-        except ApiError as refused:
-            error = refused
-        except InvalidRequestError as invalid:
-            error = ApiError(400, invalid.message, param=invalid.param, code=invalid.reason, may_retry=False)
-        except LedgerUnavailableError:
-            error = unavailable("The gateway's ledger is not available. Please try again.", code="ledger_unavailable")
-        except UnsupportedParameterError as unsupported:
-            error = ApiError(400, unsupported.message, code=unsupported.code, param=unsupported.param, may_retry=False)
-        except TallygateError as refused:
-            error = ApiError(400, str(refused), code=refused.code, may_retry=False)
-        except Exception:  # noqa: BLE001  # the client gets an answer, the log the trace
-            _log.exception("request_failed", request_id=exchange.request_id, surface=self.kind)
-            error = ApiError(500, "The gateway had an internal error.", type_="server_error", code="internal_error")
+        except Exception as fault:  # noqa: BLE001  # the client gets an answer, the log the trace
+            error = as_api_error(fault)
+            if error is None:
+                _log.exception("request_failed", request_id=exchange.request_id, surface=self.kind)
+                error = ApiError(500, "The gateway had an internal error.", type_="server_error", code="internal_error")
         finally:
             if self.watcher is not None:
                 self.watcher.cancel()
@@ -201,6 +200,9 @@ class Run:
         self.relay.refusals.add(
             payer.tenant.tenant_id if payer else None, payer.token.token_id if payer else None, error, self.model
         )
+
+    def retire(self) -> None:
+        """Go on: a request comes to its end by itself."""
 
     async def interrupt(self) -> None:
         """End the vendor's part now; what was delivered is charged."""

@@ -14,7 +14,7 @@ from domain.admin.entities import Channel
 from domain.ids import EntityId
 from domain.relay.channel_type import ChannelType
 from domain.relay.dialect import AccessToken, Target
-from domain.relay.ports import Timeouts, Vendor, VendorReply, VendorRequest
+from domain.relay.ports import SocketVendor, Timeouts, Vendor, VendorReply, VendorRequest, VendorSocket
 from domain.relay.vendor_errors import VendorError
 
 _TOKEN_BYTES_MAX: Final = 64 * 1024
@@ -34,11 +34,13 @@ class Vendors:
         *,
         now: Callable[[], dt.datetime],
         watch: Callable[[str, Vendor], Vendor] | None = None,
+        sockets: SocketVendor | None = None,
     ) -> None:
         """Take the channel types, a transport for each scheme of an address, and how long a vendor may take.
 
-        `watch` wraps a transport for a channel type, to tell of what it does.
+        `watch` wraps a transport for a channel type, to tell of what it does. `sockets` opens conversations.
         """
+        self._sockets = sockets
         self._types: Final = types
         self._transports: Final = dict(transports)
         self._timeouts = timeouts
@@ -88,6 +90,12 @@ class Vendors:
         """Send one request; VendorError if no answer begins."""
         transport = self._transport(request.url.partition("://")[0], channel_type)
         return await transport.send(msgspec.structs.replace(request, timeouts=self._timeouts))
+
+    async def converse(self, request: VendorRequest) -> VendorSocket | VendorReply:
+        """Open a conversation, or give the answer that refuses it; VendorError if there is neither."""
+        if self._sockets is None:
+            raise VendorError("connect", vendor_code="invalid_url")
+        return await self._sockets.converse(msgspec.structs.replace(request, timeouts=self._timeouts))
 
     def _transport(self, scheme: str, channel_type: str) -> Vendor:
         transport = self._transports.get(scheme)

@@ -14,6 +14,10 @@ Headers = list[tuple[bytes, bytes]]
 _JSON: Final = "application/json"
 _EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 _UNBUFFERED: Final[Headers] = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+_KEY_PROTOCOL: Final = "openai-insecure-api-key."
+_POLICY: Final = 1008
+_REASON_MAX: Final = 40
+"""Characters of a closing's reason, which has 123 bytes."""
 _CLIENT_STALL_SECONDS: Final = 60.0
 """A client that takes nothing for so long is as good as gone."""
 
@@ -138,8 +142,69 @@ class Exchange:
         try:
             async with asyncio.timeout(_CLIENT_STALL_SECONDS):
                 await self._send(message)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, RuntimeError):
+            # RuntimeError is uvicorn's word for a WebSocket that has closed meanwhile.
             self.gone = True
+
+
+class SocketExchange(Exchange):
+    """A conversation with a client, over ASGI's WebSockets; until it is accepted it can be refused like any request."""
+
+    __slots__ = ("_can_answer", "_protocols")
+
+    def __init__(self, scope: Scope, receive: Any, send: Any, request_id: str, surface: ClientSurface) -> None:
+        """Take the three of ASGI, the id of the session, and the contract that the client speaks."""
+        super().__init__(scope, receive, send, request_id, surface)
+        self._protocols: list[str] = list(scope.get("subprotocols") or ())
+        self._can_answer = "websocket.http.response" in (scope.get("extensions") or {})
+
+    def credential(self) -> bytes:
+        """Give the API key: of a header, or of a subprotocol, for browsers can set no header."""
+        found = super().credential()
+        if found:
+            return found
+        keys = [name.removeprefix(_KEY_PROTOCOL) for name in self._protocols if name.startswith(_KEY_PROTOCOL)]
+        return keys[0].encode("latin-1", "replace") if keys else b""
+
+    async def opened(self) -> None:
+        """Wait for the handshake's request."""
+        await self._receive()
+
+    async def accept(self) -> None:
+        """Complete the handshake. Of the subprotocols the one without a secret is chosen."""
+        self.started = True
+        chosen = "realtime" if "realtime" in self._protocols else None
+        await self._out({"type": "websocket.accept", "subprotocol": chosen, "headers": self.extra})
+
+    async def message(self) -> bytes | None:
+        """Give the next message; None when the client has gone. ApiError 400 for one that is not of text."""
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self.gone = True
+            return None
+        text = message.get("text")
+        if text is None:
+            raise ApiError(400, "Messages must be of text.", code="invalid_event", may_retry=False)
+        return str(text).encode()
+
+    async def tell(self, data: bytes) -> None:
+        """Send a message of text."""
+        await self._out({"type": "websocket.send", "text": data.decode("utf-8", "replace")})
+
+    async def refuse(self, error: ApiError) -> None:
+        """Answer the handshake with a refusal, as a whole answer where the server can."""
+        self.started = True
+        if not self._can_answer:
+            await self.close(_POLICY, error.message)
+            return
+        headers = [(b"content-type", _JSON.encode()), *self.extra, *error.headers()]
+        await self._out({"type": "websocket.http.response.start", "status": error.status, "headers": headers})
+        await self._out({"type": "websocket.http.response.body", "body": self.surface.error(error)})
+
+    async def close(self, code: int, reason: str = "") -> None:
+        """Say goodbye."""
+        await self._out({"type": "websocket.close", "code": code, "reason": reason[:_REASON_MAX]})
+        self.gone = True
 
 
 def _too_large(bytes_max: int) -> ApiError:

@@ -19,6 +19,7 @@ Surface = Literal[
     "moderations",
     "rerank",
     "count_tokens",
+    "realtime",
     "raw",
 ]
 """What kind of work a call asks for; also decides how it is priced. `raw` is a pass-through priced by the call."""

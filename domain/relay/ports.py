@@ -1,7 +1,7 @@
 """What the relay asks of whoever carries a request to a vendor: sockets, or the demo inside the process."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -58,3 +58,24 @@ class Vendor(Protocol):
 
     async def send(self, request: VendorRequest) -> VendorReply:
         """Send a request and wait for the status; VendorError if there is none."""
+
+
+@runtime_checkable
+class VendorSocket(Protocol):
+    """A conversation with a vendor, open until either side closes it. Whoever gets it closes it."""
+
+    async def send(self, message: bytes) -> None:
+        """Send one message of text; VendorError if the vendor is gone."""
+
+    async def receive(self) -> bytes | None:
+        """Wait for the next message; None when the vendor has closed, VendorError if it has broken off."""
+
+    async def close(self) -> None:
+        """Hang up. Safe to call twice."""
+
+
+class SocketVendor(Protocol):
+    """A way to reach vendors that converse."""
+
+    async def converse(self, request: VendorRequest) -> VendorSocket | VendorReply:
+        """Open a conversation, or give the answer that refuses it; VendorError if there is none."""

@@ -37,11 +37,20 @@ async def operator(server: ServerProcess) -> AsyncIterator[Operator]:
     In nano-units a token: demo-chat 150 and 600, demo-embedding 20, acme-* 1250 (cached 125) and 10000.
     """
     async with log_in(server, FIRST_PASSWORD) as root:
+        live: dict[str, Any] = {
+            "input": "4",
+            "cached_input": "0.4",
+            "audio_input": "32",
+            "output": "16",
+            "audio_output": "64",
+        }
         acme = {"input": "1.25", "cached_input": "0.125", "output": "10"}
         await root.publish(
             {
                 "demo-chat": {"input": "0.15", "output": "0.60"},
                 "demo-embedding": {"input": "0.02"},
+                "acme-live": live,
+                "acme-scribe": {"input": "2.5", "audio_input": "6", "output": "10"},
                 **{f"acme-{number}": acme for number in range(MODELS_MAX)},
             }
         )

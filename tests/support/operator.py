@@ -74,7 +74,7 @@ class Operator:
         """Take a thing out of use."""
         return await self._send("DELETE", path, None, {"if-match": await self._version(path)})
 
-    async def publish(self, models: Mapping[str, Mapping[str, str]]) -> None:
+    async def publish(self, models: Mapping[str, Mapping[str, Any]]) -> None:
         """Make a rate card of these models, in dollars per million tokens, the one that sells."""
         card = {"models": models, "effective_from": "2026-01-01T00:00:00Z"}
         present = (await self.get("/rate-cards?use=sale"))["items"]

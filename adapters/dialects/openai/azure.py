@@ -62,6 +62,13 @@ class AzureDialect(OpenAIDialect):
         """Give the address of the Responses API, which belongs to no deployment."""
         return self.root(target) + RESPONSES + self._query(target)
 
+    def realtime_url(self, target: Target) -> str:
+        """Give the address of a session: of a deployment by the classic interface, of a model by the newer one."""
+        name = quote(target.model, safe="")
+        if self._is_v1(target):
+            return f"{self.root(target)}/realtime?model={name}"
+        return f"{self.root(target)}/realtime{self._query(target)}&deployment={name}"
+
     def headers(self, target: Target, *, content_type: str = "application/json") -> dict[str, str]:
         """Give the headers, with the key in Azure's own or a token in the usual one."""
         headers = super().headers(target, content_type=content_type)

@@ -19,6 +19,7 @@ from adapters.dialects.openai.answers import (
 from adapters.dialects.openai.body import chat_members
 from adapters.dialects.openai.profile import OPENAI, Profile
 from adapters.dialects.openai.quirks import fit_chat
+from adapters.dialects.openai.realtime import read_client, read_vendor
 from adapters.dialects.openai.requests import encode_chat, encode_embeddings
 from adapters.dialects.openai.responses import (
     decode_event,
@@ -40,9 +41,12 @@ from domain.relay.chat import ChatRequest
 from domain.relay.delta import Delta
 from domain.relay.dialect import AccessToken, CanonicalRequest, Frame, Framing, StreamDecoder, Target
 from domain.relay.ports import VendorRequest
+from domain.relay.realtime import Asked, Heard
 from domain.relay.tasks import EmbeddingsRequest
 from domain.relay.vendor_errors import VendorError
 
+_SOCKET: Final = re.compile(r"^http(s?)(?=://)")
+_FORM: Final = ("openai-beta", "openai-safety-identifier")
 _FIELD: Final = re.compile(r"\{(\w+)\}")
 
 _TEXTS: Final[frozenset[Surface]] = frozenset({"chat", "completions", "embeddings"})
@@ -218,6 +222,29 @@ class OpenAIDialect:
         if not call.include_usage or call.dialect == "responses":
             return b""
         return b"data: " + usage_chunk(like, usage, call) + b"\n\n"
+
+    # ---- Conversations
+
+    def realtime_request(self, call: Call, target: Target) -> VendorRequest:
+        """Give the address of a session and its headers, the client's choice of the contract's form among them."""
+        return VendorRequest(
+            url=_SOCKET.sub(r"ws\1", self.realtime_url(target)),
+            headers=self.headers(target) | {name: call.headers[name] for name in _FORM if name in call.headers},
+            body=b"",
+            method="GET",
+        )
+
+    def realtime_url(self, target: Target) -> str:
+        """Give the address of a session, whose model is in the query."""
+        return f"{self.root(target)}/realtime?model={quote(target.model, safe='')}"
+
+    def read_vendor(self, message: bytes, call: Call, model: str) -> Heard:
+        """Read a vendor's message of a conversation."""
+        return read_vendor(message, call, model)
+
+    def read_client(self, message: bytes, call: Call, model: str) -> Asked:
+        """Read a client's message of a conversation."""
+        return read_client(message, call, model)
 
     # ---- The channel itself
 
