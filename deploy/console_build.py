@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +37,7 @@ for (const file of process.argv.slice(1)) {
   writeFileSync(`${file}.gz`, gzipSync(body, { level: 9 }));
 }
 """
+_EMPTY: Final = re.compile(r"npm error( (code|syscall|errno) .*)?")
 _COMPRESSED: Final = (".css", ".js", ".json", ".svg", ".txt", ".webmanifest")
 
 
@@ -151,7 +153,7 @@ def _run(command: Sequence[str], folder: Path, environ: dict[str, str], *, calle
 
 def _reason(printed: str) -> str:
     """Give the line of what a program printed that says most."""
-    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    lines = [line.strip() for line in printed.splitlines() if line.strip() and not _EMPTY.fullmatch(line.strip())]
     told = (line for sign in ("reason: ", "error: ", "error") for line in lines if sign in line.lower())
     return next(told, lines[-1] if lines else "it printed nothing")[:300]
 
