@@ -4,9 +4,12 @@ export type Site = components["schemas"]["SiteView"];
 
 const UNBRANDED: Site = {
   announcements: [],
+  base_url: "",
   color: "#1a7f64",
   currency: "USD",
   footer: "",
+  home_frame: "",
+  home_kind: "markdown",
   home_page: "",
   links: [],
   logo: "",
@@ -33,5 +36,5 @@ export const address = (path: string): string => new URL(path.replace(/^\//, "")
 /** The path prefix, without the slash at its end. */
 export const basepath = new URL(document.baseURI).pathname.replace(/\/[^/]*$/, "");
 
-/** The base URL that programs call: what snippets show. */
-export const apiBase = (): string => address("v1");
+/** The base URL that programs call, as snippets show it: what the operator says, else where this page came from. */
+export const apiBase = (): string => (site.base_url ? `${site.base_url.replace(/\/$/, "")}/v1` : address("v1"));

@@ -92,6 +92,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who did what, when, why and from where, the latest first */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much was done over time, by kind and action */
+        get: operations["countAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The audit timeline as a file, as it is listed */
+        get: operations["exportAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A thing as it was at a past moment */
+        get: operations["getStateAt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/channel-types": {
         parameters: {
             query?: never;
@@ -406,6 +474,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/code-batches/{batch_id}/redemptions/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who redeemed a batch's codes, as a file */
+        get: operations["exportRedemptions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/code-batches/{entity_id}/restore": {
         parameters: {
             query?: never;
@@ -503,6 +588,23 @@ export interface paths {
         };
         /** Who changed a group, and how */
         get: operations["getGroupHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Budgets and limits with what is used, the fullest first */
+        get: operations["listLimits"];
         put?: never;
         post?: never;
         delete?: never;
@@ -664,7 +766,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Change one's own name, language, theme or time zone */
+        patch: operations["changeMe"];
         trace?: never;
     };
     "/api/multipliers": {
@@ -1048,6 +1151,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/reports/credit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Credit in and out over time, and what was left */
+        get: operations["getCreditFlows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/reports/prices": {
         parameters: {
             query?: never;
@@ -1108,6 +1228,23 @@ export interface paths {
         };
         /** The request log as it grows, by server-sent events */
         get: operations["streamRequests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reports/statements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Closed statements, of all tenants or one, the latest first */
+        get: operations["searchStatements"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1446,6 +1583,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far a new installation has come */
+        get: operations["getSetup"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/sign-up": {
         parameters: {
             query?: never;
@@ -1509,6 +1663,40 @@ export interface paths {
         put?: never;
         /** Make a tenant with an empty wallet */
         post: operations["createTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tenants/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tenants as a file, as they are listed */
+        get: operations["exportTenants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tenants/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a tenant with a first key in one step, all or none */
+        post: operations["startTenant"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1724,6 +1912,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/tenants/{tenant_id}/movements/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Movements of credit as a file, as they are listed */
+        get: operations["exportMovements"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tenants/{tenant_id}/playground-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Get a key for an hour, to try models with */
+        post: operations["createPlaygroundKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/tenants/{tenant_id}/redeem": {
         parameters: {
             query?: never;
@@ -1879,6 +2101,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/tokens/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** API keys as a file, as they are listed */
+        get: operations["exportTokens"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/tokens/{token_id}": {
         parameters: {
             query?: never;
@@ -1950,6 +2189,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/users/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** People as a file, as they are listed */
+        get: operations["exportUsers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/users/{entity_id}/restore": {
         parameters: {
             query?: never;
@@ -2015,6 +2271,41 @@ export interface paths {
         /** Give a person a new first password, and end their sessions */
         post: operations["resetPassword"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user_id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List a person's open sessions */
+        get: operations["listUserSessions"];
+        put?: never;
+        post?: never;
+        /** End all of a person's sessions */
+        delete: operations["endUserSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user_id}/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End one of a person's sessions */
+        delete: operations["endUserSession"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2194,6 +2485,66 @@ export interface components {
             model_routed: string;
             outcome: string;
             status: number;
+        };
+        /** @description One thing that somebody did to one thing. */
+        AuditItem: {
+            action: string;
+            actor: string;
+            /** @description Of a person, as it is now. */
+            actor_login: string | null;
+            /** @description Whence it was asked for, where that is known and for the reader to know. */
+            address: string | null;
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /** Format: date-time */
+            at: string;
+            /** @description As the thing's own history shows it; null where nothing was before, or nothing can be shown. */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /** @description The fields that are different. */
+            changed: string[];
+            entity_id: string;
+            /** @description Of the event in the log: what /api/events/{id}/proof takes. */
+            event_id: string;
+            id: string;
+            /** @description Of the thing: a kind of resource, `member`, `credit`, `invitation` or `personal_token`. */
+            kind: string;
+            /** @description What people call the thing; of a sign-in and the like what more there is to say. */
+            name: string;
+            reason: string;
+            /** @description In whose log the event stands; 1 is the platform. */
+            tenant_id: number;
+            /** @description Of the event. */
+            type: string;
+        };
+        /** @description A part of a list, the newest first. */
+        AuditItemListing: {
+            items: components["schemas"]["AuditItem"][];
+            /** @description What to send as `after` for the next part; null at the end. */
+            next: string | null;
+        };
+        /** @description A thing as it was at a moment. */
+        AuditState: {
+            actor: string;
+            actor_login: string | null;
+            archived: boolean;
+            /** Format: date-time */
+            at: string;
+            entity_id: string;
+            event_id: string;
+            kind: string;
+            reason: string;
+            /**
+             * Format: date-time
+             * @description When it came to be so.
+             */
+            since: string;
+            state: {
+                [key: string]: unknown;
+            };
+            version: number;
         };
         /** @description A wallet, straight from the ledger. */
         BalanceView: {
@@ -2454,6 +2805,20 @@ export interface components {
             /** @enum {string} */
             use: "sale" | "cost";
             version: number;
+        };
+        /** @description How often something was done in a bucket. */
+        ChangeCount: {
+            action: string;
+            /** @description The index in `buckets`. */
+            bucket: number;
+            changes: number;
+            kind: string;
+        };
+        /** @description What was done over time. A bucket in which nothing was has no row. */
+        ChangeCounts: {
+            buckets: components["schemas"]["BucketView"][];
+            rows: components["schemas"]["ChangeCount"][];
+            zone: string;
         };
         /** @description What is to be different; a new key has a route of its own. */
         ChannelChange: {
@@ -2767,6 +3132,41 @@ export interface components {
             login: string;
             password: string;
         };
+        /** @description What moved in one bucket. */
+        CreditFlow: {
+            /** @description The index in `buckets`. */
+            bucket: number;
+            /** @example 12.50 */
+            charged: string;
+            /**
+             * @description All that came: credit given and redeemed.
+             * @example 12.50
+             */
+            inflow: string;
+            /**
+             * @description All that went: charges, and credit that lapsed or was taken back.
+             * @example 12.50
+             */
+            outflow: string;
+            /**
+             * @description At the end of the bucket: what was owed to the operator.
+             * @example 12.50
+             */
+            owed: string;
+            /**
+             * @description At the end of the bucket: balances above zero together. Of one tenant: its balance, unless it owes.
+             * @example 12.50
+             */
+            unspent: string;
+            ways: components["schemas"]["CreditWay"][];
+        };
+        /** @description Credit over time; every bucket has a row. */
+        CreditFlows: {
+            buckets: components["schemas"]["BucketView"][];
+            currency: string;
+            rows: components["schemas"]["CreditFlow"][];
+            zone: string;
+        };
         /** @description Credit that came, lapsed or was taken back. */
         CreditLineView: {
             /** @example 12.50 */
@@ -2778,6 +3178,18 @@ export interface components {
             lane: number;
             position: number;
             reference: string;
+            source: string;
+        };
+        /** @description Credit that came, lapsed or was taken back in one way. */
+        CreditWay: {
+            /**
+             * @description Below zero for what went.
+             * @example 12.50
+             */
+            amount: string;
+            /** @description `granted`, `redeemed`, `lapsed` or `adjusted`. */
+            kind: string;
+            /** @description Of granted credit: `top_up`, `redemption`, `allowance`, `adjustment` or `refund`; else empty. */
             source: string;
         };
         /** @description A day on which the balance moved, with the balance at its end. */
@@ -2864,6 +3276,14 @@ export interface components {
         /** @description What the price lint says; errors keep a card from being published unless it is forced. */
         Findings: {
             items: components["schemas"]["FindingView"][];
+        };
+        /** @description A request that was answered. */
+        FirstCall: {
+            /** Format: date-time */
+            at: string;
+            model_asked: string;
+            request_id: string;
+            tenant_id: number;
         };
         /** @description Somebody who cannot log in. */
         ForgottenPassword: {
@@ -3041,6 +3461,41 @@ export interface components {
              */
             unspent: string;
             wallets: components["schemas"]["WalletView"][];
+        };
+        /** @description One budget or limit in its open window. Amounts are money for the unit `money`, else whole numbers. */
+        LimitUse: {
+            /**
+             * Format: date-time
+             * @description When the window ends; null: never.
+             */
+            ends_at: string | null;
+            /** @description Set aside for requests under way; not among `used`. */
+            held: string;
+            /** @description Never below zero. */
+            left: string;
+            limit: string;
+            /** @description Of the tenant, the user or the token. */
+            owner_id: string;
+            owner_name: string;
+            /** @enum {string} */
+            period: "minute" | "day" | "week" | "month" | "total";
+            /** @enum {string} */
+            scope: "tenant" | "user" | "token";
+            tenant_id: number;
+            /**
+             * @description `requests` and `tokens` by the minute are rates; `slots` are requests at once.
+             * @enum {string}
+             */
+            unit: "money" | "tokens" | "requests" | "slots";
+            used: string;
+            /** @description Used and held, in thousandths of the limit. */
+            used_permille: number;
+        };
+        /** @description A part of a list, the newest first. */
+        LimitUseListing: {
+            items: components["schemas"]["LimitUse"][];
+            /** @description What to send as `after` for the next part; null at the end. */
+            next: string | null;
         };
         /** @description A limit that the request was checked against; amounts in the limit's own unit. */
         LimitView: {
@@ -3245,6 +3700,19 @@ export interface components {
                 [key: string]: string[];
             };
             user: components["schemas"]["UserState"];
+        };
+        /** @description What is to be different of oneself. */
+        MeChange: {
+            /**
+             * @description Of the console; empty is the browser's.
+             * @enum {string}
+             */
+            language?: "" | "en" | "zh-CN";
+            name?: string;
+            /** @enum {string} */
+            theme?: "system" | "light" | "dark";
+            /** @description An IANA zone, in which the console shows times; empty is the browser's. */
+            time_zone?: string;
         };
         /** @description What is to be different of a member's place. */
         MemberChange: {
@@ -3756,7 +4224,7 @@ export interface components {
         Notices: {
             items: components["schemas"]["Notice"][];
         };
-        /** @description One of one's open sessions. */
+        /** @description An open session. */
         OpenSession: {
             address: string;
             /** Format: date-time */
@@ -3802,6 +4270,13 @@ export interface components {
             items: components["schemas"]["PersonalTokenView"][];
             /** @description What to send as `after` for the next part; null at the end. */
             next: string | null;
+        };
+        /** @description A key that works for an hour, for trying models from the console. */
+        PlaygroundKey: {
+            /** Format: date-time */
+            expires_at: string;
+            secret: string;
+            token: components["schemas"]["TokenView"];
         };
         /** @description What a model cost at a moment, before and after the multiplier. */
         PriceAtView: {
@@ -4109,6 +4584,8 @@ export interface components {
             amount: string;
             /** Format: date-time */
             at: string;
+            /** @description Of the wallet right after it, what was spent meanwhile included. */
+            balance: string;
             currency: string;
             event_id: string;
             grant_id: string | null;
@@ -4344,10 +4821,15 @@ export interface components {
             is_default: boolean;
             meaning: string;
             name: string;
+            /** @description Why it was set last. */
+            reason: string;
             /** @enum {string} */
-            type: "integer" | "boolean" | "text" | "choice" | "color" | "image" | "links" | "currency";
+            type: "integer" | "boolean" | "text" | "choice" | "color" | "image" | "links" | "currency" | "address";
             /** Format: date-time */
             updated_at: string | null;
+            /** @description Who set it last; null if nobody ever did. */
+            updated_by: string | null;
+            updated_by_login: string | null;
             /** @description In force now. */
             value: string | number | boolean | null;
             /** @description To be sent as If-Match with a new value; 0 if nobody ever set it. */
@@ -4393,6 +4875,36 @@ export interface components {
             /** @description What to send as `after` for the next part; null at the end. */
             next: string | null;
         };
+        /** @description How far a new installation has come: what the first steps and the check list of the console are made of. */
+        SetupView: {
+            /** @description Whether alerts are told anywhere but in the log. */
+            alerts: boolean;
+            /** @description Whether any tenant, member or key has a budget or limit. */
+            budgets: boolean;
+            /** @description Channels of the built-in vendor that are there; removing them ends the demonstration. */
+            demo_channels: number;
+            /** @description The first request that was answered, by whatever vendor. */
+            first_call: components["schemas"]["FirstCall"] | null;
+            /** @description Invitations that were ever made. */
+            invitations: number;
+            last_call: components["schemas"]["FirstCall"] | null;
+            /** @description Whether there is a mail server. */
+            mail: boolean;
+            /** @description Persons that can log in. */
+            people: number;
+            /** @description But for the one that the first start made. */
+            tenants: number;
+            /** @description Likewise. */
+            tokens: number;
+            /** @description Models that are served, and that the rate card in force has no price for: at most fifty. */
+            unpriced_models: string[];
+            /** @description Whether a channel of a real vendor has answered one. */
+            vendor_called: boolean;
+            /** @description Channels of real vendors that are switched on. */
+            vendor_channels: number;
+            /** @description Models that they serve. */
+            vendor_models: number;
+        };
         /** @description Somebody who wants a tenant of their own. */
         SignUp: {
             email: string;
@@ -4400,10 +4912,17 @@ export interface components {
         /** @description How the operator's site looks, and what on it is open to visitors. */
         SiteView: {
             announcements: components["schemas"]["Notice"][];
+            /** @description Where browsers and SDKs reach this server, as its operator says; empty: where the page came from. */
+            base_url: string;
             color: string;
             currency: string;
-            /** @description Markdown, like the home page and the notice. */
+            /** @description Markdown, like the notice. */
             footer: string;
+            /** @description The https address that is shown in a frame, where that is the home page's kind. */
+            home_frame: string;
+            /** @enum {string} */
+            home_kind: "markdown" | "html" | "frame";
+            /** @description Markdown or HTML, not yet cleaned: whoever shows it takes scripts out. */
             home_page: string;
             links: components["schemas"]["Link"][];
             /** @description An https address, or a data URL; empty is the built-in one. */
@@ -4425,6 +4944,39 @@ export interface components {
             name: string;
             spent: string;
         };
+        /** @description What was made. */
+        Started: {
+            /** @example 12.50 */
+            credit: string | null;
+            /** @description The key; null in the answer to a repetition, for it is shown once: `rotate` gives a new one. */
+            secret: string | null;
+            tenant: components["schemas"]["TenantView"];
+            token: components["schemas"]["TokenView"];
+        };
+        /** @description A tenant whose owner one becomes, with a first key, and credit if wished. */
+        Starter: {
+            /**
+             * @description Of the key.
+             * @default []
+             */
+            budgets?: components["schemas"]["BudgetBody"][];
+            /**
+             * @description Promotional credit to begin with; needs the permission `credit:grant`.
+             * @example 12.50
+             */
+            credit?: string | null;
+            /** @description Models that the key may ask for; null is all. */
+            models?: string[] | null;
+            name: string;
+            /** @default  */
+            reason?: string;
+            /** @default UTC */
+            time_zone?: string;
+            /** @default First key */
+            token_name?: string;
+            /** @default default */
+            user_group?: string;
+        };
         /** @description A closed statement in the list. */
         StatementLine: {
             /** Format: date-time */
@@ -4441,6 +4993,33 @@ export interface components {
         /** @description The closed statements of a tenant, the latest first. */
         StatementList: {
             items: components["schemas"]["StatementLine"][];
+        };
+        /** @description A closed statement in the list over all tenants. */
+        StatementSummary: {
+            /** @example 12.50 */
+            charged: string;
+            /** Format: date-time */
+            closed_at: string;
+            /** @example 12.50 */
+            closing: string;
+            /** @example 12.50 */
+            credited: string;
+            currency: string;
+            /** Format: date-time */
+            ends_at: string;
+            /** @example 12.50 */
+            opening: string;
+            period: string;
+            sha256: string;
+            /** Format: date-time */
+            starts_at: string;
+            tenant_id: number;
+        };
+        /** @description A part of a list, the newest first. */
+        StatementSummaryListing: {
+            items: components["schemas"]["StatementSummary"][];
+            /** @description What to send as `after` for the next part; null at the end. */
+            next: string | null;
         };
         /** @description A period: opening + credited - charged = closing. */
         StatementView: {
@@ -4801,12 +5380,21 @@ export interface components {
         UserState: {
             disabled: boolean;
             id: string;
+            /**
+             * @description Of the console; empty is the browser's.
+             * @enum {string}
+             */
+            language: "" | "en" | "zh-CN";
             login: string;
             memberships: components["schemas"]["MembershipBody"][];
             must_change_password: boolean;
             name: string;
             /** @enum {null|string} */
             platform_role: "root" | "admin" | "auditor" | "support" | null;
+            /** @enum {string} */
+            theme: "system" | "light" | "dark";
+            /** @description In which the console shows times; empty is the browser's. */
+            time_zone: string;
         };
         /** @description The changes of a thing, the latest first. */
         UserStateHistory: {
@@ -4831,12 +5419,21 @@ export interface components {
             created_at: string;
             disabled: boolean;
             id: string;
+            /**
+             * @description Of the console; empty is the browser's.
+             * @enum {string}
+             */
+            language: "" | "en" | "zh-CN";
             login: string;
             memberships: components["schemas"]["MembershipBody"][];
             must_change_password: boolean;
             name: string;
             /** @enum {null|string} */
             platform_role: "root" | "admin" | "auditor" | "support" | null;
+            /** @enum {string} */
+            theme: "system" | "light" | "dark";
+            /** @description In which the console shows times; empty is the browser's. */
+            time_zone: string;
             /** Format: date-time */
             updated_at: string;
             version: number;
@@ -5406,6 +6003,166 @@ export interface operations {
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
             428: components["responses"]["Problem428"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                tenant_id?: number | null;
+                /** @description Of thing, such as `token`. */
+                kind?: string | null;
+                entity_id?: string | null;
+                /** @description Such as `created`, `changed`, `archived`, `signed_in`. */
+                action?: string | null;
+                /** @description Such as `user:<id>`, or the id of a person alone. */
+                actor?: string | null;
+                /** @description The first moment, with a time zone. */
+                from?: string | null;
+                /** @description The first moment after. */
+                to?: string | null;
+                /** @description `next` of the part before. */
+                after?: string | null;
+                /** @description How many to give. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditItemListing"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    countAudit: {
+        parameters: {
+            query?: {
+                tenant_id?: number | null;
+                bucket?: "minute" | "hour" | "day" | "week" | "month";
+                /** @description The first moment; by default 30 days before `to`. */
+                from?: string | null;
+                /** @description The first moment after; by default now. */
+                to?: string | null;
+                /** @description An IANA zone; by default the tenant's, else UTC. */
+                zone?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeCounts"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    exportAudit: {
+        parameters: {
+            query?: {
+                format?: "csv" | "parquet";
+                tenant_id?: number | null;
+                /** @description Of thing, such as `token`. */
+                kind?: string | null;
+                entity_id?: string | null;
+                /** @description Such as `created`, `changed`, `archived`, `signed_in`. */
+                action?: string | null;
+                /** @description Such as `user:<id>`, or the id of a person alone. */
+                actor?: string | null;
+                /** @description The first moment, with a time zone. */
+                from?: string | null;
+                /** @description The first moment after. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    getStateAt: {
+        parameters: {
+            query: {
+                kind: string;
+                entity_id: string;
+                /** @description A past moment, with a time zone. */
+                at: string;
+                tenant_id?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    /** @description The version, to be sent as If-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditState"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -6368,6 +7125,39 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    exportRedemptions: {
+        parameters: {
+            query?: {
+                format?: "csv" | "parquet";
+                tenant_id?: number | null;
+            };
+            header?: never;
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     restoreCodeBatch: {
         parameters: {
             query?: never;
@@ -6712,6 +7502,42 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listLimits: {
+        parameters: {
+            query?: {
+                tenant_id?: number | null;
+                scope?: "tenant" | "user" | "token" | null;
+                unit?: "money" | "tokens" | "requests" | "slots" | null;
+                /** @description `next` of the part before. */
+                after?: string | null;
+                /** @description How many to give. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LimitUseListing"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -7137,6 +7963,39 @@ export interface operations {
             400: components["responses"]["Problem400"];
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    changeMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MeChange"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -8155,6 +9014,43 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    getCreditFlows: {
+        parameters: {
+            query?: {
+                tenant_id?: number | null;
+                bucket?: "minute" | "hour" | "day" | "week" | "month";
+                /** @description The first moment; by default 30 days before `to`. */
+                from?: string | null;
+                /** @description The first moment after; by default now. */
+                to?: string | null;
+                /** @description An IANA zone; by default the tenant's, else UTC. */
+                zone?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreditFlows"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     getPriceAt: {
         parameters: {
             query: {
@@ -8412,6 +9308,41 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    searchStatements: {
+        parameters: {
+            query?: {
+                tenant_id?: number | null;
+                period?: string | null;
+                /** @description `next` of the part before. */
+                after?: string | null;
+                /** @description How many to give. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatementSummaryListing"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     getTopList: {
         parameters: {
             query: {
@@ -8423,6 +9354,8 @@ export interface operations {
                 channel_id?: string | null;
                 vendor?: string | null;
                 tag?: string | null;
+                /** @description API keys, between commas: with `by=token` a line for each row of a list of them, in one call. */
+                token_ids?: string;
                 by: string;
                 tenant_id?: number | null;
                 order?: "charged" | "cost" | "requests" | "refusals" | "voids" | "failed_attempts" | "input_tokens" | "output_tokens";
@@ -8468,6 +9401,8 @@ export interface operations {
                 channel_id?: string | null;
                 vendor?: string | null;
                 tag?: string | null;
+                /** @description API keys, between commas: with `by=token` a line for each row of a list of them, in one call. */
+                token_ids?: string;
                 tenant_id?: number | null;
                 bucket?: "minute" | "hour" | "day" | "week" | "month";
                 by?: string;
@@ -8516,6 +9451,8 @@ export interface operations {
                 channel_id?: string | null;
                 vendor?: string | null;
                 tag?: string | null;
+                /** @description API keys, between commas: with `by=token` a line for each row of a list of them, in one call. */
+                token_ids?: string;
                 format?: "csv" | "parquet";
                 tenant_id?: number | null;
                 bucket?: "minute" | "hour" | "day" | "week" | "month";
@@ -9337,6 +10274,32 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    getSetup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     signUp: {
         parameters: {
             query?: never;
@@ -9494,6 +10457,78 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TenantView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    exportTenants: {
+        parameters: {
+            query?: {
+                format?: "csv" | "parquet";
+                /** @description Part of the name. */
+                search?: string;
+                /** @description Also give what is out of use for good. */
+                include_archived?: boolean;
+                user_group?: string | null;
+                suspended?: boolean | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    startTenant: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description 1 to 255 characters, new for each intent. */
+                "Idempotency-Key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Starter"];
+            };
+        };
+        responses: {
+            /** @description Made. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Started"];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -10159,6 +11194,78 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    exportMovements: {
+        parameters: {
+            query?: {
+                format?: "csv" | "parquet";
+                kind?: "granted" | "redeemed" | "lapsed" | "adjusted" | null;
+                source?: "top_up" | "redemption" | "allowance" | "adjustment" | "refund" | null;
+                grant_id?: string | null;
+                /** @description The first moment, with a time zone. */
+                from?: string | null;
+                /** @description The first moment after. */
+                to?: string | null;
+            };
+            header?: never;
+            path: {
+                tenant_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    createPlaygroundKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tenant_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Made. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaygroundKey"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     redeemCode: {
         parameters: {
             query?: never;
@@ -10600,6 +11707,45 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    exportTokens: {
+        parameters: {
+            query?: {
+                format?: "csv" | "parquet";
+                /** @description Part of the name. */
+                search?: string;
+                /** @description Also give what is out of use for good. */
+                include_archived?: boolean;
+                tenant_id?: number | null;
+                user_id?: string | null;
+                revoked?: boolean | null;
+                tag?: string | null;
+                model?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     getToken: {
         parameters: {
             query?: never;
@@ -10883,6 +12029,42 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    exportUsers: {
+        parameters: {
+            query?: {
+                format?: "csv" | "parquet";
+                /** @description Part of the name. */
+                search?: string;
+                /** @description Also give what is out of use for good. */
+                include_archived?: boolean;
+                platform_role?: "root" | "admin" | "auditor" | "support" | null;
+                disabled?: boolean | null;
+                tenant_id?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     restoreUser: {
         parameters: {
             query?: never;
@@ -11109,6 +12291,94 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listUserSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenSessionListing"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    endUserSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done; there is nothing to say. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    endUserSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done; there is nothing to say. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];

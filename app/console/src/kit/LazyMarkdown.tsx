@@ -11,3 +11,12 @@ export function Markdown(props: { text: string }) {
     </Suspense>
   );
 }
+
+/** HTML that an operator wrote, sanitized. */
+export function Html(props: { text: string }) {
+  return (
+    <Suspense fallback={null}>
+      <Inner text={props.text} isHtml />
+    </Suspense>
+  );
+}

@@ -13,18 +13,19 @@ purifier.addHook("afterSanitizeAttributes", (node) => {
   }
 });
 
-export function sanitized(markdown: string): string {
-  return purifier.sanitize(marked.parse(markdown, { async: false, gfm: true }), {
+export const sanitized = (html: string): string =>
+  purifier.sanitize(html, {
     USE_PROFILES: { html: true },
     FORBID_TAGS: ["style", "form", "input", "button", "textarea", "select", "iframe"],
     // Inline styles are refused by the content security policy anyhow, with a message in the console for each.
     FORBID_ATTR: ["style", "id", "name"],
   });
-}
 
-/** Markdown, and the HTML in it, made harmless: what an operator writes, and nothing that runs. */
-export default function Markdown(props: { text: string }) {
-  const html = useMemo(() => sanitized(props.text), [props.text]);
+export const rendered = (markdown: string): string => sanitized(marked.parse(markdown, { async: false, gfm: true }));
+
+/** Markdown with the HTML in it, or HTML, made harmless: what an operator writes, and nothing that runs. */
+export default function Markdown(props: { text: string; isHtml?: boolean }) {
+  const html = useMemo(() => (props.isHtml ? sanitized(props.text) : rendered(props.text)), [props.text, props.isHtml]);
   // biome-ignore lint/security/noDangerouslySetInnerHtml: it is sanitized just above; this is the one place.
   return <Typography className="tg-markdown" dangerouslySetInnerHTML={{ __html: html }} />;
 }
