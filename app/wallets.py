@@ -229,7 +229,7 @@ class Wallets:
                 reason=terms.reason,
             )
         )
-        command = _grant_command(tenant_id, event_id, event, event, actor=actor, causation_id=event_id)
+        command = grant_command(tenant_id, event_id, event, event, actor=actor, causation_id=event_id)
         return await self._moved(command, terms.amount_nanos, event)
 
     async def adjust(
@@ -285,11 +285,11 @@ class Wallets:
         """
         stored = await self._claim_of(claim_id)
         claim = stored or with_source(
-            _claim(batch, code_hash(code), tenant_id=tenant_id, claim_id=claim_id, user_id=user_id, now=now)
+            claim_of(batch, code_hash(code), tenant_id=tenant_id, claim_id=claim_id, user_id=user_id, now=now)
         )
         if stored is None:
             _redeemable(batch, now, archived=archived)
-            answer = await self._ledger.submit(_claim_command(claim, claim_id, batch, batch_version))
+            answer = await self._ledger.submit(claim_command(claim, claim_id, batch, batch_version))
             if not answer.accepted:
                 raise _claim_refusal(answer)
         elif stored.tenant_id != tenant_id or stored.code_hash != code_hash(code):
@@ -415,7 +415,7 @@ class Wallets:
         )
         actor = f"user:{claim.user_id}"
         return await self._moved(
-            _grant_command(tenant_id, event_id, grant, event, actor=actor, causation_id=claim_id),
+            grant_command(tenant_id, event_id, grant, event, actor=actor, causation_id=claim_id),
             claim.amount_nanos,
             grant,
         )
@@ -464,7 +464,7 @@ def _positive(amount_nanos: int) -> None:
         raise AmountNotPositiveError("The amount must be above zero.")
 
 
-def _grant_command(
+def grant_command(
     tenant_id: TenantId,
     event_id: EventId,
     grant: CreditGranted,
@@ -499,7 +499,7 @@ def _grant_command(
     )
 
 
-def _claim(
+def claim_of(
     batch: CodeBatch, hashed: str, *, tenant_id: TenantId, claim_id: EventId, user_id: EntityId, now: dt.datetime
 ) -> CodeClaimed:
     expires_at = (now + dt.timedelta(days=batch.grant_days)).isoformat() if batch.grant_days is not None else None
@@ -516,7 +516,7 @@ def _claim(
     )
 
 
-def _claim_command(claim: CodeClaimed, claim_id: EventId, batch: CodeBatch, batch_version: int) -> Command:
+def claim_command(claim: CodeClaimed, claim_id: EventId, batch: CodeBatch, batch_version: int) -> Command:
     code = code_account(claim.code_hash)
     own = code_tenant_account(claim.code_hash, TenantId(claim.tenant_id))
     return Command(

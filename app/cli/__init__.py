@@ -16,6 +16,7 @@ _COMMANDS = {
     "seal-key": "app.cli.seal_key",
     "rebuild": "app.cli.rebuild",
     "parked": "app.cli.parked",
+    "demo-data": "app.cli.demo_data",
     "events": "app.cli.events",
     "user": "app.cli.reset_password",
     "openapi": "app.cli.openapi",
