@@ -28,7 +28,7 @@ COMPANIES: Final = (
     Company("Northwind Support", "enterprise", "Europe/Berlin", 22.0, "office", "invoice", "support", 0.0,
             ("Ada Brandt", "Jonas Keller", "Mia Vogel", "Emre Yildiz")),
     Company("Quill & Ink", "pro", "America/New_York", 13.0, "evening", "prepaid", "writing", 0.0,
-            ("Grace Miller", "Owen Hart", "Lena Cole")),
+            ("Grace Miller", "Owen Harper", "Lena Cole")),
     Company("Blue Heron Labs", "pro", "America/Los_Angeles", 10.0, "office", "prepaid", "coding", 0.0,
             ("Noah Park", "Ivy Chen", "Sam Ortiz")),
     Company("Kumo Search", "enterprise", "Asia/Tokyo", 9.0, "steady", "invoice", "search", 0.0,
