@@ -36,7 +36,7 @@ from domain.admin.events import (
     SessionsEnded,
     TenantLooked,
 )
-from domain.events import encode
+from domain.events import TYPES, encode
 from domain.grants.events import CodeRedeemed, CreditAdjusted, CreditGranted, CreditLapsed
 from domain.ids import TenantId, day_of
 from domain.routing.events import HealthChanged
@@ -107,7 +107,11 @@ class Audit:
     version = 1
     tables = ("projection.audit_log",)
     types = frozenset(
-        {f"{kind}.{verb}.v1" for kind in KINDS for verb in ("created", "changed", "archived", "restored")}
+        # Some things are archived for good, and are never restored.
+        (
+            {f"{kind}.{verb}.v1" for kind in KINDS for verb in ("created", "changed", "archived", "restored")}
+            & set(TYPES)
+        )
         | {f"{kind}.bulk.v1" for kind in BULK_KINDS}
         | {
             "channel_key.changed.v1",

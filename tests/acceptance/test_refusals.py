@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
@@ -222,6 +222,46 @@ async def test_a_spent_budget_of_a_token_is_insufficient_quota(
         await client.chat.completions.create(model=model, messages=HELLO, max_completion_tokens=20)
 
     assert refused.value.code == "budget_exceeded"
+    assert (await customer.balance())["available"] == "4.99978875"
+
+
+@pytest.mark.parametrize("period", ["total", "day", "week", "month"])
+@pytest.mark.parametrize(
+    ("party", "unit", "amount"),
+    [
+        ("token", "money", "0.0004"),
+        ("token", "tokens", "60"),
+        ("user", "money", "0.0004"),
+        ("user", "tokens", "60"),
+        ("tenant", "money", "0.0004"),
+        ("tenant", "tokens", "60"),
+    ],
+)
+async def test_whosever_budget_is_spent_whatever_it_counts_the_next_request_is_refused_by_its_name(
+    operator: Operator, connect: Connect, sell: Sell, *, party: str, unit: str, amount: str, period: str
+) -> None:
+    """A request takes 29 tokens and 0.00021125, and holds a little more: one fits, two do not."""
+    budgets: dict[str, Any] = {"budgets": [{"unit": unit, "period": period, "amount": amount}]}
+    customer = await operator.customer(
+        token=budgets if party == "token" else None,
+        time_zone="Pacific/Apia",
+        **(budgets if party == "tenant" else {}),
+    )
+    if party == "user":
+        (member,) = (await operator.get(f"/tenants/{customer.tenant_id}/members"))["items"]
+        await operator.change_from(
+            member["version"], f"/tenants/{customer.tenant_id}/members/{member['user_id']}", budgets
+        )
+    client = await connect(customer.secret)
+    model = await sell()
+    await client.chat.completions.create(model=model, messages=HELLO, max_completion_tokens=20)
+
+    with pytest.raises(openai.RateLimitError) as refused:
+        await client.chat.completions.create(model=model, messages=HELLO, max_completion_tokens=20)
+
+    assert refused.value.code == "budget_exceeded"
+    assert {"token": "this API key", "user": "this user", "tenant": "this account"}[party] in refused.value.message
+    assert amount in refused.value.message
     assert (await customer.balance())["available"] == "4.99978875"
 
 

@@ -36,9 +36,14 @@ def test_every_type_has_a_sample_and_every_sample_a_type() -> None:
 
 @pytest.mark.parametrize("name", [path.stem for path in FILES])
 def test_a_stored_event_is_read_as_it_was_written(name: str) -> None:
+    """To the last byte, but for what the type has come to say since then: of that it says nothing."""
     body = sample(name)
+    written = msgspec.json.decode(body)
 
-    assert encode(decode(name, body)) == body
+    again = msgspec.json.decode(encode(decode(name, body)))
+
+    assert not any(value for field, value in again.items() if field not in written)
+    assert msgspec.json.encode({field: value for field, value in again.items() if field in written}) == body
 
 
 @pytest.mark.parametrize("name", [path.stem for path in FILES])

@@ -64,6 +64,10 @@ class Operator:
         """Change a thing from the version that it has."""
         return await self._send("PATCH", path, body, {"if-match": await self._version(path)})
 
+    async def change_from(self, version: int, path: str, body: Mapping[str, Any]) -> Any:
+        """Change a thing that only a list shows, from the version that it has there."""
+        return await self._send("PATCH", path, body, {"if-match": f'"{version}"'})
+
     async def set(self, name: str, value: Any) -> Any:
         """Give a setting of the platform a value."""
         entries = (await self.get("/setting-values"))["items"]
