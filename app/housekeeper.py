@@ -16,6 +16,7 @@ import structlog
 
 from adapters.ids import new_id
 from adapters.postgres.errors import AWAY
+from app.jobs import Jobs
 from app.wallets import Wallets
 from domain.accounts import wallet
 from domain.events import Event, encode, type_name
@@ -100,9 +101,11 @@ class Housekeeper:
         *,
         hold_timeout_seconds: float,
         grace_seconds: float = GRACE_SECONDS,
+        jobs: Jobs | None = None,
     ) -> None:
         """Take the ledger to send to and a pool to read by; no hold is made for longer than `hold_timeout_seconds`."""
         self._ledger = ledger
+        self._jobs = jobs or Jobs()
         self._pool = pool
         self._grace_seconds = grace_seconds
         self._guard = ClockGuard(hold_timeout_seconds + grace_seconds)
@@ -220,7 +223,8 @@ class Housekeeper:
             name, period, chore = min(self._chores, key=lambda chore: due[chore[0]])
             await asyncio.sleep(max(0.0, due[name] - clock()))
             try:
-                done = await chore()
+                with self._jobs.running(f"housekeeper: {name}", period) as job:
+                    done = job.done = await chore()
                 # A full batch leaves more of the same: at once again.
                 due[name] = clock() + (_jittered(period) if done < BATCH else 0.0)
             except (*AWAY, LedgerUnavailableError) as error:

@@ -14,6 +14,7 @@ import structlog
 from adapters.clock import now
 from adapters.smtp import Mail, MailError
 from app.administration import Administration
+from app.jobs import Jobs
 from app.links import LASTS, LinkKind, Links, QueuedMail
 from domain.admin.events import MailSent
 from domain.ids import PLATFORM, EntityId, derive_id
@@ -48,6 +49,7 @@ class Mailer:
         base_url: str,
         site: str = "Tallygate",
         clock: Callable[[], dt.datetime] = now,
+        jobs: Jobs | None = None,
     ) -> None:
         """Take the queue, the people, the mail server, and the address that links begin with."""
         self._links = links
@@ -56,6 +58,7 @@ class Mailer:
         self._base_url = base_url.rstrip("/")
         self._site = site
         self._clock = clock
+        self._jobs = jobs or Jobs()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -72,7 +75,8 @@ class Mailer:
     async def _run(self) -> None:
         while True:
             try:
-                sent = await self.send_due()
+                with self._jobs.running("mailer", LOOK_SECONDS) as job:
+                    sent = job.done = await self.send_due()
                 if not sent:
                     await self._links.drop_old(self._clock() - _KEPT)
             except Exception as error:  # noqa: BLE001 -- whatever it was, the next look comes: mails must go out

@@ -18,6 +18,7 @@ from adapters.postgres import seals
 from adapters.postgres.errors import AWAY
 from adapters.postgres.seals import Behind, ClosedBlock, Stretch
 from adapters.seal_keys import SealKeyError, SealKeys
+from app.jobs import Jobs
 from domain.proof.seals import BLOCK_EVENTS_MAX, START, Tip, block_of, seal_of, sign, tip_of
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Sealer:
         age_seconds: float = AGE_SECONDS,
         round_events: int = ROUND_EVENTS,
         on_seal: Callable[[], None] = lambda: None,
+        jobs: Jobs | None = None,
     ) -> None:
         """Take the pool to work on, one connection at a time, and where the keys are; `on_seal` hears of each seal."""
         self._pool = pool
@@ -106,6 +108,7 @@ class Sealer:
         self._age_seconds = age_seconds
         self._round_events = round_events
         self._on_seal = on_seal
+        self._jobs = jobs or Jobs()
         self._key_id = ""
         self._stuck: dict[int, float] = {}
         self._task: asyncio.Task[None] | None = None
@@ -157,7 +160,9 @@ class Sealer:
                 pause = min(_LOOK_SECONDS, self._age_seconds)
                 if due or waiting >= EVENTS_SOON:
                     began = clock()
-                    done = await self.seal()
+                    with self._jobs.running("sealer", self._age_seconds) as job:
+                        done = await self.seal()
+                        job.done = done.events
                     if done.more:
                         # Half of the time at most, so that a long history is sealed without being noticed.
                         pause = max(_REST_SECONDS, clock() - began)

@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -37,9 +37,11 @@ from app.api.router import api_router
 from app.bootstrap import bootstrap
 from app.catalog import Catalog
 from app.housekeeper import Housekeeper
+from app.jobs import Jobs
 from app.links import Links
 from app.mailer import Mailer
 from app.main import create_app
+from app.node import NodeReporter, Vitals
 from app.observability.cells import Cells
 from app.observability.database_figures import DatabaseFigures
 from app.observability.health import Readiness
@@ -64,6 +66,7 @@ from app.reports.statement_closing import StatementCloser
 from app.routing.router import traits_of
 from app.routing.service import Bounds, Routing
 from app.routing.sinks import sinks_of
+from app.runs import Runs
 from app.seal_heads import publishing
 from app.sealer import KeyFile, Sealer
 from app.settings import Settings, SettingsError
@@ -183,13 +186,14 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         await administration.settle_members()
         await catalog.start()
         stack.push_async_callback(catalog.stop)
-        housekeeper = Housekeeper(ledger, pool, hold_timeout_seconds=settings.hold_timeout_seconds)
-        for chores in (housekeeper, Closer(pool), StatementCloser(pool)):
+        jobs = Jobs()
+        housekeeper = Housekeeper(ledger, pool, hold_timeout_seconds=settings.hold_timeout_seconds, jobs=jobs)
+        for chores in (housekeeper, Closer(pool, jobs=jobs), StatementCloser(pool, jobs=jobs)):
             await chores.start()
             stack.push_async_callback(chores.stop)
-        await _seal(stack, settings, pool)
+        await _seal(stack, settings, pool, jobs)
 
-        await _send_mails(stack, settings, pool, administration, port)
+        await _send_mails(stack, settings, pool, administration, port, jobs)
 
         refusals = _count_refusals(stack, ledger, instruments, node)
         authenticator = Authenticator(catalog, now=clock.now, trusted_proxies=settings.trusted_proxies)
@@ -223,6 +227,21 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         )
         sampler.start()
         stack.push_async_callback(sampler.stop)
+        runs = await _report(
+            stack,
+            pool,
+            node,
+            lambda: Vitals(
+                config_position=catalog.snapshot.position,
+                config_fresh=catalog.fresh,
+                requests_running=relay.running,
+                journal_bytes=journal.size_bytes,
+                journal_bytes_max=settings.journal_max_bytes,
+                journal_holds=journal.open_holds,
+                ledger_available=ledger.available,
+            ),
+            jobs,
+        )
         public = PublicPages(owner_of(walled), clock.now, base_url=settings.public_url or "")
         app = Observed(
             _fronted(
@@ -244,6 +263,7 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
                             desk=routing.desk,
                             inspection=inspection,
                             sends_mail=settings.smtp_url is not None,
+                            runs=runs,
                         )
                     ],
                     openapi=openapi_config(),
@@ -331,18 +351,35 @@ async def _route(
     return await stack.enter_async_context(routing.running())
 
 
-async def _seal(stack: contextlib.AsyncExitStack, settings: Settings, pool: "Pool") -> None:
+async def _report(
+    stack: contextlib.AsyncExitStack, pool: "Pool", node: str, vitals: Callable[[], Vitals], jobs: Jobs
+) -> Runs:
+    """Say to everybody how this process is; give who runs what people ask for."""
+    runs = Runs(pool, node=node, environment=os.environ)
+    stack.push_async_callback(runs.stop)
+    reporter = NodeReporter(pool, node=node, vitals=vitals, jobs=jobs)
+    await reporter.start()
+    stack.push_async_callback(reporter.stop)
+    return runs
+
+
+async def _seal(stack: contextlib.AsyncExitStack, settings: Settings, pool: "Pool", jobs: Jobs) -> None:
     """Seal the log, and publish the heads of what is sealed."""
     heads = await stack.enter_async_context(
         publishing(pool, file=settings.seal_heads_file, url=settings.seal_heads_url, rules=settings.outbound_allow)
     )
-    sealer = Sealer(pool, KeyFile(settings.seal_key_file), on_seal=heads.notice)
+    sealer = Sealer(pool, KeyFile(settings.seal_key_file), on_seal=heads.notice, jobs=jobs)
     await sealer.start()
     stack.push_async_callback(sealer.stop)
 
 
-async def _send_mails(
-    stack: contextlib.AsyncExitStack, settings: Settings, pool: "Pool", administration: Administration, port: int
+async def _send_mails(  # noqa: PLR0917 -- its one caller has them all
+    stack: contextlib.AsyncExitStack,
+    settings: Settings,
+    pool: "Pool",
+    administration: Administration,
+    port: int,
+    jobs: Jobs,
 ) -> None:
     """Send what is queued, if there is a mail server."""
     if settings.smtp_url is None:
@@ -352,6 +389,7 @@ async def _send_mails(
         administration,
         SmtpMail(settings.smtp_url, settings.mail_from),
         base_url=settings.public_url or f"http://{settings.host}:{port}",
+        jobs=jobs,
     )
     await mailer.start()
     stack.push_async_callback(mailer.stop)

@@ -29,10 +29,12 @@ from domain.admin.events import (
     InvitationCreated,
     InvitationEnded,
     LoggedIn,
+    ParkedRetried,
     PasswordChanged,
     PersonalTokenCreated,
     PersonalTokenEnded,
     Restored,
+    RunStarted,
     SessionsEnded,
     TenantLooked,
 )
@@ -118,6 +120,8 @@ class Audit:
             "password.changed.v1",
             "session.opened.v1",
             "session.ended.v1",
+            "run.started.v1",
+            "parked.retried.v1",
             "personal_token.created.v1",
             "personal_token.ended.v1",
             "tenant.looked.v1",
@@ -188,6 +192,15 @@ def _rows(event: StoredEvent) -> Iterator[_Row]:  # noqa: C901, PLR0912 -- one a
             yield _Row(
                 kind="user", entity_id=value.user_id, action="sessions_ended", name=value.how, address=value.address
             )
+        case RunStarted():
+            yield _Row(
+                kind="ledger", entity_id=value.run_id, action=value.kind, name=value.projection, address=value.address
+            )
+        case ParkedRetried():
+            yield _Row(
+                kind="ledger", entity_id=str(event.event_id), action="retried", name=value.projection,
+                address=value.address,
+            )  # fmt: skip
         case PersonalTokenCreated():
             yield _Row(
                 kind="personal_token", entity_id=value.personal_token_id, action="created", name=value.name,

@@ -23,6 +23,7 @@ from app.links import Links
 from app.receipts import Receipts
 from app.relay.inspection import Inspection
 from app.routing.desk import Desk
+from app.runs import Runs
 from app.settings import Network
 from app.wallets import Wallets
 from domain.admin.entities import User
@@ -63,6 +64,8 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     """None where nothing is relayed: then nobody can be asked about it."""
     inspection: Inspection | None = None
     """Asks vendors about channels; None where nothing is relayed."""
+    runs: Runs | None = None
+    """Verifications and rebuilds; None where nothing can be run."""
     ids: Callable[[], str]
     clock: Callable[[], dt.datetime]
     secure_cookies: bool

@@ -59,6 +59,10 @@ class Permission(StrEnum):
     """Which of the operator's people looked at the tenant's data, and at what."""
     AUDIT_READ = "audit:read"
     """Who did what, with before and after, and how things were."""
+    SYSTEM_READ = "system:read"
+    """The health of the books, nodes, the database, runs; the support bundle."""
+    SYSTEM_WRITE = "system:write"
+    """Verify, rebuild, let parked lanes try again, send test alerts."""
     CREDIT_GRANT = "credit:grant"
     CREDIT_ADJUST = "credit:adjust"
     CODE_READ = "code:read"
@@ -83,7 +87,7 @@ _OPERATOR_READ: Final = frozenset(
         P.SELF, P.TENANT_READ, P.MEMBER_READ, P.USER_READ, P.TOKEN_READ, P.BALANCE_READ, P.REQUEST_READ,
         P.REPORT_READ, P.OWN_REPORT_READ, P.COST_READ, P.OWN_TOKEN_READ,
         P.CHANNEL_READ, P.PRICING_READ, P.SETTING_READ, P.CODE_READ, P.ROUTING_READ, P.PROOF_READ,
-        P.LOOK_READ, P.AUDIT_READ,
+        P.LOOK_READ, P.AUDIT_READ, P.SYSTEM_READ,
     }
 )  # fmt: skip
 
@@ -91,7 +95,7 @@ PLATFORM_PERMISSIONS: Final[dict[PlatformRole, frozenset[Permission]]] = {
     "root": frozenset(Permission),
     "admin": frozenset(Permission),
     "auditor": _OPERATOR_READ,
-    "support": _OPERATOR_READ - {P.SETTING_READ, P.CODE_READ, P.PROOF_READ, P.AUDIT_READ}
+    "support": _OPERATOR_READ - {P.SETTING_READ, P.CODE_READ, P.PROOF_READ, P.AUDIT_READ, P.SYSTEM_READ}
     | {P.TOKEN_WRITE, P.OWN_TOKEN_WRITE, P.MEMBER_WRITE},
 }
 """What a role of the platform allows, in every tenant. Who may make whom root: `may_assign`."""

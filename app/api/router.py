@@ -26,6 +26,7 @@ from app.links import Links
 from app.receipts import Receipts
 from app.relay.inspection import Inspection
 from app.routing.desk import Desk
+from app.runs import Runs
 from app.settings import MEBIBYTE, Network
 from app.wallets import Wallets
 from domain.outbound import OutboundRules
@@ -48,6 +49,7 @@ def api_router(
     desk: Desk | None = None,
     inspection: Inspection | None = None,
     sends_mail: bool = False,
+    runs: Runs | None = None,
     ids: Callable[[], str] = new_id,
     clock: Callable[[], dt.datetime] = now,
     monotonic: Callable[[], float] = time.monotonic,
@@ -69,6 +71,7 @@ def api_router(
         public=public if public is not None else PublicPages(owner_of(pool), clock),
         routing=desk,
         inspection=inspection,
+        runs=runs,
         ids=ids,
         clock=clock,
         secure_cookies=secure_cookies,

@@ -33,6 +33,7 @@ from app.api import (
     routing,
     settings,
     start,
+    system,
     tenants,
     tokens,
     users,
@@ -67,6 +68,7 @@ ROUTES: Final[Mapping[str, Sequence[BaseRouteHandler]]] = {
         *report_pulse.ROUTES,
     ),
     "Audit": audit_log.ROUTES,
+    "System": system.ROUTES,
     "Exports of lists": list_exports.ROUTES,
     "Proof": proofs.ROUTES,
 }

@@ -281,7 +281,7 @@ class PlaygroundKey(msgspec.Struct, frozen=True, kw_only=True):
 async def create_playground_key(call: ThisCall, tenant_id: _TenantPath) -> Response[PlaygroundKey]:
     tenant, user = TenantId(tenant_id), call.principal.user
     if tenant not in call.principal.tenant_ids:
-        raise ApiError("forbidden", "Only members of a tenant try things with its money.")
+        raise ApiError("conflict", "Only members of a tenant try things with its money: become one first.")
     now = call.api.clock()
     secret = new_token_secret()
     until = now + dt.timedelta(seconds=PLAYGROUND_SECONDS)

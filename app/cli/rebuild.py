@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from adapters.logging import configure_logging
 from app.cli.database import database
+from app.cli.progress import Teller
 from app.cli.refusals import StartError
 from app.rebuild import Rebuilt, UnknownProjectionError, choose, rebuild_all
 from app.settings import Settings
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 @click.command("rebuild", short_help="Make projections again from the log, while everything runs.")
 @click.argument("projection", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(*, projection: Sequence[str], as_json: bool) -> None:
+@click.option("--progress", is_flag=True, help="Tell how far it is as lines of JSON on the error stream.")
+def command(*, projection: Sequence[str], as_json: bool, progress: bool) -> None:
     """Make projections (all of them unless named) again from the log.
 
     A new generation is filled beside the one in use and takes its place when it has caught up: nothing stops meanwhile.
@@ -42,7 +44,7 @@ def command(*, projection: Sequence[str], as_json: bool) -> None:
     except UnknownProjectionError as error:
         raise StartError(str(error)) from error
     try:
-        done = asyncio.run(_rebuild(settings, chosen, quiet=as_json))
+        done = asyncio.run(_rebuild(settings, chosen, quiet=as_json, teller=Teller() if progress else None))
     except FillParkedError as error:
         if as_json:
             click.echo(json.dumps({"error": str(error)}))
@@ -59,8 +61,14 @@ def command(*, projection: Sequence[str], as_json: bool) -> None:
         )
 
 
-async def _rebuild(settings: Settings, chosen: Sequence["Projection"], *, quiet: bool) -> list[Rebuilt]:
+async def _rebuild(
+    settings: Settings, chosen: Sequence["Projection"], *, quiet: bool, teller: Teller | None
+) -> list[Rebuilt]:
     async with database(settings) as dsn, asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool:
+        if teller is not None:
+            return await rebuild_all(
+                pool, chosen, lambda filling: teller.tell(filling.projection, filling.done, filling.total)
+            )
         with _progress(quiet=quiet) as report:
             return await rebuild_all(pool, chosen, report)
 

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from adapters.logging import configure_logging
 from adapters.seal_keys import SealKeyError, SealKeys, from_pem
 from app.cli.database import database
+from app.cli.progress import Teller
 from app.cli.refusals import StartError
 from app.projections import PROJECTIONS
 from app.settings import Settings
@@ -27,6 +28,7 @@ _INTERRUPTED: Final = 130
 
 @click.command("verify", short_help="Prove that the books are right, or name what is wrong.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--progress", is_flag=True, help="Tell how far it is as lines of JSON on the error stream.")
 @click.option("--resume", is_flag=True, help="Go on where the last run was broken off.")
 @click.option(
     "--state",
@@ -46,7 +48,15 @@ _INTERRUPTED: Final = 130
     metavar="FILE",
     help="Heads that were published, to compare with; those of TALLYGATE_SEAL_HEADS_FILE unless named.",
 )
-def command(*, as_json: bool, resume: bool, state: Path | None, public_key: Path | None, heads: Path | None) -> None:
+def command(
+    *,
+    as_json: bool,
+    progress: bool,
+    resume: bool,
+    state: Path | None,
+    public_key: Path | None,
+    heads: Path | None,
+) -> None:
     """Read the whole log and check it against everything that was made from it.
 
     Order and completeness of the log, double entry, every price, every hold and its end, balances, budgets, burn order
@@ -58,7 +68,7 @@ def command(*, as_json: bool, resume: bool, state: Path | None, public_key: Path
     configure_logging("warning")
     try:
         options = _options(settings, state=state, resume=resume, public_key=public_key, heads=heads)
-        result = asyncio.run(_verify(settings, options, quiet=as_json))
+        result = asyncio.run(_verify(settings, options, quiet=as_json, teller=Teller() if progress else None))
     except (AnchorError, SealKeyError, StateError) as error:
         raise StartError(str(error)) from error
     except KeyboardInterrupt:
@@ -90,8 +100,12 @@ def _options(
     return Options(trusted_keys=keys, anchors=read_anchors(heads) if heads is not None else {}, state=file)
 
 
-async def _verify(settings: Settings, options: Options, *, quiet: bool) -> Verification:
+async def _verify(settings: Settings, options: Options, *, quiet: bool, teller: Teller | None) -> Verification:
     async with database(settings) as dsn, asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
+        if teller is not None:
+            return await verify(
+                pool, PROJECTIONS, lambda checked: teller.tell(checked.part, checked.done, checked.total), options
+            )
         with _progress(quiet=quiet) as report:
             return await verify(pool, PROJECTIONS, report, options)
 

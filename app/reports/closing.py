@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from adapters.postgres.errors import AWAY
+from app.jobs import Jobs
 from projections.usage import DIMENSIONS, SUMS
 
 if TYPE_CHECKING:
@@ -78,10 +79,11 @@ _log = structlog.get_logger(__name__)
 class Closer:
     """Closes hours that are over. Any number of processes may run one: they take turns."""
 
-    def __init__(self, pool: "Pool", *, settle: dt.timedelta = SETTLE) -> None:
+    def __init__(self, pool: "Pool", *, settle: dt.timedelta = SETTLE, jobs: Jobs | None = None) -> None:
         """Take connections to work on."""
         self._pool = pool
         self._settle = settle
+        self._jobs = jobs or Jobs()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -161,7 +163,8 @@ class Closer:
     async def _run(self) -> None:
         while True:
             try:
-                await self.close()
+                with self._jobs.running("closer", EVERY_SECONDS) as job:
+                    job.done = await self.close()
             except AWAY as error:
                 _log.warning("report_closing_delayed", error=str(error) or type(error).__name__)
             await asyncio.sleep(EVERY_SECONDS)

@@ -11,6 +11,7 @@ import structlog
 
 from adapters.clock import now
 from adapters.postgres.admin_store import AdminStore
+from app.jobs import Jobs
 from app.reports.statements import Statements
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ _log = structlog.get_logger(__name__)
 class StatementCloser:
     """Looks every ten minutes. Several processes may: a statement is written once."""
 
-    def __init__(self, pool: "Pool", *, clock: Callable[[], dt.datetime] = now) -> None:
+    def __init__(self, pool: "Pool", *, clock: Callable[[], dt.datetime] = now, jobs: Jobs | None = None) -> None:
         """Take connections to work on."""
         self._pool = pool
         self._store = AdminStore(pool)
         self._clock = clock
+        self._jobs = jobs or Jobs()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -66,7 +68,8 @@ class StatementCloser:
     async def _run(self) -> None:
         while True:
             try:
-                await self.close()
+                with self._jobs.running("statements", EVERY_SECONDS) as job:
+                    job.done = await self.close()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 _log.warning("statement_closing_delayed", error=str(error) or type(error).__name__)
             await asyncio.sleep(EVERY_SECONDS)

@@ -192,3 +192,25 @@ class MailSent(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """`invitation`, `password_reset` or `sign_up`."""
     recipient: str
+
+
+class RunStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody had the books verified, or a projection made again."""
+
+    run_id: EntityId
+    kind: str
+    """`verification` or `rebuild`."""
+    projection: str = ""
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""
+
+
+class ParkedRetried(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody let lanes try again that stood still in a projection."""
+
+    projection: str
+    """Empty: in every one."""
+    lanes: int
+    """How many there were."""
+    address: str = ""
+    """Whence it was asked for; empty where that is not known."""

@@ -1,6 +1,7 @@
 import contextlib
 import datetime as dt
 import itertools
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from app.api.document import openapi_config
 from app.api.problems import handle_unrouted
 from app.api.router import api_router
 from app.api.sessions import Sessions
+from app.runs import Runs
 from app.wallets import Wallets
 from domain.admin.entities import Group, Membership, PlatformRole, Tenant, TenantRole, User
 from domain.ids import PLATFORM, EntityId, EventId, TenantId, first_lane
@@ -101,6 +103,7 @@ class World:
         self.wallets = Wallets(ledger, pool)
         self.sessions = Sessions(owner_of(pool))
         self.monotonic = monotonic
+        self.runs: Runs | None = None
 
     def router(self, *, secure_cookies: bool = False, sends_mail: bool = False) -> Router:
         return api_router(
@@ -109,6 +112,7 @@ class World:
             pool=self.pool,
             secure_cookies=secure_cookies,
             sends_mail=sends_mail,
+            runs=self.runs,
             monotonic=self.monotonic,
         )
 
@@ -171,6 +175,12 @@ class World:
         return [msgspec.json.decode(row["data"]) for row in rows]
 
 
+def environment(database: str, folder: Path) -> dict[str, str]:
+    """Give what commands need that work on the database of a test."""
+    mine = {"TALLYGATE_DATABASE_URL": database, "TALLYGATE_DATA": str(folder)}
+    return {name: value for name, value in os.environ.items() if not name.startswith("TALLYGATE_")} | mine
+
+
 def application(router: Router) -> Litestar:
     return Litestar(
         [router],
@@ -207,9 +217,11 @@ async def world(database: str, tmp_path: Path, monotonic: Monotonic) -> AsyncIte
                 event_id=EventId(new_id()),
             )
         world = World(pool, ledger, administration, monotonic)
+        world.runs = Runs(owner, node="test", environment=environment(database, tmp_path))
         async with world.client_of(application(world.router())) as client:
             world.client = client
             yield world
+        await world.runs.stop()
         await ledger.stop(5.0)
 
 

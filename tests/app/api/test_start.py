@@ -152,7 +152,7 @@ async def test_a_playground_key_needs_a_session_of_a_member_who_may_make_keys(wo
     path = f"/tenants/{tenant}/playground-key"
 
     assert (await member.post(path)).json()["code"] == "session_required"
-    for person, code in ((viewer, 403), (root, 403)):
+    for person, code in ((viewer, 403), (root, 409)):
         assert (await world.client.post(f"/api{path}", headers=await _session(world, person))).status_code == code
 
 
