@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
 import os
 import secrets
@@ -123,6 +124,7 @@ async def run(settings: Settings, dsn: str, *, listener: socket.socket) -> None:
                 timeout_keep_alive=75,
             )
         )
+        _spare_collections()
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         _log.info("serving", address=f"{settings.host}:{listener.getsockname()[1]}")
         try:
@@ -134,6 +136,13 @@ async def run(settings: Settings, dsn: str, *, listener: socket.socket) -> None:
             await relay.stop(settings.drain_seconds)
             server.force_exit = relay.running > 0
             await asyncio.wait([serving], timeout=5.0)
+
+
+def _spare_collections() -> None:
+    """Keep what is there for good out of garbage collections: each look at all of it stops every request for 50 ms."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _node_name() -> str:

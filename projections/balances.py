@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from projections.base import StoredEvent
+from projections.slices import slices
 from projections.sums import SumTable
 
 if TYPE_CHECKING:
@@ -130,9 +131,8 @@ class Sums:
         )
 
 
-def fold(events: Sequence[StoredEvent]) -> dict[Owner, Sums]:
+def fold(events: Sequence[StoredEvent], rows: dict[Owner, Sums]) -> None:
     """Sum up what the events add to each row."""
-    rows: dict[Owner, Sums] = {}
     for event in events:
         value, tenant_id = event.value, event.tenant_id
         tenant = _row(rows, str(tenant_id), "tenant", tenant_id)
@@ -142,7 +142,6 @@ def fold(events: Sequence[StoredEvent]) -> dict[Owner, Sums]:
                 _spend(row, value)
         else:
             _credit(tenant, event)
-    return rows
 
 
 def _spend(row: Sums, value: Captured | Adjusted | Voided) -> None:
@@ -200,7 +199,10 @@ class Balances:
         self, connection: "asyncpg.Connection[asyncpg.Record]", generation: int, events: Sequence[StoredEvent]
     ) -> None:
         """Add what the events sum up to."""
-        await _TABLE.add(connection, generation, {owner: sums.values() for owner, sums in fold(events).items()})
+        rows: dict[Owner, Sums] = {}
+        async for part in slices(events):
+            fold(part, rows)
+        await _TABLE.add(connection, generation, {owner: sums.values() for owner, sums in rows.items()})
 
 
 BALANCES: Final = Balances()

@@ -24,6 +24,7 @@ from projections.checkpoints import (
 )
 from projections.folder import BATCH_EVENTS, fold_into, share_out, tail_day
 from projections.pages import CannotFoldError, Reader
+from projections.slices import slices
 
 if TYPE_CHECKING:
     from projections.checkpoints import Connection
@@ -140,7 +141,11 @@ class Group:
             for name, of_lanes in floors.items()
             if len(of_lanes) == len(lanes) and set(of_lanes.values()) == {_FOLDED_NOT_AT_ALL}
         )
-        for (name, generation), events in zip(live.items(), reader.share(rows, excused), strict=True):
+        shared: list[list[StoredEvent]] = [[] for _ in live]
+        async for part in slices(rows):
+            for all_events, more in zip(shared, reader.share(part, excused), strict=True):
+                all_events.extend(more)
+        for (name, generation), events in zip(live.items(), shared, strict=True):
             given = _above(events, floors[name]) if name in floors else events
             await self._apply(connection, generation, self._projections[name], given)
         return done | {

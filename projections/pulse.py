@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from projections.base import StoredEvent
+from projections.slices import slices
 from projections.sums import SumTable
 from projections.usage_events import Captured, Expired, FailedAttempt, Refused, Voided
 
@@ -94,15 +95,16 @@ class Pulse:
         self, connection: "asyncpg.Connection[asyncpg.Record]", generation: int, events: Sequence[StoredEvent]
     ) -> None:
         """Add what the events count to each row."""
-        cells, refusals = fold(events)
-        await _TABLE.add(connection, generation, cells)
+        fine: dict[Cell, list[int]] = {}
+        refusals: dict[RefusalKey, list[int]] = {}
+        async for part in slices(events):
+            fold(part, fine, refusals)
+        await _TABLE.add(connection, generation, _spread(fine))
         await _REFUSALS.add(connection, generation, refusals)
 
 
-def fold(events: Sequence[StoredEvent]) -> tuple[dict[Cell, list[int]], dict[RefusalKey, list[int]]]:
-    """Count what the events add to each row: finely first, then for each row that is kept."""
-    fine: dict[Cell, list[int]] = {}
-    refusals: dict[RefusalKey, list[int]] = {}
+def fold(events: Sequence[StoredEvent], fine: dict[Cell, list[int]], refusals: dict[RefusalKey, list[int]]) -> None:
+    """Count what the events add: finely, before that is spread over the rows that are kept."""
     for event in events:
         value = event.value
         if isinstance(value, Refused):
@@ -120,7 +122,6 @@ def fold(events: Sequence[StoredEvent]) -> tuple[dict[Cell, list[int]], dict[Ref
         if counts is None:
             counts = fine[cell] = [0] * len(COLUMNS)
         _count(counts, value)
-    return _spread(fine), refusals
 
 
 def _where(value: Any) -> tuple[str, str]:
@@ -162,24 +163,28 @@ def _count(counts: list[int], value: Any) -> None:
 def _spread(fine: Mapping[Cell, list[int]]) -> dict[Cell, list[int]]:
     """Give the rows that are kept: of everybody by channel and model, of a tenant by model, by hour and day."""
     rows: dict[Cell, list[int]] = {}
-    for cell, counts in fine.items():
+    everybody: dict[Cell, list[int]] = {}
+    for (tenant_id, _, at, channel_id, model), counts in fine.items():
+        hour = at.replace(minute=0)
+        _add(rows, Cell(tenant_id, HOUR, hour, "", model), counts)
+        _add(rows, Cell(tenant_id, DAY, hour.replace(hour=0), "", model), counts)
+        _add(everybody, Cell(EVERYBODY, SHORT, at, channel_id, model), counts)
+    for cell, counts in everybody.items():
         hour = cell.at.replace(minute=0)
-        day = hour.replace(hour=0)
-        for row in (
-            cell._replace(tenant_id=EVERYBODY),
-            cell._replace(tenant_id=EVERYBODY, minutes=HOUR, at=hour),
-            cell._replace(tenant_id=EVERYBODY, minutes=DAY, at=day),
-            cell._replace(minutes=HOUR, at=hour, channel_id=""),
-            cell._replace(minutes=DAY, at=day, channel_id=""),
-        ):
-            kept = rows.get(row)
-            if kept is None:
-                rows[row] = counts.copy()
-            else:
-                for n, count in enumerate(counts):
-                    if count:
-                        kept[n] += count
+        _add(rows, cell, counts)
+        _add(rows, Cell(EVERYBODY, HOUR, hour, cell.channel_id, cell.model), counts)
+        _add(rows, Cell(EVERYBODY, DAY, hour.replace(hour=0), cell.channel_id, cell.model), counts)
     return rows
+
+
+def _add(rows: dict[Cell, list[int]], cell: Cell, counts: list[int]) -> None:
+    kept = rows.get(cell)
+    if kept is None:
+        rows[cell] = counts.copy()
+        return
+    for n, count in enumerate(counts):
+        if count:
+            kept[n] += count
 
 
 PULSE: Final = Pulse()

@@ -70,6 +70,8 @@ class Runner:
 
     It gathers what comes in meanwhile: ten new events of a lane are folded at almost the cost of one.
     """
+    LANES_AT_ONCE: Final = 250
+    """Lanes of one transaction: more would keep the requests of the same process waiting for longer at a time."""
     POLL_MIN_SECONDS: Final = 0.05
     POLL_MAX_SECONDS: Final = 1.0
     POLL_SHARE: Final = 10
@@ -182,8 +184,9 @@ class Runner:
     async def _fold(self, keys: Sequence[LaneKey]) -> bool:
         """Fold a batch of each lane; say whether any has more."""
         more = False
-        for start in range(0, len(keys), self._transaction_lanes):
-            lanes = keys[start : start + self._transaction_lanes]
+        at_once = min(self._transaction_lanes, self.LANES_AT_ONCE)
+        for start in range(0, len(keys), at_once):
+            lanes = keys[start : start + at_once]
             async with self._pool.acquire() as connection:
                 try:
                     done = await self._group.lanes(connection, lanes)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from projections.slices import slices
+
 if TYPE_CHECKING:
     import asyncpg
 
@@ -20,7 +22,9 @@ class SumTable:
         arrays = ", ".join(f"${n}::{type_}[]" for n, type_ in enumerate([*keys.values(), *sums.values()], 2))
         self._add = (
             f"INSERT INTO {table} AS t ({', '.join(columns)}, generation)"  # noqa: S608  # names from this package
-            f" SELECT {', '.join('u.' + column for column in columns)}, $1"
+            # Most sums of a batch are zero all the way down: such a column is not sent at all.
+            f" SELECT {', '.join('u.' + column for column in keys)},"
+            f" {', '.join(f'coalesce(u.{column}, 0)' for column in sums)}, $1"
             f" FROM unnest({arrays}) AS u ({', '.join(columns)})"
             f" ON CONFLICT ({', '.join(keys)}, generation) DO UPDATE SET "
             + ", ".join(f"{column} = t.{column} + excluded.{column}" for column in sums)
@@ -33,13 +37,11 @@ class SumTable:
         rows: Mapping[K, Sequence[int]],
     ) -> None:
         """Add to each row, in the order of the keys, so that two transactions never wait for one another in a ring."""
-        if not rows:
-            return
-        keys = sorted(rows)
-        columns = [list(column) for column in zip(*keys, strict=True)]
-        sums = zip(*(rows[key] for key in keys), strict=True)
-        columns += [
-            [Decimal(amount) for amount in column] if numeric else list(column)
-            for numeric, column in zip(self._numeric, sums, strict=True)
-        ]
-        await connection.execute(self._add, generation, *columns)
+        async for keys in slices(sorted(rows)):
+            columns = [list(column) for column in zip(*keys, strict=True)]
+            sums = zip(*(rows[key] for key in keys), strict=True)
+            amounts = [
+                None if not any(column) else [Decimal(amount) for amount in column] if numeric else list(column)
+                for numeric, column in zip(self._numeric, sums, strict=True)
+            ]
+            await connection.execute(self._add, generation, *columns, *amounts)

@@ -15,6 +15,7 @@ import msgspec
 
 from domain.ids import day_of
 from projections.base import StoredEvent
+from projections.slices import slices
 from projections.usage_events import (
     NO_USAGE,
     Adjusted,
@@ -92,11 +93,14 @@ WHERE tenant_id = $1 AND event_id = ANY ($2::uuid[]) AND day = ANY ($3::date[]) 
 _ADD: Final = (
     "INSERT INTO projection.usage_hourly AS t"  # noqa: S608  # names from this module
     f" (generation, hour, tenant_id, part, {', '.join(DIMENSIONS)}, {', '.join(SUMS)})"
-    " SELECT $1, u.* FROM unnest($2::timestamptz[], $3::bigint[], $4::uuid[], "
+    f" SELECT $1, u.hour, u.tenant_id, u.part, {', '.join('u.' + column for column in DIMENSIONS)}, "
+    + ", ".join(f"coalesce(u.{column}, 0)" for column in SUMS)
+    + " FROM unnest($2::timestamptz[], $3::bigint[], $4::uuid[], "
     + ", ".join(f"${n}::text[]" for n in range(5, 5 + len(DIMENSIONS)))
     + ", "
     + ", ".join(f"${n}::bigint[]" for n in range(5 + len(DIMENSIONS), 5 + len(DIMENSIONS) + len(SUMS)))
-    + ") AS u ON CONFLICT (tenant_id, hour, part, generation) DO UPDATE SET "
+    + f") AS u (hour, tenant_id, part, {', '.join(DIMENSIONS)}, {', '.join(SUMS)})"
+    + " ON CONFLICT (tenant_id, hour, part, generation) DO UPDATE SET "
     + ", ".join(f"{column} = t.{column} + excluded.{column}" for column in SUMS)
 )
 
@@ -288,25 +292,27 @@ class UsageProjection:
         holders = await _holders(connection, events)
         moments = [event.recorded_at for event in events]
         await connection.execute("SELECT projection.begin_usage($1, $2, $3)", generation, min(moments), max(moments))
-        moved = [credit for event in events if (credit := _credit(event, generation)) is not None]
-        entries = [(event, entry) for event in events if (entry := entry_of(event.value, holders)) is not None]
-        if moved:
-            await connection.copy_records_to_table(
-                "credit_log", schema_name="projection", columns=CREDIT_COLUMNS, records=moved
-            )
-        if entries:
-            await connection.copy_records_to_table(
-                "request_log",
-                schema_name="projection",
-                columns=LOG_COLUMNS,
-                records=[entry.row(event, generation) for event, entry in entries],
-            )
-            await _add(connection, generation, fold(entries))
+        rows: dict[Key, Sums] = {}
+        async for part in slices(events):
+            moved = [credit for event in part if (credit := _credit(event, generation)) is not None]
+            entries = [(event, entry) for event in part if (entry := entry_of(event.value, holders)) is not None]
+            if moved:
+                await connection.copy_records_to_table(
+                    "credit_log", schema_name="projection", columns=CREDIT_COLUMNS, records=moved
+                )
+            if entries:
+                await connection.copy_records_to_table(
+                    "request_log",
+                    schema_name="projection",
+                    columns=LOG_COLUMNS,
+                    records=[entry.row(event, generation) for event, entry in entries],
+                )
+                fold(entries, rows)
+        await _add(connection, generation, rows)
 
 
-def fold(entries: Iterable[tuple[StoredEvent, Entry]]) -> dict[Key, Sums]:
+def fold(entries: Iterable[tuple[StoredEvent, Entry]], rows: dict[Key, Sums]) -> None:
     """Sum up what entries add to each row of sums."""
-    rows: dict[Key, Sums] = {}
     for event, entry in entries:
         hour = event.recorded_at.replace(minute=0, second=0, microsecond=0)
         dimensions = entry.dimensions()
@@ -319,7 +325,6 @@ def fold(entries: Iterable[tuple[StoredEvent, Entry]]) -> dict[Key, Sums]:
             for index, amount in enumerate(added):
                 if amount:
                     sums.values[index] += amount
-    return rows
 
 
 def part_of(dimensions: tuple[str, ...]) -> str:
@@ -328,15 +333,19 @@ def part_of(dimensions: tuple[str, ...]) -> str:
 
 
 async def _add(connection: "Connection", generation: int, rows: Mapping[Key, Sums]) -> None:
-    keys = sorted(rows)
-    columns: list[list[Any]] = [
-        [key.hour for key in keys],
-        [key.tenant_id for key in keys],
-        [key.part for key in keys],
-        *(list(column) for column in zip(*(rows[key].dimensions for key in keys), strict=True)),
-        *(list(column) for column in zip(*(rows[key].values for key in keys), strict=True)),
-    ]
-    await connection.execute(_ADD, generation, *columns)
+    async for keys in slices(sorted(rows)):
+        columns: list[list[Any] | None] = [
+            [key.hour for key in keys],
+            [key.tenant_id for key in keys],
+            [key.part for key in keys],
+            *(list(column) for column in zip(*(rows[key].dimensions for key in keys), strict=True)),
+            # Most sums of a batch are zero all the way down: such a column is not sent at all.
+            *(
+                list(column) if any(column) else None
+                for column in zip(*(rows[key].values for key in keys), strict=True)
+            ),
+        ]
+        await connection.execute(_ADD, generation, *columns)
 
 
 def entry_of(value: Any, holders: Mapping[str, Authorized]) -> Entry | None:  # noqa: PLR0911 -- one arm per type

@@ -69,7 +69,8 @@ def test_balances_fold_the_corpus() -> None:
         for name in sorted(projection.types)
     ]
 
-    rows = balances.fold(events)
+    rows: dict[balances.Owner, balances.Sums] = {}
+    balances.fold(events, rows)
 
     tenant = rows[balances.Owner("77", "tenant", 77)]
     # Two of 1.5 x (1000 x 0.25 + 200 x 0.025 + 364 x 2) nano-units thousands: a capture and a late charge.
@@ -87,11 +88,16 @@ def test_usage_folds_the_corpus() -> None:
     ]
     entries = [(event, entry) for event in events if (entry := usage.entry_of(event.value, {})) is not None]
 
-    rows = usage.fold(entries)
+    totals_by_key: dict[usage.Key, usage.Sums] = {}
+    usage.fold(entries, totals_by_key)
 
-    assert {key.hour for key in rows} == {dt.datetime(2026, 11, 23, 22, tzinfo=dt.UTC)}
+    assert {key.hour for key in totals_by_key} == {dt.datetime(2026, 11, 23, 22, tzinfo=dt.UTC)}
     totals = dict(
-        zip(usage.SUMS, (sum(column) for column in zip(*(r.values for r in rows.values()), strict=True)), strict=True)
+        zip(
+            usage.SUMS,
+            (sum(column) for column in zip(*(r.values for r in totals_by_key.values()), strict=True)),
+            strict=True,
+        )
     )
     assert [totals[name] for name in usage.SUMS[:6]] == [1, 1, 1, 12, 1, 1]
     assert totals["input_tokens"] == 2 * 1000
