@@ -36,7 +36,7 @@ PRICES: Final = {MODEL: {"input": "2", "output": "10"}}
 CREDIT: Final = "100"
 _WAIT_SECONDS: Final = 30.0
 SERVE: Final = ("-m", "app", "serve")
-_VERIFY: Final = (sys.executable, "-m", "app", "verify")
+_COMMAND: Final = (sys.executable, "-m", "app")
 
 
 def price(prompt_tokens: int, completion_tokens: int) -> int:
@@ -179,13 +179,19 @@ class World:
 
     async def verify(self) -> None:
         """Run the product's own proof."""
+        status, output = await self.command("verify")
+        assert status == 0, output
+
+    async def command(self, *words: str) -> tuple[int, str]:
+        """Run a command of the product beside the server; give its exit status and what it said."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("TALLYGATE_")}
         environ |= {"TALLYGATE_DATABASE_URL": self.dsn, "TALLYGATE_DATA": str(self.server.data)}
         process = await asyncio.create_subprocess_exec(
-            *_VERIFY, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+            *(*_COMMAND, *words), env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
         output, _ = await process.communicate()
-        assert process.returncode == 0, output.decode()
+        assert process.returncode is not None
+        return process.returncode, output.decode()
 
     def metered(self) -> int:
         """Give what all that the vendor has metered is worth."""
