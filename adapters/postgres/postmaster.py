@@ -35,16 +35,18 @@ def find_postmaster(cluster: Path, socket_directory: Path) -> int | None:
 
     Raises PostgresError when something else answers on the socket: that is not ours to stop, nor to use.
     """
-    noted = _noted_pid(cluster)
-    listener = _listener_pid(socket_path(socket_directory))
-    for pid in (noted, listener):
-        if pid is not None and _works_in(pid, cluster, listener):
-            return pid
-    if listener is not None:
-        raise PostgresError(
-            f"a process that is not the server of {cluster} answers on {socket_path(socket_directory)}: stop it first"
-        )
-    return None
+    path = socket_path(socket_directory)
+    listener = _listener_pid(path)
+    while True:
+        for pid in (_noted_pid(cluster), listener):
+            if pid is not None and _works_in(pid, cluster, listener):
+                return pid
+        # One that ended between the two looks answered then, and does not any more.
+        before, listener = listener, _listener_pid(path)
+        if listener is None:
+            return None
+        if listener == before:
+            raise PostgresError(f"a process that is not the server of {cluster} answers on {path}: stop it first")
 
 
 def remove_remains(cluster: Path, socket_directory: Path) -> None:

@@ -2,6 +2,7 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from adapters.file_lock import LockHeldError
 from adapters.postgres import embedded
 from adapters.postgres.embedded import EmbeddedPostgres, find_running
 from adapters.postgres.errors import PostgresError
-from adapters.postgres.postmaster import find_postmaster
+from adapters.postgres.postmaster import find_postmaster, socket_path
 
 REPOSITORY = Path(__file__).parents[3]
 PATIENCE_SECONDS = 30
@@ -263,6 +264,21 @@ async def test_a_stale_process_number_does_not_fool_the_start(data_dir: Path, wh
             assert whose != "other program" or other.poll() is None
         finally:
             other.kill()
+
+
+def test_somebody_else_on_the_socket_is_refused_and_one_that_ends_while_it_is_looked_at_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(socket_path(tmp_path)))
+        listener.listen()
+        with pytest.raises(PostgresError, match="is not the server of"):
+            find_postmaster(tmp_path / "postgres", tmp_path)
+    looks: list[int | None] = [2**22 - 1, None]
+    monkeypatch.setattr("adapters.postgres.postmaster._listener_pid", lambda _: looks.pop(0))
+
+    assert find_postmaster(tmp_path / "postgres", tmp_path) is None
+    assert looks == []
 
 
 async def test_a_start_that_was_killed_within_initdb_is_begun_anew(tmp_path: Path) -> None:
