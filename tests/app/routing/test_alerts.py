@@ -1,25 +1,15 @@
-"""Alerts: one event and one message, however many nodes see the cause; probes and the duty of one node."""
+"""Alerts: one event and one message, however many nodes see the cause."""
 
-import asyncio
-import contextlib
 import datetime as dt
 import time
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
 from app.routing.alerts import Alerts, LogSink, Notice, Teller, listed
-from app.routing.board import HealthBoard
-from app.routing.duty import Duty
-from app.routing.probes import Probes
 from app.routing.sinks import AppriseSink, NotToldError, WebhookSink, sink_of, sinks_of
-from domain.admin.entities import Channel
-from domain.ids import EntityId
 from domain.outbound import OutboundRefusedError, OutboundRules
-from domain.relay.vendor_errors import VendorError
-from domain.routing.health import SOUND, Sample
-from tests.app.routing.conftest import Clock, until
+from tests.app.routing.conftest import until
 from tests.support.listeners import mailbox, webhook
 from tests.support.office import Office
 
@@ -178,124 +168,6 @@ async def test_mail_goes_out_by_smtp() -> None:
 
     (mail,) = box.mails
     assert "Nobody serves m." in mail
-
-
-async def test_one_node_at_a_time_has_the_duty_and_another_takes_over(office: Office) -> None:
-    rounds = {"a": 0, "b": 0}
-
-    def duty(node: str) -> Duty:
-        async def chore() -> None:
-            rounds[node] += 1
-
-        return Duty(office.pool, chore, seconds=0.02)
-
-    a, b = duty("a"), duty("b")
-    await a.start()
-    await until(lambda: a.is_mine)
-    await b.start()
-    before = rounds["a"]
-    await until(lambda: rounds["a"] > before + 3)
-    assert rounds["b"] == 0
-
-    await a.stop()
-    await until(lambda: b.is_mine and rounds["b"] > 1)
-    await b.stop()
-
-
-async def test_a_chore_that_fails_does_not_end_the_duty(office: Office) -> None:
-    rounds = 0
-
-    async def chore() -> None:
-        nonlocal rounds
-        rounds += 1
-        if rounds == 1:
-            raise RuntimeError("a fault of ours")
-
-    duty = Duty(office.pool, chore, seconds=0.01)
-    await duty.start()
-    await until(lambda: rounds > 2)
-    await duty.stop()
-
-
-CHANNEL = Channel(channel_id=EntityId("01935f00-0000-7000-8000-000000000002"), name="c", type="demo")
-
-
-@contextlib.asynccontextmanager
-async def probing(office: Office, clock: Clock, answers: list[VendorError | int]) -> AsyncIterator[Any]:
-    """A board and its probes, whose vendor answers as listed, the last answer for ever."""
-
-    async def probe(_: Channel, __: int) -> int:
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        if isinstance(answer, VendorError):
-            raise answer
-        return answer
-
-    board = HealthBoard(office.ledger, office.pool, node="a", milliseconds=clock)
-    await board.start()
-    probes = Probes(
-        office.ledger,
-        office.pool,
-        board,
-        probe,
-        channels=lambda: {CHANNEL.channel_id: CHANNEL},
-        node="a",
-        milliseconds=clock,
-        interval_seconds=0.01,
-    )
-    try:
-        yield board, probes
-    finally:
-        await board.stop()
-
-
-def happens(board: HealthBoard, clock: Clock, *classes: Any) -> None:
-    for each in classes:
-        board.note(CHANNEL.channel_id, Sample(class_=each, at_milliseconds=clock()))
-
-
-async def rounds_until_sound(board: HealthBoard, probes: Probes) -> int:
-    done = 0
-    async with asyncio.timeout(5):
-        while board.view.get(CHANNEL.channel_id, SOUND) != SOUND:
-            done += await probes.round()
-            await asyncio.sleep(0.005)
-    return done
-
-
-async def test_a_sound_channel_is_never_probed(office: Office, clock: Clock) -> None:
-    async with probing(office, clock, [200]) as (_, probes):
-        assert await probes.round() == 0
-
-
-async def test_five_good_probes_bring_a_channel_back(office: Office, clock: Clock) -> None:
-    async with probing(office, clock, [200]) as (board, probes):
-        happens(board, clock, "timeout", "timeout", "timeout")
-
-        assert await rounds_until_sound(board, probes) == 5
-        assert (await office.events()).count("channel.probed.v1") == 5
-
-
-async def test_a_bad_probe_on_the_way_back_begins_it_again(office: Office, clock: Clock) -> None:
-    async with probing(office, clock, [200, 200, VendorError("server", status=500), 200]) as (board, probes):
-        happens(board, clock, "connect", "connect", "connect")
-
-        assert await rounds_until_sound(board, probes) == 8
-
-
-async def test_a_refused_key_needs_one_good_probe(office: Office, clock: Clock) -> None:
-    answers: list[VendorError | int] = [VendorError("auth", status=401), 200]
-    async with probing(office, clock, answers) as (board, probes):
-        happens(board, clock, "auth")
-
-        assert await rounds_until_sound(board, probes) == 2
-
-
-async def test_a_probe_whose_path_is_not_there_says_nothing_about_the_key(office: Office, clock: Clock) -> None:
-    answers: list[VendorError | int] = [VendorError("not_found", status=404), VendorError("bad_request", status=400)]
-    async with probing(office, clock, answers) as (board, probes):
-        happens(board, clock, "auth")
-
-        assert await rounds_until_sound(board, probes) == 2
 
 
 NOTICE = Notice(
