@@ -25,7 +25,7 @@ INSTALL = pip install --quiet --disable-pip-version-check --no-input --no-deps -
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: .venv/run.stamp ## Serve on http://127.0.0.1:3000 (settings: TALLYGATE_...)
@@ -75,6 +75,10 @@ test-console: .venv/dev.stamp ## Drive the web console in Chromium, and try the 
 .PHONY: bench
 bench: .venv/dev.stamp ## Measure against the bare relay limit; at most 10 minutes
 	$(PYTHON) -m tests.bench $(ARGS)
+
+.PHONY: bench-reports
+bench-reports: .venv/dev.stamp ## Measure every report page at five million events, which are made once
+	$(PYTHON) -m tests.bench.reports $(ARGS)
 
 .PHONY: format
 format: .venv/dev.stamp ## Format, and fix what can be fixed

@@ -1,0 +1,503 @@
+"""Every report page at five million events: `make bench-reports`, or `python -m tests.bench.reports [DATA]`.
+
+The data are those of `tallygate demo-data`: 40 days of them, and 10 days with as much on each, to see that pages stay
+as they are as days are added. They are made once and kept in bench-results/, which takes a quarter of an hour. Pages
+are asked for through the API itself, without a network, as the operator and as a tenant's owner behind row-level
+security. Milliseconds depend on what else the machine does; the blocks that PostgreSQL looked at do not.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import datetime as dt
+import resource
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import asyncpg
+import httpx
+import msgspec
+from litestar import Litestar
+
+from adapters.ids import new_id
+from adapters.postgres.embedded import EmbeddedPostgres
+from adapters.postgres.flusher import Flusher
+from adapters.postgres.migrate import migrate
+from adapters.postgres.row_security import TenantPool
+from app.administration import Administration
+from app.api.document import openapi_config
+from app.api.router import api_router
+from app.api.sessions import Sessions
+from app.demo_data.load import load
+from app.demo_data.story import Plan
+from app.projections import PROJECTIONS
+from app.reports.closing import Closer
+from app.reports.export import Format, stream
+from app.reports.log import LogQuery, cursor_of, read_since, walk
+from app.reports.statements import Statements
+from app.wallets import Wallets
+from domain.admin.entities import Membership, TenantRole, User
+from domain.ids import EntityId, TenantId
+from domain.reports.focus import REQUEST_COLUMNS, request_row
+from domain.reports.periods import Bucket
+from projections.runner import Runner
+from tests.bench.processes import ROOT
+from tests.bench.report import Surroundings
+
+Pool = "asyncpg.Pool[asyncpg.Record]"
+
+PAGE_MILLISECONDS: Final = 200.0
+UNTIL: Final = dt.datetime(2026, 11, 30, 12, tzinfo=dt.UTC)
+DAYS: Final = (10, 40)
+REQUESTS_A_DAY: Final = 62_500
+"""Two events each, and a few more: five million in 40 days."""
+EXPORT_ROWS: Final = 200_000
+_FOLD_SECONDS_MAX: Final = 3600.0
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page that is asked for."""
+
+    name: str
+    path: str
+    as_tenant: bool = False
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """What was measured of it."""
+
+    page: Page
+    milliseconds: tuple[float, ...]
+    blocks: int
+    """Blocks of 8 KiB that its statements looked at, from the cache or not."""
+
+    @property
+    def middle(self) -> float:
+        return statistics.median(self.milliseconds)
+
+    @property
+    def worst(self) -> float:
+        return max(self.milliseconds)
+
+
+class Watch:
+    """Keeps the statements that a page sends, to be explained afterwards."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, tuple[Any, ...]]] | None = None
+
+    async def attach(self, connection: Any) -> None:
+        connection.add_query_logger(self._note)
+
+    def _note(self, record: Any) -> None:
+        if self.seen is not None and record.query.lstrip()[:6].upper() in {"SELECT", "WITH\n", "WITH M", "WITH T"}:
+            self.seen.append((record.query, tuple(record.args or ())))
+
+
+class Desk:
+    """The API over one database, with somebody of the operator and somebody of its largest tenant."""
+
+    def __init__(self, pool: Any, client: httpx.AsyncClient, watch: Watch) -> None:
+        self.pool = pool
+        self.client = client
+        self.watch = watch
+        self.secrets: dict[bool, str] = {}
+        self.tenant_id = TenantId(0)
+
+    async def get(self, page: Page) -> httpx.Response:
+        headers = {"authorization": f"Bearer {self.secrets[page.as_tenant]}"}
+        return await self.client.get(f"/api{page.path}", headers=headers)
+
+    async def measure(self, page: Page, repeats: int) -> Figure:
+        times = []
+        for turn in range(repeats + 1):
+            began = time.perf_counter()
+            answer = await self.get(page)
+            took = 1000 * (time.perf_counter() - began)
+            if answer.status_code != 200:
+                raise RuntimeError(f"{page.name}: {answer.status_code} {answer.text[:300]}")
+            if turn:
+                times.append(took)
+        return Figure(page, tuple(times), await self._blocks(page))
+
+    async def _blocks(self, page: Page) -> int:
+        self.watch.seen = []
+        await self.get(page)
+        statements, self.watch.seen = self.watch.seen, None
+        total = 0
+        async with self.pool.acquire() as connection:
+            for statement, values in statements:
+                with contextlib.suppress(asyncpg.PostgresError):
+                    text = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *values)
+                    plan = msgspec.json.decode(text)[0]["Plan"]
+                    total += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+        return total
+
+
+@contextlib.asynccontextmanager
+async def desk_of(dsn: str) -> AsyncIterator[Desk]:
+    """Give the API over a database."""
+    watch = Watch()
+    async with (
+        asyncpg.create_pool(dsn, min_size=2, max_size=4, init=watch.attach) as owner,
+        asyncpg.create_pool(dsn, min_size=1, max_size=2, init=watch.attach) as confined,
+    ):
+        pool = TenantPool.over(owner, confined)
+        ledger = Flusher(dsn)
+        await ledger.start()
+        administration = Administration(ledger, pool, None)
+        router = api_router(
+            administration=administration,
+            wallets=Wallets(ledger, pool),
+            pool=pool,
+            secure_cookies=False,
+            clock=lambda: UNTIL,
+        )
+        app = Litestar([router], openapi_config=openapi_config(), logging_config=None)
+        transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # stricter than ASGI
+        async with httpx.AsyncClient(transport=transport, base_url="http://bench") as client:
+            desk = Desk(owner, client, watch)
+            desk.tenant_id = TenantId(
+                await owner.fetchval("SELECT tenant_id FROM ledger.lane WHERE tenant_id > 1 ORDER BY head DESC LIMIT 1")
+            )
+            sessions = Sessions(owner)
+            for as_tenant in (False, True):
+                desk.secrets[as_tenant] = await _secret(administration, sessions, desk.tenant_id, as_tenant=as_tenant)
+            try:
+                yield desk
+            finally:
+                await ledger.stop(5.0)
+
+
+async def _secret(administration: Administration, sessions: Sessions, tenant_id: TenantId, *, as_tenant: bool) -> str:
+    role: TenantRole = "owner"
+    user = User(
+        user_id=EntityId(""),
+        login=f"bench-{new_id()}",
+        name="Bench",
+        platform_role=None if as_tenant else "root",
+        memberships=(Membership(tenant_id, role),) if as_tenant else (),
+    )
+    stored = await administration.create("user", user, actor="system:bench")
+    _, secret = await sessions.create_token(
+        stored.entity.user_id,
+        EntityId(new_id()),
+        name="bench",
+        scopes=("read",),
+        expires_at=None,
+        now=dt.datetime.now(dt.UTC),
+    )
+    return secret
+
+
+async def pages_of(desk: Desk, days: int) -> list[Page]:
+    """Give every report page, with what is in the data."""
+    first = UNTIL - dt.timedelta(days=min(days, 30))
+    tenant = desk.tenant_id
+    month = f"from={_time(first)}&to={_time(UNTIL)}"
+    week = f"from={_time(UNTIL - dt.timedelta(days=7))}&to={_time(UNTIL)}"
+    pages = [
+        Page("usage by the day, platform", f"/reports/usage?{week}"),
+        Page("usage by the hour, platform", f"/reports/usage?{week}&bucket=hour"),
+        Page(
+            "usage by the minute, 3 hours, platform",
+            f"/reports/usage?bucket=minute&from={_time(UNTIL - dt.timedelta(hours=3))}&to={_time(UNTIL)}",
+        ),
+        Page("usage by the day in Tokyo, tenant", f"/reports/usage?{week}&zone=Asia/Tokyo", as_tenant=True),
+        Page("usage by the hour, tenant", f"/reports/usage?{week}&bucket=hour", as_tenant=True),
+        Page("usage by the month, all there is", f"/reports/usage?bucket=month&{month}"),
+    ]
+    for name in (
+        "tenant", "user", "token", "model_asked", "model_routed", "model_billed", "channel", "vendor", "tag",
+        "multiplier",
+    ):  # fmt: skip
+        pages.append(Page(f"usage by {name}, 30 days, platform", f"/reports/usage?{month}&by={name}"))
+        pages.append(Page(f"usage by {name}, 30 days, tenant", f"/reports/usage?{month}&by={name}", as_tenant=True))
+    pages += [
+        Page("usage by model and channel, 30 days", f"/reports/usage?{month}&by=model_asked,channel"),
+        Page("usage by tenant, model and tag, 30 days", f"/reports/usage?{month}&by=tenant,model_asked,tag"),
+        *(
+            Page(f"top 100 by {name}, 30 days", f"/reports/top?{month}&by={name}&limit=100")
+            for name in ("tenant", "user", "token", "model_asked", "vendor", "tag")
+        ),
+        Page("top users by tokens, tenant", f"/reports/top?{month}&by=user&order=output_tokens", as_tenant=True),
+        Page("balances now", "/reports/balances?limit=100"),
+        Page(
+            "balances as of a past moment", f"/reports/balances?at={_time(first + dt.timedelta(hours=37, minutes=12))}"
+        ),
+        Page(
+            "balance as of a past moment, held included",
+            f"/reports/balances?tenant_id={tenant}&at={_time(first + dt.timedelta(hours=61, minutes=7))}",
+            as_tenant=True,
+        ),
+        Page(
+            "price as of a past moment",
+            f"/reports/prices?model=gpt-5-mini&user_group=pro&at={_time(first + dt.timedelta(days=2))}",
+        ),
+        Page("statements of a tenant", f"/tenants/{tenant}/statements", as_tenant=True),
+        Page("statement, the open period", f"/tenants/{tenant}/statements/current", as_tenant=True),
+        Page("movements of credit", f"/tenants/{tenant}/movements", as_tenant=True),
+    ]
+    period = await desk.pool.fetchval(
+        "SELECT period FROM projection.statement WHERE tenant_id = $1 ORDER BY starts_at LIMIT 1", tenant
+    )
+    if period is not None:
+        pages.append(Page("statement, closed", f"/tenants/{tenant}/statements/{period}", as_tenant=True))
+    pages += await _log_pages(desk, month)
+    return pages + await _reasons(desk, month)
+
+
+async def _log_pages(desk: Desk, month: str) -> list[Page]:
+    log = f"/reports/requests?limit=100&{month}"
+    deep = UNTIL - dt.timedelta(days=9, hours=5)
+    micros = int(deep.timestamp() * 1_000_000)
+    after = f"after={micros}-{desk.tenant_id}-{desk.tenant_id}-1"
+    pages = [
+        Page("log, first page, platform", log),
+        Page("log, first page, tenant", log, as_tenant=True),
+        Page("log, a page 9 days deep, platform", f"{log}&{after}"),
+        Page("log, a page 9 days deep, tenant", f"{log}&{after}", as_tenant=True),
+    ]
+    return pages + [
+        Page(f"log, {name}{', tenant' if as_tenant else ''}", f"{log}&{condition}", as_tenant=as_tenant)
+        for name, condition in await _conditions(desk)
+        for as_tenant in (False, True)
+        if not (as_tenant and name.startswith(("cost", "margin")))
+    ]
+
+
+async def _conditions(desk: Desk) -> list[tuple[str, str]]:
+    """Give a filter on every column: values that the tenant has, the commonest and the rarest."""
+    fixed = [
+        ("states=voided", "states=voided"),
+        ("states=attempt_failed", "states=attempt_failed"),
+        ("states=expired", "states=expired"),
+        ("stream=true", "stream=true"),
+        ("cached=true", "cached=true"),
+        ("tag=production", "tag=production"),
+        ("tag nobody has", "tag=nobody"),
+        ("vendor=anthropic", "vendor=anthropic"),
+        ("status=500", "status=500"),
+        ("multiplier=1.1", "multiplier=1.1"),
+        ("card_version=1", "card_version=1"),
+        ("limit_name=wallet", "limit_name=wallet"),
+        ("attempts_min=3", "attempts_min=3"),
+        ("latency_min=20000", "latency_min=20000"),
+        ("latency_max=5", "latency_max=5"),
+        ("first_byte_min=2500", "first_byte_min=2500"),
+        ("first_byte_max=60", "first_byte_max=60"),
+        ("tokens_min=60000", "tokens_min=60000"),
+        ("input_tokens_min=60000", "input_tokens_min=60000"),
+        ("output_tokens_min=4096", "output_tokens_min=4096"),
+        ("charged_min=0.2", "charged_min=0.2"),
+        ("charged_max=0", "charged_max=0"),
+        ("cost_min=0.2", "cost_min=0.2"),
+        ("margin_max=-0.1", "margin_max=-0.1"),
+        ("request_id", f"request_id={await _some(desk, 'request_id')}"),
+    ]
+    for column in ("user_id", "token_id", "surface", "model_asked", "model_routed", "model_billed", "channel_id",
+                   "outcome", "code", "basis", "card_id"):  # fmt: skip
+        rows = await desk.pool.fetch(
+            f"SELECT {column} AS value FROM projection.request_log WHERE tenant_id = $1 AND {column} <> ''"
+            " GROUP BY 1 ORDER BY count(*) DESC",
+            desk.tenant_id,
+        )
+        values = list(dict.fromkeys([rows[0]["value"], rows[-1]["value"]])) if rows else []
+        fixed += [
+            (f"{column}, {'commonest' if n == 0 else 'rarest'}", f"{column}={quote(value)}")
+            for n, value in enumerate(values)
+        ]
+    return fixed
+
+
+async def _some(desk: Desk, column: str) -> Any:
+    return await desk.pool.fetchval(
+        f"SELECT {column} FROM projection.request_log WHERE tenant_id = $1 AND recorded_at < $2"
+        f" AND {column} IS NOT NULL AND state = 'captured' LIMIT 1",
+        desk.tenant_id,
+        UNTIL - dt.timedelta(days=5),
+    )
+
+
+async def _reasons(desk: Desk, month: str) -> list[Page]:
+    request = await _some(desk, "request_id")
+    pages = [
+        Page("receipt of a request", f"/requests/{request}", as_tenant=True),
+        Page("why a charge", f"/reports/charges/{request}", as_tenant=True),
+    ]
+    refused = await desk.pool.fetchrow(
+        "SELECT tenant_id, lane, position, recorded_at FROM projection.request_log WHERE state = 'refused' LIMIT 1"
+    )
+    if refused is not None:
+        micros = int(refused["recorded_at"].timestamp() * 1_000_000)
+        row = f"{micros}-{refused['tenant_id']}-{refused['lane']}-{refused['position']}"
+        pages.append(Page("why a refusal", f"/tenants/{refused['tenant_id']}/refusals/{row}"))
+    card = await desk.pool.fetchval(
+        "SELECT entity_id FROM admin.entity WHERE kind = 'rate_card' AND owner = 'sale'"
+        " ORDER BY created_at DESC LIMIT 1"
+    )
+    pages += [
+        Page("what if, 30 days, platform", f"/rate-cards/{card}/what-if?{month}"),
+        Page("what if, 30 days, one tenant", f"/rate-cards/{card}/what-if?{month}&tenant_id={desk.tenant_id}"),
+    ]
+    return pages
+
+
+def _time(moment: dt.datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+async def live_start(desk: Desk, repeats: int) -> Figure:
+    """Measure what a live log does when a client comes back: the look at what it may have missed."""
+    times = []
+    row = await desk.pool.fetchrow(
+        "SELECT recorded_at, tenant_id, lane, position FROM projection.request_log ORDER BY recorded_at DESC LIMIT 1"
+    )
+    since = cursor_of(f"{int(row[0].timestamp() * 1_000_000)}-{row[1]}-{row[2]}-{row[3]}").recorded_at
+    query = LogQuery(range=Bucket(UNTIL, UNTIL))
+    for _ in range(repeats):
+        began = time.perf_counter()
+        await read_since(desk.pool, query, since - dt.timedelta(seconds=20), 500)
+        times.append(1000 * (time.perf_counter() - began))
+    return Figure(Page("live log, resumed, platform", ""), tuple(times), 0)
+
+
+async def export_rate(desk: Desk, format_: Format) -> tuple[int, float, int]:
+    """Stream the log of 30 days as a file: rows, rows per second, and by how many KiB the process grew meanwhile."""
+    query = LogQuery(range=Bucket(UNTIL - dt.timedelta(days=30), UNTIL))
+    rows = 0
+
+    async def chunks() -> AsyncIterator[Sequence[dict[str, Any]]]:
+        nonlocal rows
+        async for piece in walk(desk.pool, query, after=None):
+            rows += len(piece)
+            yield [request_row(row, {}, "USD") for row in piece]
+            if rows >= EXPORT_ROWS:
+                return
+
+    written = 0
+    before, began = 0, time.perf_counter()
+    async for part in stream(format_, chunks(), REQUEST_COLUMNS):
+        written += len(part)
+        if not before and rows >= EXPORT_ROWS // 10:
+            # From when everything is imported and the first pieces are through.
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds = time.perf_counter() - began
+    return rows, rows / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+
+
+async def prepare(data: Path, days: int, server: EmbeddedPostgres) -> None:
+    """Make the data if they are not there; bring an older version's read models up to date."""
+    await migrate(server.dsn)
+    connection = await asyncpg.connect(server.dsn)
+    is_empty = not await connection.fetchval("SELECT EXISTS (SELECT FROM ledger.lane)")
+    await connection.close()
+    if is_empty:
+        plan = Plan(until=UNTIL, days=days, requests=days * REQUESTS_A_DAY)
+        _say(f"making {days} days of demo data in {data}")
+        done = await load(server.dsn, plan, data / "seal.key")
+        _say(f"{done.events:,} events in {done.write_seconds:.0f} s, folded and sealed in {done.fold_seconds:.0f} s")
+    async with asyncpg.create_pool(server.dsn, min_size=1, max_size=6) as pool:
+        await pool.execute("SELECT ledger.create_days((now() AT TIME ZONE 'UTC')::date - 1, 3)")
+        runner = Runner(pool, PROJECTIONS)
+        await runner.start()
+        async with asyncio.timeout(_FOLD_SECONDS_MAX):
+            while any(lag.events for lag in await runner.lag()):  # noqa: ASYNC110 -- the database tells nobody
+                await asyncio.sleep(0.5)
+        await runner.stop()
+        await Closer(pool).close()
+        await pool.execute("ANALYZE")
+        for row in await pool.fetch("SELECT tenant_id FROM ledger.lane WHERE tenant_id > 1"):
+            await Statements(pool).close(TenantId(row["tenant_id"]), "UTC", UNTIL)
+
+
+async def measure(data: Path, days: int, repeats: int) -> tuple[list[Figure], list[str]]:
+    """Measure the pages on data of so many days."""
+    notes: list[str] = []
+    async with EmbeddedPostgres(data, shared_buffers_mebibytes=512) as server:
+        await prepare(data, days, server)
+        async with desk_of(server.dsn) as desk:
+            events = await desk.pool.fetchval("SELECT sum(head)::bigint FROM ledger.lane")
+            size = await desk.pool.fetchval("SELECT pg_size_pretty(pg_database_size(current_database()))")
+            notes.append(f"{days} days: {events:,} events, {size}")
+            figures = []
+            for page in await pages_of(desk, days):
+                figures.append(await desk.measure(page, repeats))
+                _say(f"{days} days  {figures[-1].middle:7.1f} ms  {figures[-1].blocks:7,} blocks  {page.name}")
+            figures.append(await live_start(desk, repeats))
+            formats: tuple[Format, ...] = ("csv", "parquet")
+            for format_ in formats:
+                rows, rate, grown = await export_rate(desk, format_)
+                notes.append(
+                    f"{days} days: export of {rows:,} rows as {format_}: {rate:,.0f} rows/s, {grown:,} KiB more"
+                )
+    return figures, notes
+
+
+def render(surroundings: Surroundings, measured: dict[int, list[Figure]], notes: Sequence[str]) -> str:
+    """Give the table: the slowest pages of the longest history first."""
+    longest = max(measured)
+    by_name = {days: {figure.page.name: figure for figure in figures} for days, figures in measured.items()}
+    slow = [figure for figure in measured[longest] if figure.middle > PAGE_MILLISECONDS]
+    verdict = "all within" if not slow else f"**{len(slow)} above**"
+    heads = "".join(f" {days} days: p50 ms | worst | blocks |" for days in sorted(measured))
+    lines = [
+        "# Report pages",
+        "",
+        (
+            f"Measured {surroundings.began} by `make bench-reports` on {surroundings.machine}; load average at first"
+            f" {surroundings.load_average:.1f}. {len(measured[longest])} pages: {verdict} {PAGE_MILLISECONDS:.0f} ms at"
+            " the median. Blocks are of 8 KiB, looked at in the cache or read."
+        ),
+        "",
+        *(f"- {note}" for note in notes),
+        "",
+        f"| page |{heads}",
+        "|---|" + "---|" * (3 * len(measured)),
+    ]
+    for figure in sorted(measured[longest], key=lambda each: -each.middle):
+        cells = []
+        for days in sorted(measured):
+            found = by_name[days].get(figure.page.name)
+            cells.append(
+                f" {found.middle:.1f} | {found.worst:.1f} | {found.blocks:,} |" if found is not None else " | | |"
+            )
+        lines.append(f"| {figure.page.name} |{''.join(cells)}")
+    return "\n".join([*lines, ""])
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {text}\n")
+
+
+async def _run(folder: Path, days: Sequence[int], repeats: int) -> str:
+    surroundings = Surroundings.look(folder)
+    measured: dict[int, list[Figure]] = {}
+    notes: list[str] = []
+    for each in days:
+        measured[each], more = await measure(folder / f"{each}-days", each, repeats)
+        notes += more
+    return render(surroundings, measured, notes)
+
+
+def main() -> None:
+    """Measure, print the table, and keep it."""
+    parser = argparse.ArgumentParser(prog="make bench-reports", description="Measure every report page")
+    parser.add_argument("--data", type=Path, default=ROOT / "bench-results" / ".reports", help="where data are kept")
+    parser.add_argument("--days", type=int, nargs="*", default=list(DAYS))
+    parser.add_argument("--repeats", type=int, default=9)
+    arguments = parser.parse_args()
+    arguments.data.mkdir(parents=True, exist_ok=True)
+    table = asyncio.run(_run(arguments.data, arguments.days, arguments.repeats))
+    (ROOT / "bench-results").mkdir(exist_ok=True)
+    (ROOT / "bench-results" / f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H%M%SZ}-reports.md").write_text(table)
+    sys.stdout.write(table)
+
+
+if __name__ == "__main__":
+    main()
