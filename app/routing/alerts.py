@@ -137,6 +137,11 @@ class Alerts:
         """Say whether this node has raised an alert that it has not seen resolved."""
         return (kind, subject) in self._open
 
+    @property
+    def waiting(self) -> int:
+        """How many alerts are wanted and not written yet."""
+        return len(self._queue)
+
     async def open_alerts(self) -> list[Alert]:
         """Give what is raised at the moment; also learns which alerts other nodes have resolved."""
         found = [alert for alert in await listed(self._pool, limit=500) if alert.resolved_at is None]

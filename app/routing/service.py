@@ -19,6 +19,7 @@ from app.routing.limits import ChannelLimits, Lease
 from app.routing.probes import Probes
 from app.routing.router import Router
 from app.routing.shedding import Shedder
+from app.routing.watch import watch_parked
 from domain.admin.entities import Channel
 from domain.admission import Route
 from domain.ids import EntityId, first_lane
@@ -70,6 +71,7 @@ class Routing:
     ) -> None:
         """Take what it works with; nothing runs before `start`."""
         self._ledger = ledger
+        self._pool = pool
         self._catalog = catalog
         self._node = node
         self.milliseconds = milliseconds
@@ -186,6 +188,7 @@ class Routing:
         """Resolve what is over, also what other nodes have raised, or who ended before they could."""
         snapshot, now = self._catalog.snapshot, time.monotonic()
         found = await self.alerts.open_alerts()
+        await watch_parked(self._pool, self.alerts, found)
         for alert in found:
             if alert.kind == NO_CHANNEL:
                 if not self.router.is_served(snapshot, alert.subject):

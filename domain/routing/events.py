@@ -43,9 +43,9 @@ class AlertRaised(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Something needs a person's eye; raised once, however often it is seen, until it is resolved."""
 
     kind: str
-    """A stable code: `no_channel_available`, `channel_out`."""
+    """A stable code: `no_channel_available`, `channel_out`, `projection_parked`."""
     subject: str
-    """What it is about: a model, or a channel's id."""
+    """What it is about: a model, a channel's id, a read model's name."""
     title: str
     severity: Severity = "critical"
     node: str = ""
