@@ -49,9 +49,8 @@ async def _findings(tab: Watched, page: Page, language: str, path: str) -> list[
         found.append("it is in another language")
     for theme in THEMES:
         await tab.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        await tab.page.wait_for_selector(f'html[data-mantine-color-scheme="{theme}"]', state="attached")
         await tab.settle()
-        if await tab.page.get_attribute("html", "data-mantine-color-scheme") != theme:
-            found.append(f"it is not {theme}")
         await tab.shoot(f"{page.slug}.{language}.{theme}")
         found += [f"{theme}: {each}" for each in await tab.axe()]
     await tab.page.emulate_media(color_scheme="light", reduced_motion="reduce")

@@ -1,4 +1,4 @@
-import { createTheme, type MantineColorsTuple } from "@mantine/core";
+import { createTheme, defaultVariantColorsResolver, type MantineColorsTuple } from "@mantine/core";
 import { site } from "./site";
 
 type Rgb = [number, number, number];
@@ -65,6 +65,12 @@ export const theme = createTheme({
   primaryShade: { light: 6, dark: 4 },
   autoContrast: true,
   luminanceThreshold: 0.3,
+  // Mantine chooses the text on a filled color by its shade in the light theme; that of the dark one is always bright.
+  variantColorResolver: (input) => {
+    const colors = defaultVariantColorsResolver(input);
+    if (input.variant !== "filled") return colors;
+    return { ...colors, color: `light-dark(${colors.color}, var(--mantine-color-black))` };
+  },
   colors: {
     brand: shades(site.color),
     // A touch of blue in the grays: calm, and dark surfaces that are no holes.

@@ -53,6 +53,11 @@ export async function startI18n(language: Language = preferredLanguage()): Promi
     react: { useSuspense: false },
     returnNull: false,
     showSupportNotice: false,
+    // The compiler finds keys that are not there; of those made at run time the tests in a browser hear by this.
+    saveMissing: true,
+    missingKeyHandler: (_: readonly string[], namespace: string, key: string) => {
+      console.error(`There is no text ${namespace}:${key}.`);
+    },
   } as Parameters<typeof i18next.init>[0]);
   await apply(language);
 }

@@ -10,6 +10,7 @@ export function UserMenu() {
   const me = useMe();
   const navigate = useNavigate();
   const names = useTenantNames();
+  const who = me.user.name || me.user.login;
   return (
     <Menu position="bottom-end" width={230}>
       <Menu.Target>
@@ -19,10 +20,10 @@ export function UserMenu() {
           size="xs"
           h={32}
           px={8}
-          aria-label={t("shell:account")}
+          aria-label={t("shell:accountOf", { who })}
           leftSection={<Icon name="user" size={18} />}
         >
-          <span className="tg-wide">{me.user.name || me.user.login}</span>
+          <span className="tg-wide">{who}</span>
         </Button>
       </Menu.Target>
       <Menu.Dropdown>

@@ -13,7 +13,7 @@ export default {
   dark: "Dark",
   system: "As the system",
   language: "Language",
-  account: "Account",
+  accountOf: "Account: {{who}}",
   prices: "Prices",
   status: "Status",
   docs: "Docs",

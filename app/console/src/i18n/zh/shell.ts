@@ -16,7 +16,7 @@ export default {
   dark: "深色",
   system: "跟随系统",
   language: "语言",
-  account: "账户",
+  accountOf: "账户：{{who}}",
   prices: "价格",
   status: "状态",
   docs: "文档",
