@@ -14,6 +14,7 @@ _COMMANDS = {
     "verify": "app.cli.verify",
     "verify-proof": "app.cli.verify_proof",
     "seal-key": "app.cli.seal_key",
+    "secret-key": "app.cli.secret_key",
     "rebuild": "app.cli.rebuild",
     "parked": "app.cli.parked",
     "demo-data": "app.cli.demo_data",
