@@ -49,6 +49,12 @@ async def operator(server: ServerProcess) -> AsyncIterator[Operator]:
             {
                 "demo-chat": {"input": "0.15", "output": "0.60"},
                 "demo-embedding": {"input": "0.02"},
+                "acme-paint": {"per_image": "0.04"},
+                "acme-voice": {"per_character": "0.000015"},
+                "acme-ear": {"per_second": "0.0001"},
+                "acme-judge": {"per_call": "0", "free": True},
+                "acme-rank": {"per_call": "0.002"},
+                "acme-embed": {"input": "0.02"},
                 "acme-live": live,
                 "acme-scribe": {"input": "2.5", "audio_input": "6", "output": "10"},
                 **{f"acme-{number}": acme for number in range(MODELS_MAX)},

@@ -211,7 +211,7 @@ class OpenAIDialect:
         """Give the whole answer for the client."""
         if call.dialect == "responses":
             return rewrite_response_body(body, call, model)
-        if call.surface == "embeddings" and not self.profile.packs_vectors:
+        if call.surface == "embeddings":
             body = packed_answer(body, call)
         if call.surface not in _TEXTS:
             return rewrite_result(body, call, model)

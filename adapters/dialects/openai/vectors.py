@@ -3,6 +3,7 @@
 import base64
 import binascii
 import math
+import re
 import struct
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from domain.relay.vendor_errors import VendorError
 
 _FLOAT32_MAX: Final = 3.4028234663852886e38
 _FLOAT32_BYTES: Final = 4
+_LISTED: Final = re.compile(rb'"embedding"\s*:\s*\[')
 
 
 def embeddings_members(request: EmbeddingsRequest, profile: Profile, target: Target) -> Members:
@@ -96,8 +98,10 @@ class _Encoding(msgspec.Struct):
 
 
 def packed_answer(body: bytes, call: Call) -> bytes:
-    """Pack the vectors for a client that asked for base64 of a vendor that does not know it."""
+    """Pack the vectors for a client that asked for base64 of a vendor that did not give it."""
     if b'"base64"' not in call.body or msgspec.json.decode(call.body, type=_Encoding).encoding_format != "base64":
+        return body
+    if _LISTED.search(body) is None:
         return body
     answer = loads(body)
     if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
