@@ -37,7 +37,7 @@ class _Splitter(Protocol):
     def finish(self) -> list[Frame]: ...
 
 
-_SPLITTERS: Final[Mapping[Framing, Callable[[], _Splitter]]] = {
+SPLITTERS: Final[Mapping[Framing, Callable[[], _Splitter]]] = {
     "sse": SseSplitter,
     "ndjson": LineSplitter,
     "aws": AwsEventSplitter,
@@ -147,8 +147,8 @@ class Attempt:
             body = await reply.read(ERROR_BYTES_MAX)
             raise dialect.decode_error(reply.status, reply.headers, body, secrets=secrets)
         streams = call.stream if request.streams is None else request.streams
-        if streams and _is_stream(dialect.framing, reply):
-            frames = _SPLITTERS[dialect.framing]()
+        if streams and is_stream(dialect.framing, reply):
+            frames = SPLITTERS[dialect.framing]()
             await (self._stream(reply, frames) if call.stream else self._collect(reply, frames))
             return None
         body = await reply.read(ANSWER_BYTES_MAX)
@@ -308,7 +308,7 @@ def _same(request: CanonicalRequest) -> CanonicalRequest:
     return request
 
 
-def _is_stream(framing: Framing, reply: VendorReply) -> bool:
+def is_stream(framing: Framing, reply: VendorReply) -> bool:
     """Tell a stream from a whole answer that a vendor gave in place of one: an error, or a stream it cannot do."""
     if framing == "whole":
         return False

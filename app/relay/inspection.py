@@ -1,6 +1,7 @@
 """Asking a vendor about a channel: does it answer, which models has it, what credit is left. Billed to no tenant."""
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -8,12 +9,13 @@ from typing import Final, TypeAlias, cast
 
 import msgspec
 
+from app.relay.attempt import SPLITTERS, is_stream
 from app.relay.vendors import Vendors
 from domain.admin.entities import Channel
 from domain.relay.call import Call, InvalidRequestError, Surface
 from domain.relay.channel_type import ChannelType, Inspectable
 from domain.relay.chat import ChatRequest, Message, Text
-from domain.relay.dialect import CanonicalRequest, Target, UnsupportedParameterError
+from domain.relay.dialect import CanonicalRequest, Target, UnsupportedParameterError, VendorDialect
 from domain.relay.ports import VendorReply, VendorRequest
 from domain.relay.tasks import EmbeddingsRequest, RerankRequest
 from domain.relay.vendor_errors import Kind, VendorError
@@ -125,7 +127,8 @@ class Inspection:
                 return cast("Inspectable", channel_type.dialect).decode_models(body)
         surface, canonical = _PROBES.get(channel_type.probe, _PROBES["chat"])
         call = Call(surface=surface, model=target.model, output_tokens_max=_PROBE_TOKENS)
-        await self._ask(channel_type, channel_type.dialect.encode(call, canonical, target), key)
+        request = channel_type.dialect.encode(call, canonical, target)
+        await self._ask(channel_type, request, key, check=functools.partial(_check, channel_type.dialect, call))
         return ()
 
     async def _target(self, channel: Channel, key: str) -> tuple[ChannelType, Target]:
@@ -147,7 +150,14 @@ class Inspection:
         except TimeoutError:
             raise VendorError("timeout") from None
 
-    async def _ask(self, channel_type: ChannelType, request: VendorRequest, key: str) -> bytes:
+    async def _ask(
+        self,
+        channel_type: ChannelType,
+        request: VendorRequest,
+        key: str,
+        *,
+        check: Callable[[VendorReply, bytes], None] | None = None,
+    ) -> bytes:
         reply = await self._vendors.send(request, channel_type.name)
         try:
             body = await self._body(reply, is_stream=bool(request.streams))
@@ -155,6 +165,8 @@ class Inspection:
             await reply.close()
         if reply.status >= _ERROR:
             raise channel_type.dialect.decode_error(reply.status, reply.headers, body, secrets=(key,))
+        if check is not None:
+            check(reply, body)
         return body
 
     @staticmethod
@@ -171,6 +183,19 @@ def _inspectable(channel_type: ChannelType, what: str, target: Target) -> Vendor
     """Ask a dialect for a request that only some have."""
     ask = getattr(channel_type.dialect, what, None)
     return ask(target) if ask is not None else None
+
+
+def _check(dialect: VendorDialect, call: Call, reply: VendorReply, body: bytes) -> None:
+    """Raise the error of vendors that answer with status 200 when they refuse."""
+    if is_stream(dialect.framing, reply):
+        decoder = dialect.decoder(call)
+        frames = [frame for frame in SPLITTERS[dialect.framing]().feed(body) if frame.data or frame.event]
+        deltas = [delta for frame in frames for delta in decoder.feed(frame)]
+    else:
+        deltas = [dialect.decode(body, reply.headers, call)]
+    for delta in deltas:
+        if delta.error is not None:
+            raise delta.error
 
 
 def _since(began: float) -> int:

@@ -9,12 +9,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 
 import anthropic
+import msgspec
 import openai
 import pytest
 from google import genai
 from google.genai import types
 
+from adapters.channel_types import TYPES
 from tests.acceptance.vendor_scripts import SCRIPTS, Script, service_account
+from tests.adapters.dialects.own_cases import CASES
 from tests.support.operator import Customer, Operator
 from tests.support.receipts import check_receipt, nanos
 from tests.support.scripted_vendor import ScriptedVendor
@@ -47,13 +50,9 @@ async def vendors(operator: Operator, model_names: Iterator[str]) -> AsyncIterat
         for script in SCRIPTS:
             scripted = await stack.enter_async_context(ScriptedVendor(*script.steps))
             name = next(model_names)
-            key = script.key or (service_account(scripted.url) if script.type == "vertex" else None)
-            if script.name == "ernie":
-                key = "AK|SK"
-            base_url = scripted.url.replace("http", script.scheme, 1) + script.suffix
-            await operator.channel(
-                base_url, name, type=script.type, key=key, options=script.options, model_map={name: script.model}
-            )
+            given = trial(script, scripted) | {"model_map": {name: script.model}}
+            del given["models"]
+            await operator.channel(given.pop("base_url"), name, **given)
             made[script.name] = Vendor(script, scripted, name)
         yield made
 
@@ -70,6 +69,18 @@ def vendor(request: pytest.FixtureRequest, vendors: dict[str, Vendor]) -> Vendor
     found = vendors[script.name]
     found.scripted.forget()
     return found
+
+
+def trial(script: Script, scripted: ScriptedVendor) -> dict[str, Any]:
+    """Give a script's channel as a form has it before it is saved."""
+    key = script.key or (service_account(scripted.url) if script.type == "vertex" else None)
+    return {
+        "type": script.type,
+        "base_url": scripted.url.replace("http", script.scheme, 1) + script.suffix,
+        "key": "AK|SK" if script.name == "ernie" else key,
+        "options": dict(script.options),
+        "models": [script.model],
+    }
 
 
 Ask = Callable[[str, bool], Awaitable[Said]]
@@ -216,3 +227,46 @@ async def test_a_chat_by_any_contract_reaches_any_vendor_and_costs_what_it_repor
     if said.request_id is not None:
         check_receipt(await operator.receipt(said.request_id), charged)
     assert nanos((await customer.balance())["available"]) == before - charged
+
+
+@pytest.mark.parametrize("script", [each for each in SCRIPTS if TYPES[each.type].probe == "chat"], ids=str)
+async def test_a_channel_that_lists_no_models_is_tried_by_the_shortest_chat(operator: Operator, script: Script) -> None:
+    async with ScriptedVendor(
+        *(msgspec.structs.replace(s, body=None, members=None, one_of=()) for s in script.steps)
+    ) as scripted:
+        found = await operator.post("/channels/test", trial(script, scripted))
+
+        scripted.check()
+        assert (found["ok"], found["kind"]) == (True, None)
+
+
+REFUSALS = [
+    (script, body, kind)
+    for script in SCRIPTS
+    if TYPES[script.type].probe == "chat"
+    for case in CASES
+    if case.name == script.name
+    for body, kind in case.errors.items()
+]
+
+
+@pytest.mark.parametrize(
+    ("script", "body", "kind"), REFUSALS, ids=lambda value: value[:30] if isinstance(value, str) else str(value)
+)
+async def test_a_vendor_that_refuses_with_status_200_fails_the_test_of_its_channel(
+    operator: Operator, script: Script, body: str, kind: str
+) -> None:
+    *before, last = script.steps
+    refusing = msgspec.structs.replace(
+        last,
+        body=None,
+        members=None,
+        one_of=(),
+        answer=body.encode(),
+        stream=b"",
+        optional=frozenset({"x-dashscope-sse"}),
+    )
+    async with ScriptedVendor(*before, refusing) as scripted:
+        found = await operator.post("/channels/test", trial(script, scripted))
+
+    assert (found["ok"], found["kind"]) == (False, kind)
