@@ -42,6 +42,10 @@ ROWS: Final[tuple[ChannelType, ...]] = (
             "the header that counts the tokens of Cohere's vectors: without it our own count holds",
             "which models take a schema or media: what the vendor refuses is told to the client",
         ),
-        shown_by=("tests/adapters/dialects/test_bedrock.py", "tests/adapters/test_aws_event_stream.py"),
+        shown_by=(
+            "tests/adapters/dialects/test_bedrock.py",
+            "tests/adapters/test_aws_event_stream.py",
+            "tests/acceptance/test_every_vendor.py",
+        ),
     ),
 )

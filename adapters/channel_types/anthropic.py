@@ -44,6 +44,7 @@ ROWS: Final[tuple[ChannelType, ...]] = (
         shown_by=(
             "tests/adapters/dialects/test_anthropic.py",
             "tests/adapters/surfaces/test_anthropic.py",
+            "tests/acceptance/test_every_vendor.py",
         ),
     ),
 )

@@ -5,7 +5,11 @@ from typing import Final
 from adapters.dialects import coze, dashscope, ernie, hunyuan, spark, zhipu_v3
 from domain.relay.channel_type import ChannelType, Field, Words
 
-_TESTS: Final = ("tests/adapters/dialects/test_own_dialects.py", "tests/adapters/dialects/test_own_wires.py")
+_TESTS: Final = (
+    "tests/adapters/dialects/test_own_dialects.py",
+    "tests/adapters/dialects/test_own_wires.py",
+    "tests/acceptance/test_every_vendor.py",
+)
 
 ROWS: Final[tuple[ChannelType, ...]] = (
     ChannelType(

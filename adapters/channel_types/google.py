@@ -44,7 +44,11 @@ ROWS: Final[tuple[ChannelType, ...]] = (
             "how an error in mid-stream is framed: events, bare lines and a list of one are read",
             "whether vectors come with a count of tokens: without one our own count holds",
         ),
-        shown_by=("tests/adapters/dialects/test_gemini.py", "tests/adapters/surfaces/test_gemini.py"),
+        shown_by=(
+            "tests/adapters/dialects/test_gemini.py",
+            "tests/adapters/surfaces/test_gemini.py",
+            "tests/acceptance/test_every_vendor.py",
+        ),
     ),
     ChannelType(
         name="vertex",
@@ -94,7 +98,7 @@ ROWS: Final[tuple[ChannelType, ...]] = (
             "how many texts newer embedding models take per call: all are sent at once, and a refusal is told",
             "the version that Claude's API wants in the body: the one long known, unless the channel says another",
         ),
-        shown_by=("tests/adapters/dialects/test_vertex.py",),
+        shown_by=("tests/adapters/dialects/test_vertex.py", "tests/acceptance/test_every_vendor.py"),
     ),
     ChannelType(
         name="palm",

@@ -11,6 +11,7 @@ SHOWN_BY: Final = (
     "tests/adapters/channel_types/test_openai_family.py",
     "tests/adapters/dialects/test_openai_dialect.py",
     "tests/adapters/dialects/test_golden.py",
+    "tests/acceptance/test_every_vendor.py",
 )
 
 TEXT: Final[frozenset[Surface]] = frozenset({"chat", "completions", "embeddings"})

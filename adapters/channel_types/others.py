@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from adapters.dialects import aiproxy_library, cloudflare, cohere, deepl, dify, ollama, replicate, voyage
+from adapters.dialects import aiproxy_library, cloudflare, cohere, deepl, dify, ollama, raw, replicate, voyage
 from domain.relay.channel_type import ChannelType, Field, Words
 
-_TESTS: Final = ("tests/adapters/dialects/test_own_dialects.py", "tests/adapters/dialects/test_own_wires.py")
+_WIRES: Final = ("tests/adapters/dialects/test_own_dialects.py", "tests/adapters/dialects/test_own_wires.py")
+_TESTS: Final = (*_WIRES, "tests/acceptance/test_every_vendor.py")
 
 ROWS: Final[tuple[ChannelType, ...]] = (
     ChannelType(
@@ -145,6 +146,32 @@ ROWS: Final[tuple[ChannelType, ...]] = (
         shown_by=_TESTS,
     ),
     ChannelType(
+        name="proxy",
+        title=Words("Proxy (pass-through)", "代理（透传）"),
+        dialect=raw.DIALECT,
+        number=43,
+        aliases=("raw", "passthrough"),
+        key_title=Words("Value of the key's header", "密钥请求头的值"),
+        key_help=Words(
+            "Sent as it is: with Bearer before it, if the vendor wants that.",
+            "原样发送；如需 Bearer 前缀请一并填写。",
+        ),
+        needs_key=False,
+        fields=(
+            Field(
+                name="key_header",
+                title=Words("Header of the key", "密钥请求头"),
+                help=Words("Authorization if empty.", "留空为 Authorization。"),
+            ),
+        ),
+        surfaces=raw.DIALECT.surfaces,
+        native=frozenset({"openai"}),
+        models=("<name of the service>",),
+        probe="none",
+        unverified=("everything: bytes pass, and the call is paid for",),
+        shown_by=("tests/acceptance/test_raw.py", "tests/adapters/dialects/test_raw.py"),
+    ),
+    ChannelType(
         name="jina",
         title=Words("Jina", "Jina"),
         dialect=voyage.JINA,
@@ -152,7 +179,7 @@ ROWS: Final[tuple[ChannelType, ...]] = (
         surfaces=voyage.JINA.surfaces,
         models=("jina-embeddings-v3", "jina-reranker-v2-base-multilingual"),
         probe="embeddings",
-        shown_by=_TESTS,
+        shown_by=_WIRES,
     ),
     ChannelType(
         name="voyage",
@@ -162,6 +189,6 @@ ROWS: Final[tuple[ChannelType, ...]] = (
         surfaces=voyage.VOYAGE.surfaces,
         models=("voyage-3.5", "rerank-2.5"),
         probe="embeddings",
-        shown_by=_TESTS,
+        shown_by=_WIRES,
     ),
 )

@@ -29,6 +29,7 @@ CHECKPOINT_SECONDS: Final = 2.0
 """How much of a stream may be lost to the operator if this process is killed."""
 INCREMENT_SECONDS: Final = 0.2
 """The pause between two parts of an answer that its vendor gave as a whole, for a client that streams."""
+_OK: Final = 200
 _ERROR: Final = 400
 
 
@@ -43,6 +44,7 @@ SPLITTERS: Final[Mapping[Framing, Callable[[], _Splitter]]] = {
     "aws": AwsEventSplitter,
     "websocket": WholeMessages,
     "whole": WholeMessages,
+    "raw": WholeMessages,
 }
 
 
@@ -149,7 +151,8 @@ class Attempt:
         streams = call.stream if request.streams is None else request.streams
         if streams and is_stream(dialect.framing, reply):
             frames = SPLITTERS[dialect.framing]()
-            await (self._stream(reply, frames) if call.stream else self._collect(reply, frames))
+            passes = call.stream or dialect.framing == "raw"
+            await (self._stream(reply, frames) if passes else self._collect(reply, frames))
             return None
         body = await reply.read(ANSWER_BYTES_MAX)
         following = dialect.follow(body, request, target)
@@ -201,7 +204,8 @@ class Attempt:
         command, charged = progress.capture("client_gone" if run.exchange.gone else "completed")
         answer = await run.settle(command)
         run.keep(body, media_type=media_type, usage=progress.usage()[0])
-        await run.exchange.answer(200, body, charge_headers(run.exchange, charged, answer), media_type=media_type)
+        status = progress.status if self.quote.call.surface == "raw" else _OK
+        await run.exchange.answer(status, body, charge_headers(run.exchange, charged, answer), media_type=media_type)
 
     # ---- Streams
 
@@ -312,4 +316,6 @@ def is_stream(framing: Framing, reply: VendorReply) -> bool:
     """Tell a stream from a whole answer that a vendor gave in place of one: an error, or a stream it cannot do."""
     if framing == "whole":
         return False
+    if framing == "raw":
+        return "text/event-stream" in reply.headers.get("Content-Type", "")
     return framing == "websocket" or "application/json" not in reply.headers.get("Content-Type", "")

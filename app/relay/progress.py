@@ -98,6 +98,9 @@ class Progress:
         """Give what was used: the vendor's last report, its zero included; else our own count of what came."""
         if self.tally.last is not None and self.tally.last.usage is not None:
             return self.tally.last.usage, "vendor"
+        if self.quote.call.surface == "raw":
+            # Nothing of it is read, so nothing is counted but the call.
+            return self.quote.other, "policy"
         estimate = self.quote.estimate
         texts, self._texts = self._texts, []
         if texts:

@@ -28,7 +28,7 @@ from domain.routing.choice import PASSING, Member
 from domain.routing.keys import Key, choose_key, split_keys
 
 _TEXTS: Final = frozenset({"chat", "completions", "embeddings"})
-_NO_OUTPUT: Final = frozenset({"embeddings", "moderations", "rerank"})
+_NO_OUTPUT: Final = frozenset({"embeddings", "moderations", "rerank", "raw"})
 _LIMITED: Final = frozenset({"chat", "completions"})
 _ONE_CALL: Final = TokenUsage()
 CANDIDATES_MAX: Final = 32
@@ -222,7 +222,7 @@ def _cost(snapshot: Snapshot, estimate: Estimate, output_tokens_max: int, now: d
 
 def _measured(call: Call, canonical: Callable[[], CanonicalRequest]) -> tuple[dict[str, Any], TokenUsage]:
     """Give the body to be measured, and what the call consumes besides tokens."""
-    if call.surface == "realtime":
+    if call.surface in {"realtime", "raw"}:
         return {}, _ONE_CALL
     if call.dialect == "openai" and call.surface in _TEXTS:
         return msgspec.json.decode(call.body), _ONE_CALL

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, unquote
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
 
+from adapters.surfaces.raw import METHODS, RawSurface
 from app.relay.catalog_routes import CatalogRoutes
 from app.relay.counting import TokenCounts
 from app.relay.errors import ApiError
@@ -38,6 +39,10 @@ _GEMINI: Final[dict[str, tuple[Surface, bool]]] = {
 }
 _GEMINI_MODELS: Final = ("/v1beta/models/", "/v1/models/")
 """Google's SDK calls the second since its version 3."""
+
+
+_RAW: Final = ("/v1/proxy/", "/v1/oneapi/proxy/")
+"""The second is One API's, with a channel's number where we have a model's name."""
 
 
 def model_routes(relay: Relay, catalog: CatalogRoutes, counts: TokenCounts) -> list[ASGIRouteHandler]:
@@ -86,6 +91,10 @@ class _Routes:
         if scope["type"] != "http":
             await _refuse_socket(exchange)
             return
+        prefix = next((each for each in _RAW if exchange.path.startswith(each)), None)
+        if prefix is not None:
+            await self._raw(exchange, scope, exchange.path.removeprefix(prefix))
+            return
         if scope["method"] == "POST" and exchange.path.startswith(_GEMINI_MODELS[1]):
             exchange.surface = SURFACES["gemini"]
             await self._gemini(exchange, "POST", _GEMINI_MODELS[1])
@@ -117,6 +126,22 @@ class _Routes:
             if stream and parse_qs(exchange.query).get(b"alt") != [b"sse"]:
                 exchange.surface = GEMINI_ARRAY
             await self._call(exchange, surface, model=model, stream=stream)
+
+    async def _raw(self, exchange: Exchange, scope: Scope, rest: str) -> None:
+        """Pass a request on as it is: `<model>/<path>`, a slash in the model's name written as %2F."""
+        name, slash, path = rest.partition("/")
+        model, method = unquote(name), scope["method"]
+        if method not in METHODS:
+            await exchange.refuse(_not_allowed(", ".join(sorted(METHODS))))
+            return
+        if not model:
+            await exchange.refuse(_unknown_url(method, exchange.path))
+            return
+        # A key in the query is the client's with us.
+        kept = [part for part in exchange.query.decode("latin-1").split("&") if part and not part.startswith("key=")]
+        query = "?" + "&".join(kept) if kept else ""
+        exchange.surface = RawSurface(method, slash + path + query, exchange.headers)
+        await self._relay.handle(exchange, "raw", model=model)
 
     async def realtime(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve a conversation over a WebSocket."""

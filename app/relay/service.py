@@ -253,7 +253,7 @@ class Run:
         quote = await relay.quoting.quote(context, call, hold_id, relay.clock.now(), self.canonical, kept=kept)
         self.repeat_key = exchange.headers.get(b"idempotency-key")
         if self.repeat_key is not None:
-            await relay.repeats.claim(payer.tenant.tenant_id, self.repeat_key, body, hold_id)
+            await relay.repeats.claim(payer.tenant.tenant_id, self.repeat_key, call.path.encode() + body, hold_id)
         try:
             quote, answer = await self._hold(quote)
         except ApiError:
@@ -267,7 +267,7 @@ class Run:
         if kept is not None and quote.from_cache:
             await self._answer_again(quote, kept)
             return
-        if call.stream or quote.payer.tenant.disconnect == "abort":
+        if call.stream or call.surface == "raw" or quote.payer.tenant.disconnect == "abort":
             self.watcher = asyncio.get_running_loop().create_task(self._watch(quote))
         await self._relay(quote)
 
@@ -354,7 +354,7 @@ class Run:
     def _find_kept(self, call: Call, payer: Payer) -> Kept | None:
         """Give the answer to the very same request, if token and client want it; note whether a new one is kept."""
         seconds = payer.token.cache_seconds
-        if not seconds:
+        if not seconds or call.surface == "raw":
             return None
         wish = wish_of(self.exchange.headers.get(b"cache-control"))
         key = AnswerCache.key(payer.tenant.tenant_id, call)

@@ -24,6 +24,8 @@ Surface = Literal[
 ]
 """What kind of work a call asks for; also decides how it is priced. `raw` is a pass-through priced by the call."""
 
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
 TextSurface = Literal["chat", "completions", "embeddings"]
 """The surfaces whose prompt is text, in OpenAI's form of a JSON body."""
 
@@ -60,6 +62,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The client's own bytes."""
     content_type: str = "application/json"
     """What the bytes are: JSON, or a multipart form with its boundary."""
+    method: Method = "POST"
+    path: str = ""
+    """With the query; only of a request that is passed on as it is."""
     stream: bool = False
     include_usage: bool = False
     """Whether the client asked for the usage chunk at the end of a stream."""

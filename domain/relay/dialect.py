@@ -19,9 +19,9 @@ from domain.relay.ports import VendorRequest
 from domain.relay.tasks import TaskRequest
 from domain.relay.vendor_errors import VendorError
 
-Framing: TypeAlias = Literal["sse", "ndjson", "aws", "websocket", "whole"]
+Framing: TypeAlias = Literal["sse", "ndjson", "aws", "websocket", "whole", "raw"]
 """How a streamed answer is cut into frames: events, lines of JSON, AWS's binary messages, WebSocket messages; or not
-at all, when the vendor answers in one piece."""
+at all, when the vendor answers in one piece, or in pieces that nobody here reads."""
 
 CanonicalRequest: TypeAlias = ChatRequest | TaskRequest
 

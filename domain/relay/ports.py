@@ -1,9 +1,11 @@
 """What the relay asks of whoever carries a request to a vendor: sockets, or the demo inside the process."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import msgspec
+
+from domain.relay.call import Method
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -25,7 +27,7 @@ class VendorRequest(msgspec.Struct, frozen=True):
     """All headers that go out, apart from Host and Content-Length."""
     body: bytes
     timeouts: Timeouts = Timeouts()
-    method: Literal["GET", "POST", "DELETE"] = "POST"
+    method: Method = "POST"
     streams: bool | None = None
     """Whether the vendor was asked to stream; None: as the client asked."""
     delay_seconds: float = 0.0

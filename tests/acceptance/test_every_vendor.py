@@ -270,3 +270,16 @@ async def test_a_vendor_that_refuses_with_status_200_fails_the_test_of_its_chann
         found = await operator.post("/channels/test", trial(script, scripted))
 
     assert (found["ok"], found["kind"]) == (False, kind)
+
+
+def test_every_dialect_that_chats_has_a_script() -> None:
+    shown = {type(TYPES[script.type].dialect) for script in SCRIPTS}
+    without = {"demo", "palm"}
+    """One is inside the process, and one is no more."""
+
+    missing = {
+        row.name
+        for row in TYPES.values()
+        if "chat" in row.surfaces and type(row.dialect) not in shown and row.name not in without
+    }
+    assert missing == set()

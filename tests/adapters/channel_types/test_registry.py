@@ -1,5 +1,6 @@
 """The table of channel types: every row complete, every name found once."""
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -28,6 +29,17 @@ def test_types_are_found_by_name_number_and_alias(asked: str | int, name: str) -
 
     assert found is not None
     assert found.name == name
+
+
+@pytest.mark.parametrize("number", range(1, 52))
+def test_every_number_of_one_apis_is_a_type(number: int) -> None:
+    assert find(number) is not None
+
+
+def test_what_is_said_to_show_a_type_is_there() -> None:
+    root = Path(__file__).parents[3]
+
+    assert [path for row in TYPES.values() for path in row.shown_by if not (root / path).exists()] == []
 
 
 def test_an_unknown_type_is_none() -> None:
