@@ -28,7 +28,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
-run: .venv/run.stamp ## Serve on http://127.0.0.1:3000 (settings: TALLYGATE_...)
+run: .venv/run.stamp .venv/bin/tallygate ## Serve on http://127.0.0.1:3000 (settings: TALLYGATE_...)
 	@$(PYTHON) deploy/console_build.py --optional
 	@exec $(PYTHON) -m app serve $(ARGS)
 
@@ -114,6 +114,12 @@ FORCE:
 	@echo "installing $(RUNTIME_LOCK)"
 	@$(PYTHON) -m $(INSTALL) $(RUNTIME_LOCK)
 	@touch $@
+
+# The command, for whoever has not installed the package: works from any directory, also by a link.
+.venv/bin/tallygate: .venv/made.stamp
+	@printf '%s\n' '#!/bin/sh' 'root=$$(dirname "$$(readlink -f "$$0")")/../..' \
+	'PYTHONPATH="$$root" exec "$$root/.venv/bin/python" -m app "$$@"' > $@
+	@chmod +x $@
 
 .venv/dev.stamp: .venv/made.stamp $(DEV_LOCK)
 	@echo "installing $(DEV_LOCK)"
