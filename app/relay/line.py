@@ -31,7 +31,7 @@ class Line:
 
     __slots__ = (
         "_kept",
-        "_sending",
+        "_waiting",
         "broke_off",
         "canonical",
         "exchange",
@@ -65,7 +65,8 @@ class Line:
         self.broke_off = False
         """Whether it was us who hung up: that says nothing about the vendor."""
         self.is_claimed = False
-        self._sending: asyncio.Future[Any] | None = None
+        self._waiting: asyncio.Task[Any] | None = None
+        """Who waits for a step towards the vendor, and may be told to stop waiting."""
         self._kept: list[bytes] | None = [] if run.keep_key is not None else None
 
     @property
@@ -103,24 +104,28 @@ class Line:
             if asyncio.iscoroutine(step):
                 step.close()
             raise VendorError("connect", vendor_code="broken_off")
-        sending: asyncio.Future[_T] = asyncio.ensure_future(step)
-        self._sending = sending
+        # The step runs in this very task: one of its own would cost each request as much as its pricing.
+        task = self._waiting = asyncio.current_task()
+        assert task is not None
         try:
-            return await sending
+            return await step
         except asyncio.CancelledError:
-            if not sending.cancelled():
+            if self._waiting is not None or task.uncancel():
+                # Not our doing, or not ours alone.
                 raise
             raise VendorError("connect", vendor_code="broken_off") from None
         finally:
-            self._sending = None
+            self._waiting = None
 
     async def break_off(self) -> None:
         """Hang up on the vendor, whether it answers already or not."""
         self.broke_off = True
         if self.reply is not None:
             await self.reply.close()
-        elif self._sending is not None:
-            self._sending.cancel()
+        elif self._waiting is not None:
+            # It is inside the step, so that is where the cancellation arrives.
+            task, self._waiting = self._waiting, None
+            task.cancel()
 
     # ---- Answers that are given again
 

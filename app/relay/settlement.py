@@ -62,14 +62,30 @@ class Settlements:
         is_kept = self._keep(command)
         answer = self._ledger.enqueue(command)
         answer.add_done_callback(lambda done: self._settled(command, done))
-        try:
-            async with asyncio.timeout(self._wait_seconds if is_kept else None):
-                return await asyncio.shield(answer)
-        except TimeoutError:
-            if answer.done():
-                return answer.result()
+        if await self._comes(answer, self._wait_seconds if is_kept else None):
+            return answer.result()
         await asyncio.to_thread(self._journal.syncing())
         return None
+
+    @staticmethod
+    async def _comes(answer: asyncio.Future[Answer], seconds: float | None) -> bool:
+        """Wait for an answer, and say whether it has come; whoever stops waiting does not stop the answer."""
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+
+        def end(_: object = None) -> None:
+            if not over.done():
+                over.set_result(None)
+
+        answer.add_done_callback(end)
+        timer = loop.call_later(seconds, end) if seconds is not None else None
+        try:
+            await over
+        finally:
+            answer.remove_done_callback(end)
+            if timer is not None:
+                timer.cancel()
+        return answer.done()
 
     async def recover(self) -> int:
         """Replay what processes left behind that died; give how many holds that were.

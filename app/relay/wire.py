@@ -1,7 +1,8 @@
 """One HTTP exchange with a client: its headers and body in, an answer out, and whether the client is still there."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -77,8 +78,8 @@ class Exchange:
 
     def headers_of(self, surface: ClientSurface) -> dict[str, str]:
         """Give those of the client's headers that belong to its contract."""
-        found = ((name, self.headers.get(name.encode())) for name in sorted(surface.headers))
-        return {name: value.decode("latin-1") for name, value in found if value is not None}
+        headers = self.headers
+        return {name: headers[key].decode("latin-1") for name, key in _keys(surface.headers) if key in headers}
 
     async def body(self, bytes_max: int) -> bytes:
         """Give the request's body; ApiError 413 if it is longer than `bytes_max`."""
@@ -139,12 +140,36 @@ class Exchange:
     async def _out(self, message: dict[str, Any]) -> None:
         if self.gone:
             return
+        sending = self._send(message).__await__()
         try:
+            try:
+                waited_for = next(sending)
+            except StopIteration:
+                # Nearly always there is room for it at once: no timer is set for that.
+                return
             async with asyncio.timeout(_CLIENT_STALL_SECONDS):
-                await self._send(message)
+                await _Rest(sending, waited_for)
         except (OSError, TimeoutError, RuntimeError):
             # RuntimeError is uvicorn's word for a WebSocket that has closed meanwhile.
             self.gone = True
+
+
+class _Rest:
+    """What is left of something awaited that had to wait."""
+
+    __slots__ = ("_left", "_waited_for")
+
+    def __init__(self, left: Generator[Any, None, None], waited_for: Any) -> None:
+        self._left = left
+        self._waited_for = waited_for
+
+    def __await__(self) -> Generator[Any, None, None]:
+        try:
+            yield self._waited_for
+        except BaseException:
+            self._left.close()
+            raise
+        yield from self._left
 
 
 class SocketExchange(Exchange):
@@ -205,6 +230,11 @@ class SocketExchange(Exchange):
         """Say goodbye."""
         await self._out({"type": "websocket.close", "code": code, "reason": reason[:_REASON_MAX]})
         self.gone = True
+
+
+@lru_cache(maxsize=64)
+def _keys(names: frozenset[str]) -> tuple[tuple[str, bytes], ...]:
+    return tuple((name, name.encode()) for name in sorted(names))
 
 
 def _too_large(bytes_max: int) -> ApiError:

@@ -93,6 +93,8 @@ class Shedder:
 
     def _admit(self) -> None:
         """Hand free slots out, one to each tenant in turn."""
+        if not self.waiting:
+            return
         for tenant_id in list(self._lines):
             if not self.waiting or self.running >= self._running_max:
                 return
