@@ -27,10 +27,21 @@ class ServerProcess:
     """
 
     def __init__(
-        self, data: Path, settings: Mapping[str, str] | None = None, *, program: Sequence[str] = ("-m", "app", "serve")
+        self,
+        data: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        program: Sequence[str] = ("-m", "app", "serve"),
+        python: str = sys.executable,
+        folder: Path = REPOSITORY,
     ) -> None:
-        """Take where its data is and its settings; `program` is what Python runs, if not the command itself."""
+        """Take where its data is and its settings; `program` is what Python runs, if not the command itself.
+
+        With another Python and folder it is what is installed there that runs.
+        """
         self.data = data
+        self._python = python
+        self._folder = folder
         self._program = tuple(program)
         self.port = free_port()
         self._settings = dict(settings or {})
@@ -74,8 +85,8 @@ class ServerProcess:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("TALLYGATE_")}
         environ |= {f"TALLYGATE_{name}": value for name, value in (own | self._settings).items()}
         self._process = subprocess.Popen(
-            [sys.executable, *self._program],
-            cwd=REPOSITORY,
+            [self._python, *self._program],
+            cwd=self._folder,
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=self._output,
