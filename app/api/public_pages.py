@@ -83,6 +83,7 @@ class PublicPages:
             home_page=settings["site_home_page"],
             home_frame=settings["site_home_frame"],
             notice=settings["site_notice"],
+            top_up=settings["site_top_up"],
             links=links_of(settings["site_links"]),
             currency=settings["currency"],
             sign_up_open=settings["sign_up_open"],

@@ -174,6 +174,9 @@ SETTINGS: Final = {
         group="site",
     ),
     "site_notice": KnownSetting("text", "", "Markdown above the home page.", highest=5000, group="site"),
+    "site_top_up": KnownSetting(
+        "text", "", "Markdown that tells customers how to top up, beside their balance.", highest=5000, group="site"
+    ),
     "site_links": KnownSetting("links", "[]", "Links in the bar, as JSON.", highest=10_000, group="site"),
     "currency": KnownSetting(
         "currency", "USD", "The currency that amounts are shown in; it changes no amount.", group="site"

@@ -27,6 +27,8 @@ class SiteView(msgspec.Struct, frozen=True, kw_only=True):
     home_frame: str
     """The https address that is shown in a frame, where that is the home page's kind."""
     notice: str
+    top_up: str
+    """Markdown: how customers top up; empty where the operator says nothing of it."""
     links: tuple[Link, ...]
     currency: str
     sign_up_open: bool

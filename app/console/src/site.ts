@@ -19,6 +19,7 @@ const UNBRANDED: Site = {
   sign_up_open: false,
   status_open: true,
   theme: "system",
+  top_up: "",
   version: "",
 };
 

@@ -125,6 +125,7 @@ async def test_visitors_see_the_brand_as_it_was_set_a_moment_ago(world: World, r
     before = await world.client.get("/api/site")
     await _set(root, "site_name", "Acme AI")
     await _set(root, "site_links", '[{"label": "Terms", "url": "https://acme.example/terms"}]')
+    await _set(root, "site_top_up", "Pay by **invoice**.")
     await _set(root, "site_logo", "data:image/png;base64,iVBORw0KGgo=")
 
     answer = await world.client.get("/api/site")
@@ -132,6 +133,7 @@ async def test_visitors_see_the_brand_as_it_was_set_a_moment_ago(world: World, r
     site = answer.json()
     assert before.json()["name"] == "Tallygate"
     assert (site["name"], site["theme"], site["currency"]) == ("Acme AI", "system", "USD")
+    assert (before.json()["top_up"], site["top_up"]) == ("", "Pay by **invoice**.")
     assert site["links"] == [{"label": "Terms", "url": "https://acme.example/terms"}]
     assert answer.headers["cache-control"] == "public, max-age=60"
     same = await world.client.get("/api/site", headers={"if-none-match": answer.headers["etag"]})

@@ -160,6 +160,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/channel-availability": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How all channels were in the last hours, in 5 minutes */
+        get: operations["getChannelAvailability"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/channel-types": {
         parameters: {
             query?: never;
@@ -1168,6 +1185,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/reports/latency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Latency, first byte, speed and errors over time, by model or channel */
+        get: operations["getLatency"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reports/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Money, requests, refusals and what fails, at a glance */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/reports/prices": {
         parameters: {
             query?: never;
@@ -1177,6 +1228,23 @@ export interface paths {
         };
         /** The price and multiplier of a model, now or as of a past moment */
         get: operations["getPriceAt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reports/refusals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Refused requests over time, by reason */
+        get: operations["countRefusals"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2648,6 +2716,19 @@ export interface components {
         BatchesView: {
             items: components["schemas"]["BatchView"][];
         };
+        /** @description The machine, or a person, took a channel or one of its keys out of the choice, or back in. */
+        BreakerEvent: {
+            actor: string;
+            after: components["schemas"]["HealthView"];
+            /** Format: date-time */
+            at: string;
+            before: components["schemas"]["HealthView"];
+            channel_id: string;
+            /** @description The number of the key that it is about; 0 is the channel as a whole. */
+            key: number;
+            outcome: string;
+            reason: string;
+        };
         /** @description A stretch of time. */
         BucketView: {
             /** Format: date-time */
@@ -2820,6 +2901,20 @@ export interface components {
             rows: components["schemas"]["ChangeCount"][];
             zone: string;
         };
+        /** @description All channels side by side. */
+        ChannelAvailability: {
+            /** @description The latest first. */
+            breakers: components["schemas"]["BreakerEvent"][];
+            cell_minutes: number;
+            cells: number;
+            /** @description By name. */
+            channels: components["schemas"]["ChannelStrip"][];
+            /**
+             * Format: date-time
+             * @description Of the first cell.
+             */
+            starts_at: string;
+        };
         /** @description What is to be different; a new key has a route of its own. */
         ChannelChange: {
             base_url?: string;
@@ -2900,6 +2995,19 @@ export interface components {
             id: string;
             /** @description That the change was made from, as in If-Match. */
             version: number;
+        };
+        /** @description How a channel has been, cell by cell. */
+        ChannelStrip: {
+            /** @description Requests that the channel answered, for each cell. */
+            answered: number[];
+            channel_id: string;
+            enabled: boolean;
+            /** @description Requests that ended with it without an answer, and attempts after which another was made. */
+            failed: number[];
+            first_byte_p50: (number | null)[];
+            latency_p95: (number | null)[];
+            name: string;
+            type: string;
         };
         /** @description Which of a channel's keys to test. */
         ChannelTestAsked: {
@@ -3258,6 +3366,12 @@ export interface components {
             quantity: number;
             subtotal_nanos: string;
         };
+        /** @description A channel that the machine keeps out of the choice, or gives less than its weight. */
+        FailingChannel: {
+            channel_id: string;
+            health: components["schemas"]["HealthView"];
+            name: string;
+        };
         /** @description A channel that would not be tried. */
         FellOutView: {
             channel_id: string;
@@ -3443,6 +3557,39 @@ export interface components {
         /** @description How a vendor key begins: enough to guess its vendor, too little to use it. */
         KeyStart: {
             key_start: string;
+        };
+        /** @description How the requests of a group went in a bucket. Percentiles are in milliseconds, within a few percent. */
+        LatencyRow: {
+            /** @description The index in `buckets`. */
+            bucket: number;
+            /** @description Voids and expired, in thousandths of all that were let in; null without any. */
+            error_permille: number | null;
+            expired: number;
+            /** @description Attempts at a vendor after which another was made; told by channel only, not by model. */
+            failed_attempts: number;
+            first_byte_p50: number | null;
+            first_byte_p95: number | null;
+            /** @description Of these, those that did not come to their end by themselves. */
+            incomplete: number;
+            /** @description By `model` and `channel`, as asked for; an empty text where a request had none. */
+            keys: {
+                [key: string]: string;
+            };
+            latency_p50: number | null;
+            latency_p95: number | null;
+            latency_p99: number | null;
+            /** @description Answered and charged. */
+            requests: number;
+            /** @description Output tokens for each second between the first byte and the last. */
+            tokens_per_second: number | null;
+            /** @description Let in, and ended without an answer. */
+            voids: number;
+        };
+        /** @description How fast and how well requests went over time. A bucket with nothing in it has no row. */
+        LatencyView: {
+            buckets: components["schemas"]["BucketView"][];
+            rows: components["schemas"]["LatencyRow"][];
+            zone: string;
         };
         /** @description Balances at a moment. */
         LiabilitiesView: {
@@ -3803,6 +3950,39 @@ export interface components {
              * @enum {string}
              */
             state: "up" | "degraded" | "down" | "quiet";
+        };
+        /** @description Money as the ledger has it now, and what moved in the range. */
+        MoneyNow: {
+            /** @example 12.50 */
+            cost: string | null;
+            currency: string;
+            /**
+             * @description Set aside for requests under way.
+             * @example 12.50
+             */
+            held: string;
+            /** @example 12.50 */
+            margin: string | null;
+            /**
+             * @description What tenants owe the operator.
+             * @example 12.50
+             */
+            owed: string;
+            /**
+             * @description Charged in the range.
+             * @example 12.50
+             */
+            settled: string;
+            /**
+             * @description Charged in the range of the same length before it.
+             * @example 12.50
+             */
+            settled_before: string;
+            /**
+             * @description Balances above zero together: what the operator owes in use.
+             * @example 12.50
+             */
+            unspent: string;
         };
         /** @description What a movement of money did. */
         MovementView: {
@@ -4244,6 +4424,24 @@ export interface components {
             /** @description What to send as `after` for the next part; null at the end. */
             next: string | null;
         };
+        /** @description The whole at a glance. */
+        Overview: {
+            /** Format: date-time */
+            at: string;
+            /** Format: date-time */
+            ends_at: string;
+            /** @description As this node sees them. */
+            failing_channels: components["schemas"]["FailingChannel"][];
+            money: components["schemas"]["MoneyNow"];
+            open_alerts: number;
+            /** @description By reason, all in one bucket. */
+            refusals: components["schemas"]["RefusalCount"][];
+            requests: components["schemas"]["RequestsNow"];
+            /** Format: date-time */
+            starts_at: string;
+            /** @description Models that are served, and have no price now; at most fifty. */
+            unpriced_models: string[];
+        };
         /** @description A new first password for somebody else, to be changed at their next login. */
         PasswordReset: {
             password: string;
@@ -4507,7 +4705,7 @@ export interface components {
              * @default chat
              * @enum {string}
              */
-            surface?: "chat" | "completions" | "embeddings" | "images" | "image_edits" | "speech" | "transcriptions" | "translations" | "moderations" | "rerank" | "count_tokens" | "raw";
+            surface?: "chat" | "completions" | "embeddings" | "images" | "image_edits" | "speech" | "transcriptions" | "translations" | "moderations" | "rerank" | "count_tokens" | "realtime" | "raw";
             tenant_id?: number | null;
             /** @description Whose request it is; without one it is the tenant's, and without either it is of the group `default`. */
             token_id?: string | null;
@@ -4638,6 +4836,21 @@ export interface components {
             /** @description What it is for; no more than was charged for it is given back at once. */
             request_id: string;
         };
+        /** @description How many requests were refused for a reason in a bucket. */
+        RefusalCount: {
+            /** @description The index in `buckets`. */
+            bucket: number;
+            /** @description As it was asked for; null where models are not told apart. */
+            model: string | null;
+            reason: string;
+            refusals: number;
+        };
+        /** @description Refusals over time, the most frequent reason of a bucket first. */
+        RefusalCounts: {
+            buckets: components["schemas"]["BucketView"][];
+            rows: components["schemas"]["RefusalCount"][];
+            zone: string;
+        };
         /** @description Why requests were refused: the numbers that were in the way. */
         RefusalView: {
             /** Format: date-time */
@@ -4654,6 +4867,23 @@ export interface components {
             tenant_id: number;
             text: string[];
             token_id: string | null;
+        };
+        /** @description Requests of the range. */
+        RequestsNow: {
+            /** @description Voids and expired, in thousandths of all that were let in. */
+            error_permille: number | null;
+            expired: number;
+            first_byte_p50: number | null;
+            first_byte_p95: number | null;
+            latency_p50: number | null;
+            latency_p95: number | null;
+            refusals: number;
+            requests: number;
+            requests_before: number;
+            tokens_per_second: number | null;
+            /** @description Of the refusals, those for want of a price. */
+            unpriced: number;
+            voids: number;
         };
         /** @description A new secret for the same key: its terms, budgets and what it has spent stay. */
         Rotation: {
@@ -4934,6 +5164,8 @@ export interface components {
             status_open: boolean;
             /** @enum {string} */
             theme: "light" | "dark" | "system";
+            /** @description Markdown: how customers top up; empty where the operator says nothing of it. */
+            top_up: string;
             /** @description Of the program. */
             version: string;
         };
@@ -6163,6 +6395,34 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    getChannelAvailability: {
+        parameters: {
+            query?: {
+                hours?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelAvailability"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -9051,6 +9311,78 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    getLatency: {
+        parameters: {
+            query?: {
+                tenant_id?: number | null;
+                bucket?: "five_minutes" | "hour" | "day" | "week" | "month";
+                by?: string;
+                model?: string | null;
+                channel_id?: string | null;
+                /** @description The first moment; by default 30 days before `to`. */
+                from?: string | null;
+                /** @description The first moment after; by default now. */
+                to?: string | null;
+                /** @description An IANA zone; by default the tenant's, else UTC. */
+                zone?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LatencyView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: {
+                /** @description The first moment; by default 30 days before `to`. */
+                from?: string | null;
+                /** @description The first moment after; by default now. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     getPriceAt: {
         parameters: {
             query: {
@@ -9074,6 +9406,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PriceAtView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    countRefusals: {
+        parameters: {
+            query?: {
+                tenant_id?: number | null;
+                bucket?: "hour" | "day" | "week" | "month";
+                by_model?: boolean;
+                /** @description The first moment; by default 30 days before `to`. */
+                from?: string | null;
+                /** @description The first moment after; by default now. */
+                to?: string | null;
+                /** @description An IANA zone; by default the tenant's, else UTC. */
+                zone?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefusalCounts"];
                 };
             };
             400: components["responses"]["Problem400"];

@@ -35,6 +35,8 @@ export type ChartProps = {
   categories?: boolean;
   /** How a moment is written on the axis; by the distance of the points if left out. */
   hours?: boolean;
+  /** From where to where the axis goes, where the figures do not say it: shares. */
+  domain?: [number, number];
   height?: number;
   /** A column of sums in the table. */
   totals?: boolean;
@@ -58,7 +60,8 @@ export function Chart(props: ChartProps) {
   return (
     <Paper component="figure" className="tg-chart" p="md">
       <Title order={3} component="figcaption" className="tg-chart-title">
-        {t("chart.unit", { title: props.title, unit: props.unit })}
+        {/* "Requests, in requests" says nothing twice. */}
+        {props.title === props.unit ? props.title : t("chart.unit", { title: props.title, unit: props.unit })}
       </Title>
       {!first || !last ? (
         <Text c="dimmed" ta="center" py="xl" mih={height}>

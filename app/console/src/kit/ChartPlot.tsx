@@ -14,7 +14,7 @@ import {
   XAxis,
   YAxis,
 } from "recharts";
-import { compact, dateTime, plotted, tick } from "~/lib/format";
+import { axisFigure, dateTime, plotted, tick } from "~/lib/format";
 import type { ChartProps, Point, Series } from "./Chart";
 
 type Row = { at: string; name: string; partial: boolean } & Record<string, number | string | boolean | null>;
@@ -46,12 +46,12 @@ export default function ChartPlot(props: Props) {
         minTickGap={28}
       />
       <YAxis
-        tickFormatter={props.axis ?? compact}
+        tickFormatter={props.axis ?? axisFigure}
         tick={{ fontSize: 11, fill: "var(--tg-text-dim)" }}
         axisLine={false}
         tickLine={false}
         width={58}
-        domain={props.kind === "bars" || props.kind === "area" ? [0, "auto"] : ["auto", "auto"]}
+        domain={props.domain ?? (props.kind === "bars" || props.kind === "area" ? [0, "auto"] : ["auto", "auto"])}
       />
       <Tooltip
         isAnimationActive={false}
@@ -132,7 +132,9 @@ export default function ChartPlot(props: Props) {
               name={each.label}
               stroke={each.color}
               strokeWidth={2}
-              dot={points.length < 3}
+              dot={(dot: DotProps) => (
+                <Lone key={dot.index} {...dot} color={each.color ?? ""} rows={rows} field={`y:${each.key}`} />
+              )}
               connectNulls={false}
               isAnimationActive={!still}
               animationDuration={250}
@@ -142,6 +144,16 @@ export default function ChartPlot(props: Props) {
       )}
     </ResponsiveContainer>
   );
+}
+
+type DotProps = { cx?: number; cy?: number; index?: number };
+
+/** A value between two gaps has no line: it is drawn as a dot, or nobody would see it. */
+function Lone(props: DotProps & { color: string; rows: Row[]; field: string }) {
+  const { cx, cy, index = 0, rows, field } = props;
+  const isThere = (at: number) => typeof rows[at]?.[field] === "number";
+  if (cx === undefined || cy === undefined || !isThere(index) || isThere(index - 1) || isThere(index + 1)) return <g />;
+  return <circle cx={cx} cy={cy} r={3} fill={props.color} />;
 }
 
 function isWithinDays(points: Point[]): boolean {

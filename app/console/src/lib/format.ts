@@ -107,6 +107,10 @@ export const count = (value: number): string => numberFormat({ maximumFractionDi
 export const compact = (value: number): string =>
   numberFormat({ notation: "compact", maximumFractionDigits: 1 }).format(value);
 
+/** A figure beside an axis: short if large, with the digits that matter if small. */
+export const axisFigure = (value: number): string =>
+  value !== 0 && Math.abs(value) < 10 ? numberFormat({ maximumSignificantDigits: 2 }).format(value) : compact(value);
+
 /** A share from 0 to 1 as percent. */
 export const percent = (share: number, digits = 1): string =>
   numberFormat({ style: "percent", maximumFractionDigits: digits }).format(share);
@@ -193,3 +197,10 @@ export function relative(at: string | Date, now: number = Date.now()): string {
 
 /** A list in words: a, b and c. */
 export const listed = (items: string[]): string => new Intl.ListFormat(locale, { type: "conjunction" }).format(items);
+
+/** The exact product of two plain decimals, without the zeros at its end. */
+export function decimalTimes(one: string, other: string): string {
+  const places = decimals(one) + decimals(other);
+  const text = unscaled(scaled(one, decimals(one)) * scaled(other, decimals(other)), places);
+  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+}

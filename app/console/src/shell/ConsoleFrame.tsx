@@ -84,7 +84,7 @@ export function ConsoleFrame(props: {
                   <NavLink
                     key={entry.to}
                     component={Link}
-                    {...({ to: entry.to, params } as object)}
+                    {...({ to: entry.to, params, activeOptions: { exact: true, includeSearch: false } } as object)}
                     label={titleOf(entry)}
                     leftSection={<Icon name={entry.icon} size={17} />}
                     active={isActive(entry)}

@@ -50,7 +50,7 @@ export default function PublicFrame() {
         <Notices />
         <Outlet />
       </Container>
-      <Container size="lg">
+      <Container size="lg" w="100%">
         <Footer />
       </Container>
     </div>

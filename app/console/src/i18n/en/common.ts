@@ -37,6 +37,11 @@ export default {
   search: "Search",
   unknown: "Unknown",
   unlimited: "Unlimited",
+  used: "Used",
+  limit: "Limit",
+  left: "Left",
+  windowEnds: "Window ends",
+  tags: "Tags",
   yes: "Yes",
   terms: {
     amount: "Amount",

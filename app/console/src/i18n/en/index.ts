@@ -1,3 +1,4 @@
+import account from "./account";
 import adminAlerts from "./adminAlerts";
 import adminAudit from "./adminAudit";
 import adminChannels from "./adminChannels";
@@ -18,8 +19,10 @@ import adminTokens from "./adminTokens";
 import adminUsage from "./adminUsage";
 import adminUsers from "./adminUsers";
 import adminWallets from "./adminWallets";
+import clientCodes from "./clientCodes";
 import common from "./common";
 import kit from "./kit";
+import prices from "./prices";
 import problems from "./problems";
 import publicAccept from "./publicAccept";
 import publicDocs from "./publicDocs";
@@ -46,6 +49,7 @@ import tenantUsage from "./tenantUsage";
 import tenantWallet from "./tenantWallet";
 
 export default {
+  account,
   adminAlerts,
   adminAudit,
   adminChannels,
@@ -66,8 +70,10 @@ export default {
   adminUsage,
   adminUsers,
   adminWallets,
+  clientCodes,
   common,
   kit,
+  prices,
   problems,
   publicAccept,
   publicDocs,

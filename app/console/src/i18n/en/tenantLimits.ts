@@ -1,4 +1,16 @@
 export default {
   title: "Budgets and limits",
   about: "What may be spent, by whom, and how much of it is used.",
+  cap: "The account's own",
+  capAbout: "Set by the operator; everybody's use counts here.",
+  ofMembers: "Members' budgets",
+  ofKeys: "Keys' limits",
+  whose: "Whose",
+  nearest: "{{name}}: {{unit}} {{period}}",
+  full: "used up until",
+  fullOn: "at this pace used up",
+  notFull: "at this pace enough for the window",
+  empty: "Give a key or a member a budget: it appears here, with how much of it is used.",
+  refusals: "Refusals by reason",
+  refusalsAbout: "Requests that were refused before they cost anything.",
 };

@@ -40,6 +40,11 @@ export default {
   search: "搜索",
   unknown: "未知",
   unlimited: "不限",
+  used: "已用",
+  limit: "限额",
+  left: "剩余",
+  windowEnds: "周期结束",
+  tags: "标签",
   yes: "是",
   terms: {
     amount: "金额",

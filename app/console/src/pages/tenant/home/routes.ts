@@ -1,11 +1,11 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf } from "~/lib/search";
+import { searchOf, text } from "~/lib/search";
 import { tenantRoute } from "~/router/roots";
 
 export const tenantHomeRoute = createRoute({
   getParentRoute: () => tenantRoute,
   path: "/",
-  validateSearch: searchOf({}),
+  validateSearch: searchOf({ row: text }),
   component: lazyRouteComponent(() => import("./page")),
 });
 

@@ -1,11 +1,21 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf } from "~/lib/search";
+import { flag, oneOf, searchOf, text } from "~/lib/search";
 import { tenantRoute } from "~/router/roots";
 
 export const tenantKeysRoute = createRoute({
   getParentRoute: () => tenantRoute,
   path: "keys",
-  validateSearch: searchOf({}),
+  validateSearch: searchOf({
+    search: text,
+    tag: text,
+    model: text,
+    owner: text,
+    revoked: flag,
+    sort: oneOf("name", "-name", "created_at", "-created_at"),
+    row: text,
+    tab: oneOf("terms", "use", "history"),
+    new: flag,
+  }),
   component: lazyRouteComponent(() => import("./page")),
 });
 

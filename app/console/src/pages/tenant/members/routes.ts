@@ -1,11 +1,11 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf } from "~/lib/search";
+import { flag, searchOf, text } from "~/lib/search";
 import { tenantRoute } from "~/router/roots";
 
 export const tenantMembersRoute = createRoute({
   getParentRoute: () => tenantRoute,
   path: "members",
-  validateSearch: searchOf({}),
+  validateSearch: searchOf({ search: text, row: text, invite: flag }),
   component: lazyRouteComponent(() => import("./page")),
 });
 

@@ -1,11 +1,11 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf } from "~/lib/search";
+import { flag, oneOf, searchOf, text } from "~/lib/search";
 import { tenantRoute } from "~/router/roots";
 
 export const tenantPricesRoute = createRoute({
   getParentRoute: () => tenantRoute,
   path: "prices",
-  validateSearch: searchOf({}),
+  validateSearch: searchOf({ search: text, free: flag, per: oneOf("1k", "1m"), row: text }),
   component: lazyRouteComponent(() => import("./page")),
 });
 

@@ -1,0 +1,65 @@
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { api, data, type Schema } from "~/api/client";
+import type { Point } from "~/kit/Chart";
+import { addAmounts, compareAmounts, isZero, plotted, subtractAmounts } from "~/lib/format";
+import type { Bar } from "~/lib/range";
+
+export type Balance = Schema["BalanceView"];
+
+/** The wallet, straight from the ledger. */
+export function useBalance(tenantId: number, options: { enabled?: boolean; refetchInterval?: number | false } = {}) {
+  return useQuery({
+    queryKey: ["get", "/api/tenants/{tenant_id}/balance", tenantId],
+    queryFn: () => data(api.GET("/api/tenants/{tenant_id}/balance", { params: { path: { tenant_id: tenantId } } })),
+    ...options,
+  });
+}
+
+/** Credit over time. */
+export function useCredit(tenantId: number, bar: Pick<Bar, "from" | "to" | "zone" | "bucket">, enabled = true) {
+  const query = { tenant_id: tenantId, from: bar.from, to: bar.to, zone: bar.zone, bucket: bar.bucket };
+  return useQuery({
+    queryKey: ["get", "/api/reports/credit", query],
+    queryFn: () => data(api.GET("/api/reports/credit", { params: { query } })),
+    placeholderData: keepPreviousData,
+    enabled,
+  });
+}
+
+/** The balance at the end of each bucket; below zero while the tenant owes. */
+export function balancePoints(flows: Schema["CreditFlows"] | undefined, now = Date.now()): Point[] {
+  return (flows?.rows ?? []).map((row) => {
+    const bucket = flows?.buckets[row.bucket];
+    return {
+      at: bucket?.starts_at ?? "",
+      partial: bucket !== undefined && Date.parse(bucket.ends_at) > now - 60_000,
+      values: { balance: subtractAmounts(row.unspent, row.owed), inflow: row.inflow, charged: row.charged },
+    };
+  });
+}
+
+/**
+ * In how many days the balance is spent, if it goes on as in the last whole days; null where nothing was spent or nothing
+ * is left. A forecast for people, not for the ledger.
+ */
+export function daysLeft(available: string, spentByDay: string[]): number | null {
+  const days = spentByDay.filter((each) => !isZero(each));
+  if (days.length === 0 || compareAmounts(available, "0") <= 0) return null;
+  const spent = plotted(addAmounts(...spentByDay)) ?? 0;
+  const each = spent / spentByDay.length;
+  return each > 0 ? (plotted(available) ?? 0) / each : null;
+}
+
+/** The balance with a straight line to the day on which it would be spent: at most three weeks of it. */
+export function burnDown(points: Point[], days: number | null, now = Date.now()): Point[] {
+  const last = points[points.length - 1];
+  if (!last || days === null) return points;
+  const level = plotted(last.values.balance ?? null) ?? 0;
+  const shown = Math.min(21, Math.ceil(days));
+  const ahead: Point[] = Array.from({ length: shown }, (_, index) => ({
+    at: new Date(now + (index + 1) * 86_400_000).toISOString(),
+    values: { balance: null, forecast: Math.max(0, level * (1 - (index + 1) / days)) },
+  }));
+  const joint = { ...last, values: { ...last.values, forecast: level } };
+  return [...points.slice(0, -1), joint, ...ahead];
+}

@@ -1,0 +1,118 @@
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { api, data, type Schema } from "~/api/client";
+import type { operations } from "~/api/schema";
+import type { Figure, Point, Series } from "~/kit/Chart";
+import { addAmounts, plotted } from "~/lib/format";
+
+export type UsageQuery = NonNullable<operations["getUsage"]["parameters"]["query"]>;
+export type Usage = Schema["UsageView"];
+export type Sums = Schema["UsageSums"];
+export type Measure = keyof Sums;
+
+/** Usage over time, the former figures staying until the new ones are there. */
+export function useUsage(query: UsageQuery, options: { enabled?: boolean; refetchInterval?: number | false } = {}) {
+  return useQuery({
+    queryKey: ["get", "/api/reports/usage", query],
+    queryFn: () => data(api.GET("/api/reports/usage", { params: { query } })),
+    placeholderData: keepPreviousData,
+    enabled: options.enabled,
+    refetchInterval: options.refetchInterval,
+  });
+}
+
+/** One group of a list, without time. */
+export function useTop(
+  query: NonNullable<operations["getTopList"]["parameters"]["query"]>,
+  options: { enabled?: boolean; refetchInterval?: number | false } = {},
+) {
+  return useQuery({
+    queryKey: ["get", "/api/reports/top", query],
+    queryFn: () => data(api.GET("/api/reports/top", { params: { query } })),
+    placeholderData: keepPreviousData,
+    enabled: options.enabled,
+    refetchInterval: options.refetchInterval,
+  });
+}
+
+const isPartial = (bucket: Schema["BucketView"], now: number) => Date.parse(bucket.ends_at) >= now - 60_000;
+
+const plus = (one: Figure | undefined, other: Figure): Figure =>
+  one === undefined || one === null
+    ? other
+    : other === null
+      ? one
+      : typeof one === "string" && typeof other === "string"
+        ? addAmounts(one, other)
+        : Number(one) + Number(other);
+
+/**
+ * Points for a chart: one series for each value of a dimension, `figure` says what is drawn of it. A bucket without a row
+ * is nothing used, and so is drawn as zero; a `figure` that gives null stays a gap.
+ */
+export function groupedPoints(
+  usage: Usage,
+  dimension: string,
+  figure: (sums: Sums) => Figure,
+  zero: Figure = 0,
+  now = Date.now(),
+): { points: Point[]; keys: string[] } {
+  const keys: string[] = [];
+  const points: Point[] = usage.buckets.map((bucket) => ({
+    at: bucket.starts_at,
+    partial: isPartial(bucket, now),
+    values: {},
+  }));
+  for (const row of usage.rows) {
+    const key = row.keys[dimension] ?? "";
+    // Refusals have rows, too, which nothing is drawn of.
+    if (!plotted(figure(row.sums))) continue;
+    if (!keys.includes(key)) keys.push(key);
+    const point = points[row.bucket];
+    if (point) point.values[key] = plus(point.values[key], figure(row.sums));
+  }
+  for (const point of points) for (const key of keys) if (point.values[key] === undefined) point.values[key] = zero;
+  return { points, keys };
+}
+
+/** Points for a chart of several figures of the same rows: tokens by kind, requests with errors. */
+export function measuredPoints(
+  usage: Usage,
+  measures: Record<string, (sums: Sums) => Figure>,
+  zero: Figure = 0,
+  now = Date.now(),
+): Point[] {
+  const points: Point[] = usage.buckets.map((bucket) => ({
+    at: bucket.starts_at,
+    partial: isPartial(bucket, now),
+    values: Object.fromEntries(Object.keys(measures).map((key) => [key, zero])),
+  }));
+  for (const row of usage.rows) {
+    const point = points[row.bucket];
+    if (!point) continue;
+    for (const [key, measure] of Object.entries(measures))
+      point.values[key] = zero === null ? measure(row.sums) : plus(point.values[key], measure(row.sums));
+  }
+  return points;
+}
+
+/** Sums over all rows of a report. */
+export function totals(usage: Usage | undefined) {
+  const sum = (measure: (sums: Sums) => number) =>
+    (usage?.rows ?? []).reduce((total, row) => total + measure(row.sums), 0);
+  return {
+    charged: addAmounts(...(usage?.rows ?? []).map((row) => row.sums.charged)),
+    requests: sum((each) => each.requests),
+    failures: sum((each) => each.voids + each.expired),
+    refusals: sum((each) => each.refusals),
+    input: sum((each) => each.input_tokens + each.cached_input_tokens + each.cache_write_tokens),
+    cached: sum((each) => each.cached_input_tokens),
+    output: sum((each) => each.output_tokens + each.reasoning_tokens),
+  };
+}
+
+/** The series of keys, with names; the rest last, in gray. */
+export const seriesOf = (keys: string[], nameOf: (key: string) => string): Series[] =>
+  [...keys.filter((key) => key !== "(rest)"), ...keys.filter((key) => key === "(rest)")].map((key) => ({
+    key,
+    label: nameOf(key),
+  }));
