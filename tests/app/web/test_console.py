@@ -38,6 +38,7 @@ _SITE = SiteView(
     home_page="",
     home_frame="",
     notice="",
+    top_up="",
     links=(),
     currency="USD",
     sign_up_open=False,
