@@ -10,7 +10,7 @@ export default {
   cacheHint: "The share of input tokens that the vendor read from its prompt cache, which cost less.",
   percent: "percent",
   mean: "On average",
-  inOut: "{{input}} in, {{output}} out",
+  tokenKinds: "{{input}} in, {{output}} out",
   total: "In all",
   program: "By program",
   programAbout: "The same figures from the REST API, with a personal access token of the settings.",

@@ -13,7 +13,7 @@ export default {
   cacheHint: "供应商从提示词缓存读取的输入 Token 占比，这部分价格更低。",
   percent: "百分比",
   mean: "平均值",
-  inOut: "输入 {{input}}，输出 {{output}}",
+  tokenKinds: "输入 {{input}}，输出 {{output}}",
   total: "合计",
   program: "通过程序获取",
   programAbout: "使用设置中的个人访问令牌，可从 REST API 获取相同数据。",

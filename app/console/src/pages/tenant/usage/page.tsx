@@ -234,7 +234,7 @@ export default function TenantUsagePage() {
         <Stat
           label={t("common:terms.tokens")}
           value={compact(sums.input + sums.output)}
-          note={t("tenantUsage:inOut", { input: compact(sums.input), output: compact(sums.output) })}
+          note={t("tenantUsage:tokenKinds", { input: compact(sums.input), output: compact(sums.output) })}
           loading={usage.isPending}
         />
         <Stat
