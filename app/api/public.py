@@ -10,6 +10,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import HeaderParameter, QueryParameter
 
 from app.api.call import ThisApi, route
+from app.api.feed import feed
 from app.api.guards import Api
 from app.api.problems import ApiError
 from app.api.schemas.site import PriceHistory, PublicPrices, SiteView, StatusView
@@ -52,6 +53,21 @@ async def status(api: ThisApi, if_none_match: IfNoneMatch = None) -> Response[St
     return _cacheable(await api.public.status(), if_none_match)
 
 
+@get(
+    "/public/status.atom",
+    media_type="application/atom+xml",
+    **route(None, "getPublicStatusFeed", "The incidents of the status page as an Atom feed", 404),
+)
+async def status_feed(api: ThisApi) -> Response[str]:
+    await _require(api, "public_status")
+    site, page = await api.public.site(), await api.public.status()
+    return Response(
+        feed(site.name, page, api.public.base_url),
+        media_type="application/atom+xml",
+        headers={"cache-control": f"public, max-age={MAX_AGE_SECONDS}"},
+    )
+
+
 async def _require(api: Api, switch: str) -> None:
     if not await api.public.setting(switch):
         raise ApiError("not_found")
@@ -67,4 +83,4 @@ def _cacheable(page: T, known: str | None) -> Response[T]:
     return Response(page, headers=headers)
 
 
-ROUTES: Sequence[BaseRouteHandler] = (site, prices, price_history, status)
+ROUTES: Sequence[BaseRouteHandler] = (site, prices, price_history, status, status_feed)

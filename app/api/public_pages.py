@@ -7,16 +7,19 @@ of visitors is one query per request, by a key.
 import asyncio
 import datetime as dt
 import hashlib
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from decimal import ROUND_DOWN, Decimal
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from adapters.channel_types import TYPES
 from adapters.postgres.admin_store import AdminStore
 from app.api.schemas.announcements import Notice
 from app.api.schemas.site import (
     DayStatus,
+    HourStatus,
+    Incident,
     ModelStatus,
     PriceChange,
     PriceHistory,
@@ -24,24 +27,39 @@ from app.api.schemas.site import (
     SiteView,
     StatusView,
 )
+from app.reports.pulse import PulseQuery, PulseRow, joined, percentile, read_pulse
 from app.reports.usage import UsageQuery, read_usage
+from app.routing.router import traits_of
+from app.routing.service import NO_CHANNEL
+from app.snapshot import KINDS, Snapshot
 from app.version import VERSION
 from domain.admin.entities import Announcement
 from domain.admin.settings import SETTINGS, links_of
 from domain.ids import PLATFORM
 from domain.pricing.rate_card import ModelPrice, RateCards
 from domain.reports.periods import Bucket
+from projections.base import live
 
 if TYPE_CHECKING:
     import asyncpg
 
 KEEP: Final = dt.timedelta(seconds=30)
 STATUS_DAYS: Final = 90
+HOURS: Final = 24
+_HOUR: Final = dt.timedelta(hours=1)
+_INCIDENTS_MAX: Final = 100
 MODELS_MAX: Final = 200
 _RECENT: Final = dt.timedelta(hours=2)
 _UP_PERCENT: Final = 99
 _DEGRADED_PERCENT: Final = 90
 _GRAVITY: Final = {"critical": 0, "warning": 1, "info": 2}
+
+
+_INCIDENTS: Final = f"""
+SELECT event_id AS id, subject AS model, raised_at AS began_at, resolved_at AS ended_at FROM routing.alert
+WHERE tenant_id = $1 AND generation = {live("routing")} AND kind = $2 AND raised_at >= $3 AND subject = ANY ($4)
+ORDER BY raised_at DESC LIMIT $5
+"""  # noqa: S608 -- constants only
 
 
 class _Kept(NamedTuple):
@@ -62,7 +80,7 @@ class PublicPages:
         self._pool = pool
         self._store = AdminStore(pool)
         self._clock = clock
-        self._base_url = base_url
+        self.base_url = base_url
         self._kept: dict[str, _Kept] = {}
         self._busy = asyncio.Lock()
 
@@ -90,7 +108,7 @@ class PublicPages:
             prices_open=settings["public_prices"],
             status_open=settings["public_status"],
             announcements=await self.notices({"everyone"}),
-            base_url=self._base_url,
+            base_url=self.base_url,
             version=VERSION,
         )
 
@@ -198,6 +216,7 @@ class PublicPages:
         days = [Bucket(start, min(start + dt.timedelta(days=1), until)) for start in starts]
         by_day = await self._sums(tuple(days))
         recent = await self._sums((Bucket(until - _RECENT, until),))
+        pulse = await self._read_pulse()
         # Only what is served by now, or was: what a visitor may ask for is no secret, what somebody mistyped is noise.
         models = [name for name in await self._served() if any(name == key for key, _ in by_day)]
         return StatusView(
@@ -207,18 +226,73 @@ class PublicPages:
                     model=model,
                     state=_state(recent.get((model, 0))),
                     first_byte_milliseconds=_first_byte(recent.get((model, 0))),
+                    first_byte_p50=percentile(_last_hours(pulse.get(model, {})).first_byte, 50),
+                    first_byte_p95=percentile(_last_hours(pulse.get(model, {})).first_byte, 95),
                     days=tuple(
                         DayStatus(day=f"{day.starts_at:%Y-%m-%d}", available_percent=_percent(by_day.get((model, n))))
                         for n, day in enumerate(days)
                     ),
+                    hours=_hours(pulse.get(model, {})),
                 )
                 for model in models[:MODELS_MAX]
             ),
+            incidents=await self._incidents(now - dt.timedelta(days=STATUS_DAYS), set(models)),
         )
+
+    async def pulse(self) -> dict[str, dict[int, PulseRow]]:
+        """Give how each model was in each of the last hours, by everybody's requests."""
+        pulse: dict[str, dict[int, PulseRow]] = await self._once("pulse", self._read_pulse)
+        return pulse
+
+    async def _read_pulse(self) -> dict[str, dict[int, PulseRow]]:
+        last = self._clock().replace(minute=0, second=0, microsecond=0) + _HOUR
+        tiles = tuple(Bucket(last - _HOUR * (n + 1), last - _HOUR * n) for n in reversed(range(HOURS)))
+        found: dict[str, dict[int, PulseRow]] = {}
+        for row in await read_pulse(self._pool, PulseQuery(tiles=tiles, by=("model",))):
+            found.setdefault(row.keys[0], {})[row.bucket] = row
+        return found
+
+    async def snapshot(self) -> Snapshot:
+        """Give the platform's configuration as requests are served by it."""
+        snapshot: Snapshot = await self._once("snapshot", self._read_snapshot)
+        return snapshot
+
+    async def _read_snapshot(self) -> Snapshot:
+        things = [stored for kind in KINDS for stored in await self._store.all(kind, PLATFORM)]
+        return Snapshot(0, things, traits_of(TYPES))
+
+    async def _incidents(self, since: dt.datetime, models: Collection[str]) -> tuple[Incident, ...]:
+        # Only of models that are on the page; what else an alert says is for the operator.
+        rows = await self._pool.fetch(_INCIDENTS, PLATFORM, NO_CHANNEL, since, list(models), _INCIDENTS_MAX)
+        return tuple(Incident(**dict(row)) for row in rows)
 
     async def _sums(self, tiles: tuple[Bucket, ...]) -> dict[tuple[str, int], Any]:
         query = UsageQuery(tiles=tiles, groups=("model_asked",), order="requests", top=MODELS_MAX)
         return {(row.keys[0], row.bucket): row.sums for row in await read_usage(self._pool, query, {})}
+
+
+def _last_hours(hours: Mapping[int, PulseRow]) -> PulseRow:
+    return joined([row for n, row in hours.items() if n >= HOURS - 2])
+
+
+def _hours(hours: Mapping[int, PulseRow]) -> tuple[HourStatus, ...]:
+    nothing = joined(())
+    rows = [hours.get(n, nothing) for n in range(HOURS)]
+    return tuple(
+        HourStatus(available_percent=available_percent(row), first_byte_p50=percentile(row.first_byte, 50))
+        for row in rows
+    )
+
+
+def available_percent(row: PulseRow) -> str | None:
+    """Give how many of the requests that were let in were answered, in percent; None without any."""
+    return _percent(row.counts)
+
+
+def state_of(row: PulseRow) -> Literal["up", "degraded", "down", "quiet"]:
+    """Give how a model is by what was counted."""
+    state: Literal["up", "degraded", "down", "quiet"] = _state(row.counts)
+    return state
 
 
 def _time(text: str | None) -> dt.datetime | None:

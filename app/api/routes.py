@@ -6,6 +6,7 @@ from typing import Final
 from litestar.handlers import BaseRouteHandler
 
 from app.api import (
+    alert_sinks,
     announcements,
     audit,
     audit_log,
@@ -33,7 +34,9 @@ from app.api import (
     routing,
     settings,
     start,
+    suggested_prices,
     system,
+    tenant_models,
     tenants,
     tokens,
     users,
@@ -44,15 +47,15 @@ PATH: Final = "/api"
 ROUTES: Final[Mapping[str, Sequence[BaseRouteHandler]]] = {
     "Start": start.ROUTES,
     "Sessions": (*auth.ROUTES, *own_access.ROUTES, *joining.ROUTES),
-    "Tenants": (*tenants.ROUTES, *audit.ROUTES),
+    "Tenants": (*tenants.ROUTES, *tenant_models.ROUTES, *audit.ROUTES),
     "Users": users.ROUTES,
     "Tokens": tokens.ROUTES,
-    "Channels": (*channels.ROUTES, *channel_types.ROUTES),
+    "Channels": (*channels.ROUTES, *channel_types.ROUTES, *suggested_prices.ROUTES),
     "Groups": groups.ROUTES,
     "Multipliers": multipliers.ROUTES,
     "Rate cards": rate_cards.ROUTES,
     "Mappings": mappings.ROUTES,
-    "Routing": routing.ROUTES,
+    "Routing": (*routing.ROUTES, *alert_sinks.ROUTES),
     "Settings": settings.ROUTES,
     "Announcements": announcements.ROUTES,
     "Site": public.ROUTES,

@@ -1,13 +1,15 @@
 """/api/users: people, as the operator sees them."""
 
+import datetime as dt
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from adapters.postgres.row_security import owner_of
 from app.api.call import (
     Call,
     IfMatch,
@@ -29,9 +31,14 @@ from app.api.schemas.common import History, Listing
 from app.api.schemas.sessions import OpenSession
 from app.api.schemas.users import NewUser, PasswordReset, UserChange, UserState, UserView, memberships_in, user_state
 from app.api.tenants import create_user
+from app.reports.audit import last_sign_ins
 from domain.admin.entities import PlatformRole, User
 from domain.admin.events import SessionsEnded
 from domain.ids import PLATFORM, EntityId, TenantId
+
+UserIds = Annotated[
+    str, QueryParameter(name="user_ids", min_length=1, max_length=20_000, description="Of a list, between commas.")
+]
 
 USERS = Resource("user", state=user_state, view=UserView, read=Permission.USER_READ, write=Permission.USER_WRITE)
 
@@ -171,6 +178,25 @@ async def end_user_sessions(call: ThisCall, user_id: FromPath[str]) -> None:
     await _note_end(call, user_id, "all")
 
 
+class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+    """When a person last signed in with their password."""
+
+    user_id: EntityId
+    at: dt.datetime
+    address: str | None
+
+
+@get(
+    "/users/sign-ins",
+    **route(Permission.USER_READ, "listSignIns", "When people last signed in, and from where", 422),
+)
+async def sign_ins(call: ThisCall, user_ids: UserIds) -> Listing[SignIn]:
+    wanted = list(dict.fromkeys(part.strip() for part in user_ids.split(",") if part.strip()))
+    found = await last_sign_ins(owner_of(call.api.pool), wanted)
+    items = (SignIn(user_id=EntityId(each[0]), at=each[1], address=each[2] or None) for each in found)
+    return Listing(items=tuple(items), next=None)
+
+
 async def _session_owner(call: Call, user_id: str) -> None:
     """Raise unless the person is there, and of no higher role than this one may touch."""
     _may_assign(call, (await USERS.find(call, user_id)).entity, None)
@@ -203,4 +229,5 @@ ROUTES: Sequence[BaseRouteHandler] = (
     list_user_sessions,
     end_user_session,
     end_user_sessions,
+    sign_ins,
 )

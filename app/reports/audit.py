@@ -220,3 +220,20 @@ async def count_changes(pool: "Pool", tiles: Sequence[Bucket], tenant_id: Tenant
     """Count what happened in each bucket, by kind and action."""
     rows = await pool.fetch(_DAYS, tenant_id, [tile.starts_at for tile in tiles], tiles[0].starts_at, tiles[-1].ends_at)
     return [DayOfChanges(*row) for row in rows]
+
+
+# For each person the last row of the index audit_log_thing; sign-ins are most of what happens to a person.
+_SIGN_INS: Final = f"""
+SELECT u.user_id, a.recorded_at, a.address FROM unnest($1::text[]) WITH ORDINALITY AS u (user_id, n)
+CROSS JOIN LATERAL (
+    SELECT recorded_at, address FROM projection.audit_log
+    WHERE entity_id = u.user_id AND kind = 'user' AND action = 'signed_in' AND generation = {_LIVE}
+        AND tenant_id = home
+    ORDER BY recorded_at DESC LIMIT 1
+) AS a ORDER BY u.n
+"""
+
+
+async def last_sign_ins(pool: "Pool", user_ids: Sequence[str]) -> list[tuple[str, dt.datetime, str]]:
+    """Give when each person last signed in, and from where; who never did is not there."""
+    return [tuple(row) for row in await pool.fetch(_SIGN_INS, list(user_ids))]

@@ -78,6 +78,15 @@ class DayStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Of the requests that were let in, how many were answered; null without any."""
 
 
+class HourStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How an hour went."""
+
+    available_percent: str | None
+    """Null without any request."""
+    first_byte_p50: int | None
+    """Milliseconds."""
+
+
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How available a model is."""
 
@@ -86,8 +95,23 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     """By the last two hours: 99 % and more is up, less than 90 % is down; quiet without requests."""
     first_byte_milliseconds: int | None
     """The mean of the last two hours."""
+    first_byte_p50: int | None
+    """Milliseconds, of the last two hours: half of the requests began to be answered by then."""
+    first_byte_p95: int | None
     days: tuple[DayStatus, ...]
     """The last 90, the oldest first."""
+    hours: tuple[HourStatus, ...]
+    """The last 24, the oldest first; the last one is not over yet."""
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of time in which no channel could serve a model."""
+
+    id: str
+    model: str
+    began_at: dt.datetime
+    ended_at: dt.datetime | None
+    """Null: it goes on."""
 
 
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,3 +119,5 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
 
     at: dt.datetime
     models: tuple[ModelStatus, ...]
+    incidents: tuple[Incident, ...]
+    """Of the last 90 days, the latest first: at most a hundred."""

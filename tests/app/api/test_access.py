@@ -32,6 +32,7 @@ _PUBLIC = {
     "/api/public/prices",
     "/api/public/prices/history",
     "/api/public/status",
+    "/api/public/status.atom",
     "/api/sign-up",
     "/api/site",
 }

@@ -13,7 +13,7 @@ from app.api.router import api_router
 from app.catalog import Catalog
 from app.projections import PROJECTIONS
 from app.routing import platform
-from app.routing.alerts import Alerts
+from app.routing.alerts import Alerts, Notice
 from app.routing.board import HealthBoard
 from app.routing.desk import Desk
 from app.routing.limits import ChannelLimits
@@ -36,6 +36,7 @@ class Routed(NamedTuple):
     board: HealthBoard
     catalog: Catalog
     world: World
+    desk: Desk
 
     async def channel(self, name: str, **more: Any) -> str:
         body = {"name": name, "type": "demo", "models": ["m"], **more}
@@ -64,16 +65,17 @@ async def routed(world: World, tmp_path: Path) -> AsyncIterator[Routed]:
     board = HealthBoard(world.ledger, world.pool, node="a", milliseconds=milliseconds)
     await board.start()
     router = Router(board, ChannelLimits(world.pool, node="a", milliseconds=milliseconds), milliseconds=milliseconds)
+    desk = Desk(world.pool, catalog, router, board)
     handlers = api_router(
         administration=world.administration,
         wallets=world.wallets,
         pool=world.pool,
         secure_cookies=False,
-        desk=Desk(world.pool, catalog, router, board),
+        desk=desk,
     )
     async with world.client_of(application(handlers)) as client:
         world.client = client
-        yield Routed(await world.person("root"), board, catalog, world)
+        yield Routed(await world.person("root"), board, catalog, world, desk)
     await board.stop()
     await catalog.stop()
 
@@ -255,3 +257,81 @@ async def test_a_channels_limits_and_a_tokens_cache_are_set_by_the_api(routed: R
     assert explained["fell_out"][0]["reason"] == "context"
     changed = await routed.root.patch(f"/channels/{channel}", {"context_tokens_max": None}, 1)
     assert changed.json()["context_tokens_max"] is None
+
+
+class _Memory:
+    """A place where alerts are told, which may be out of order."""
+
+    def __init__(self, name: str, *, works: bool) -> None:
+        self.name = name
+        self.told: list[Notice] = []
+        self._works = works
+
+    async def tell(self, notice: Notice) -> None:
+        if not self._works:
+            raise OSError("the password is hunter2")
+        self.told.append(notice)
+
+
+async def test_a_test_is_told_to_every_place_or_one_and_says_what_went_wrong(routed: Routed) -> None:
+    good, bad = _Memory("webhook:1", works=True), _Memory("mailto:2", works=False)
+    routed.desk.sinks = (good, bad)
+
+    everywhere = await routed.root.post("/alerts/test", {})
+    one = await routed.root.post("/alerts/test", {"sink": "webhook:1"})
+
+    assert everywhere.json()["items"] == [
+        {"sink": "webhook:1", "told": True, "error": ""},
+        {"sink": "mailto:2", "told": False, "error": "OSError"},
+    ]
+    assert "hunter2" not in everywhere.text
+    assert [each["sink"] for each in one.json()["items"]] == ["webhook:1"]
+    assert [notice.kind for notice in good.told] == ["test", "test"]
+    assert (await routed.root.post("/alerts/test", {"sink": "nowhere"})).status_code == 404
+    auditor = await routed.world.person("auditor")
+    assert (await auditor.post("/alerts/test", {})).status_code == 403
+
+
+async def test_what_was_told_to_whom_is_listed_page_by_page(routed: Routed) -> None:
+    pool = routed.world.pool
+    for position in (11, 12):
+        await pool.execute(
+            "INSERT INTO routing.alert (position, tenant_id, generation, event_id, kind, subject, title, severity,"
+            " raised_at, resolved_at, resolved_position, resolved_title) VALUES ($1::bigint, 1, 1, 'e', 'k', 's',"
+            " 'raised', 'critical', now(), now(), $1::bigint + 10, 'over')",
+            position,
+        )
+        for told, sink, error in (
+            (position, "log", ""),
+            (position, "webhook:1", "NotToldError"),
+            (position + 10, "log", ""),
+        ):
+            await pool.execute(
+                "INSERT INTO routing.alert_told (position, sink, error) VALUES ($1, $2, $3)", told, sink, error
+            )
+    routed.desk.sinks = (_Memory("log", works=True),)
+
+    seen: list[Any] = []
+    after = ""
+    while True:
+        page = (await routed.root.get(f"/alerts/deliveries?limit=2{after}")).json()
+        seen += page["items"]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+
+    assert [(each["position"], each["sink"], each["event"], each["title"]) for each in seen] == [
+        (22, "log", "alert.resolved", "over"),
+        (21, "log", "alert.resolved", "over"),
+        (12, "log", "alert.raised", "raised"),
+        (12, "webhook:1", "alert.raised", "raised"),
+        (11, "log", "alert.raised", "raised"),
+        (11, "webhook:1", "alert.raised", "raised"),
+    ]
+    failed = (await routed.root.get("/alerts/deliveries?failed=true")).json()["items"]
+    assert {each["error"] for each in failed} == {"NotToldError"}
+    sinks = (await routed.root.get("/alerts/sinks")).json()["items"]
+    assert [(each["name"], each["configured"], each["told"], each["failed"]) for each in sinks] == [
+        ("log", True, 4, 0),
+        ("webhook:1", False, 0, 2),
+    ]
