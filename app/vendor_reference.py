@@ -62,6 +62,9 @@ def _described(row: ChannelType) -> str:
     lines += [f"- Imported from: {_codes(known_as)}"] if known_as else []
     lines += [f"- Capabilities: {_codes(row.capabilities)}"]
     lines += [f"- Fields: {_codes(field.name for field in row.fields)}"] if row.fields else []
+    lines += ["- Keeps to no output limit: what the model can write is held for, whatever the client says."] * (
+        not row.limits_output
+    )
     lines += ["- Media named by an address are fetched and sent inside the request."] if row.inlines_media else []
     if isinstance(row.dialect, OpenAIDialect):
         lines += _quirks(row.dialect.profile)

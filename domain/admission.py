@@ -89,6 +89,8 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Over all choices; 0 for embeddings."""
     output_limit: int | None
     """Per choice, to send to the vendor; None leaves the client's own words alone."""
+    is_limited: bool = True
+    """Whether every vendor that may be asked keeps to an output limit."""
     other: TokenUsage = TokenUsage()
     """What the call consumes besides tokens, at most: images, audio, characters; its one call."""
     lowered: bool = False
@@ -146,7 +148,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 def lower(quote: Quote, available_nanos: int) -> Quote | None:
     """Give the quote with an output limit that the wallet covers; None where that is not worth the call."""
-    if not quote.output_tokens_max or available_nanos <= 0:
+    if not quote.output_tokens_max or available_nanos <= 0 or not quote.is_limited:
         return None
     affordable = [
         affordable_output_tokens(

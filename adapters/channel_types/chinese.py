@@ -85,6 +85,7 @@ ROWS: Final[tuple[ChannelType, ...]] = (
     ),
     ChannelType(
         name="zhipu_v3",
+        limits_output=False,
         title=Words("Zhipu v3 (chatglm, retired models)", "智谱 v3（chatglm，旧模型）"),
         dialect=zhipu_v3.DIALECT,
         base_url="https://open.bigmodel.cn",
@@ -97,6 +98,7 @@ ROWS: Final[tuple[ChannelType, ...]] = (
     ),
     ChannelType(
         name="hunyuan",
+        limits_output=False,
         title=Words("Tencent Hunyuan (cloud API)", "腾讯混元（云 API）"),
         dialect=hunyuan.DIALECT,
         base_url="https://hunyuan.tencentcloudapi.com",
@@ -122,6 +124,7 @@ ROWS: Final[tuple[ChannelType, ...]] = (
     ),
     ChannelType(
         name="coze",
+        limits_output=False,
         title=Words("Coze", "扣子 Coze"),
         dialect=coze.DIALECT,
         base_url="https://api.coze.com",

@@ -125,6 +125,7 @@ ROWS: Final[tuple[ChannelType, ...]] = (
         base_url="https://api.fastgpt.in/api", number=22, native=TRANSLATED, probe="chat",
         capabilities=frozenset({"images"}), key_title=Words("Application key", "应用密钥"),
         key_help=Words("fastgpt-..., of the application, not of the account", "fastgpt-...，须为应用密钥而非账户密钥"),
-        models=("<application>",), unverified=("the shape of errors in streams: read by their event's name",),
+        limits_output=False, models=("<application>",),
+        unverified=("the shape of errors in streams: read by their event's name",),
     ),
 )  # fmt: skip

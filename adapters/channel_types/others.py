@@ -43,6 +43,7 @@ ROWS: Final[tuple[ChannelType, ...]] = (
     ),
     ChannelType(
         name="dify",
+        limits_output=False,
         title=Words("Dify", "Dify"),
         dialect=dify.DIALECT,
         base_url="https://api.dify.ai/v1",
@@ -77,6 +78,7 @@ ROWS: Final[tuple[ChannelType, ...]] = (
     ),
     ChannelType(
         name="deepl",
+        limits_output=False,
         title=Words("DeepL", "DeepL"),
         dialect=deepl.DIALECT,
         base_url="https://api.deepl.com",
@@ -126,6 +128,7 @@ ROWS: Final[tuple[ChannelType, ...]] = (
     ),
     ChannelType(
         name="aiproxy_library",
+        limits_output=False,
         title=Words("AI Proxy Library", "AI Proxy 知识库"),
         dialect=aiproxy_library.DIALECT,
         base_url="https://api.aiproxy.io",

@@ -107,6 +107,11 @@ class Quoting:
             )
         if not plan.chosen:
             raise self._nobody(plan, call)
+        is_limited = all(member.traits.limits_output for _, member in plan.chosen)
+        if not is_limited and call.surface in _LIMITED:
+            # The client's limit binds nobody: what the model can write is what may have to be paid.
+            each = price.output_tokens_max or snapshot.output_tokens_default
+            output_tokens_max = max(output_tokens_max, each * call.choices_max)
         return Quote(
             hold_id=hold_id,
             call=call,
@@ -127,6 +132,7 @@ class Quoting:
             estimate=estimate,
             output_tokens_max=output_tokens_max,
             output_limit=sent,
+            is_limited=is_limited,
             other=other,
             routing=None if from_cache else plan.note(),
             policy=aim.policy,

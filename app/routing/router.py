@@ -171,6 +171,7 @@ def traits_of(types: Mapping[str, ChannelType]) -> dict[str, Traits]:
             if row.retired is not None
             else row.surfaces | ({"completions"} if "chat" in row.surfaces else set()),
             capabilities=frozenset(row.capabilities),
+            limits_output=row.limits_output,
         )
         for name, row in types.items()
     }

@@ -55,6 +55,8 @@ class ChannelType(msgspec.Struct, frozen=True, kw_only=True):
     native: frozenset[ClientDialect] = frozenset()
     """Contracts of clients that the vendor speaks itself: their bytes pass through, and `dialect` is a Native."""
     capabilities: frozenset[Capability] = frozenset()
+    limits_output: bool = True
+    """Whether the vendor keeps to an output limit; of one that does not all that the model can write is held for."""
     inlines_media: bool = False
     """Whether the vendor takes images and files only inside the request: those named by an address are fetched."""
     models: tuple[str, ...] = ()

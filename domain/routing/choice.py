@@ -28,6 +28,8 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
 
     surfaces: frozenset[str] | None = None
     capabilities: frozenset[str] | None = None
+    limits_output: bool = True
+    """Whether an output limit that is said to the vendor is kept."""
 
 
 ANYTHING: Final = Traits()

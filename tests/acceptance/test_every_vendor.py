@@ -229,6 +229,16 @@ async def test_a_chat_by_any_contract_reaches_any_vendor_and_costs_what_it_repor
     assert nanos((await customer.balance())["available"]) == before - charged
 
 
+async def test_a_clients_limit_sizes_the_hold_only_where_the_vendor_keeps_it(
+    vendor: Vendor, customer: Customer, operator: Operator, server: ServerProcess
+) -> None:
+    said = await openai_chat(customer, server.url)(vendor.model, False)
+
+    held = (await operator.receipt(said.request_id))["hold"]["output_tokens_max"]
+    assert (held == LIMIT) is TYPES[vendor.script.type].limits_output
+    assert held >= LIMIT
+
+
 @pytest.mark.parametrize("script", [each for each in SCRIPTS if TYPES[each.type].probe == "chat"], ids=str)
 async def test_a_channel_that_lists_no_models_is_tried_by_the_shortest_chat(operator: Operator, script: Script) -> None:
     async with ScriptedVendor(

@@ -317,6 +317,12 @@ def test_the_hold_covers_a_fallback_that_costs_more_and_its_capture_is_at_its_ow
     assert events.decode(as_routed[0].type, as_routed[0].data).model_billed == "large"
 
 
+def test_no_limit_is_lowered_for_a_vendor_that_keeps_none() -> None:
+    assert lower(_quote(), 61_499) is not None
+
+    assert lower(msgspec.structs.replace(_quote(), is_limited=False), 61_499) is None
+
+
 def test_the_output_limit_is_lowered_to_what_covers_every_candidate() -> None:
     lowered = lower(_quote(_route(), _fallback("3")), 10 * 3_000 + 40 * 3_000)
 
