@@ -35,9 +35,11 @@ def root(base_url: str, prefix: str, *, is_full_prefix: bool = False) -> str:
     base = _PASTED.sub("", base_url.rstrip("/"))
     if is_full_prefix or not prefix or _VERSIONED.search(base) or base.endswith(prefix):
         return base
-    path = urlsplit(base).path
-    if path and prefix.startswith(path + "/"):
-        return base.removesuffix(path) + prefix
+    parts = prefix.split("/")
+    for length in range(len(parts) - 1, 1, -1):
+        beginning = "/".join(parts[:length])
+        if urlsplit(base).path.endswith(beginning):
+            return base.removesuffix(beginning) + prefix
     return base + prefix
 
 

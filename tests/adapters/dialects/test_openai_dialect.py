@@ -385,6 +385,7 @@ def test_thoughts_are_given_back_where_the_vendor_wants_them(back: Any, after_to
         ("/v1", "https://api.openai.com/v1/chat/completions", "https://api.openai.com/v1"),
         ("/openai/v1", "https://api.groq.com", "https://api.groq.com/openai/v1"),
         ("/openai/v1", "https://api.groq.com/openai", "https://api.groq.com/openai/v1"),
+        ("/openai/v1", "https://gw.example/groq/openai", "https://gw.example/groq/openai/v1"),
         ("/api/paas/v4", "https://open.bigmodel.cn", "https://open.bigmodel.cn/api/paas/v4"),
         ("/api/paas/v4", "https://open.bigmodel.cn/api/coding/paas/v4", "https://open.bigmodel.cn/api/coding/paas/v4"),
         ("/compatible-mode/v1", "https://dashscope.aliyuncs.com", "https://dashscope.aliyuncs.com/compatible-mode/v1"),
