@@ -23,6 +23,7 @@ from adapters.demo import DemoVendor
 from adapters.http import HttpVendor
 from adapters.journal import Journal
 from adapters.outbound import Outbound
+from adapters.postgres.connection import Connection
 from adapters.postgres.errors import PostgresError
 from adapters.postgres.flusher import Flusher
 from adapters.postgres.migrate import read_migrations
@@ -156,7 +157,12 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
     async with contextlib.AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
             asyncpg.create_pool(
-                dsn, min_size=2, max_size=10, timeout=5.0, server_settings={"application_name": "tallygate"}
+                dsn,
+                min_size=2,
+                max_size=10,
+                timeout=5.0,
+                connection_class=Connection,
+                server_settings={"application_name": "tallygate"},
             )
         )
         await pool.execute("SELECT ledger.create_days(current_date - 1, 9)")
@@ -419,7 +425,12 @@ async def _wall(stack: contextlib.AsyncExitStack, settings: Settings, dsn: str, 
         return pool
     confined = await stack.enter_async_context(
         asyncpg.create_pool(
-            dsn, min_size=1, max_size=5, timeout=5.0, server_settings={"application_name": "tallygate tenants"}
+            dsn,
+            min_size=1,
+            max_size=5,
+            timeout=5.0,
+            connection_class=Connection,
+            server_settings={"application_name": "tallygate tenants"},
         )
     )
     return TenantPool.over(pool, confined)

@@ -132,10 +132,23 @@ class EmbeddedPostgres:
             self._write_access_rules()
             await self._launch()
             await self._make_database()
+        except PermissionError as error:
+            await self.stop()
+            raise PostgresError(self._not_permitted(error)) from error
         except BaseException:
             await self.stop()
             raise
         self._watcher = asyncio.create_task(self._watch())
+
+    def _not_permitted(self, error: PermissionError) -> str:
+        place = error.filename or self.data_dir
+        if os.geteuid() != 0:
+            return f"cannot use {place}: {error.strerror}"
+        return (
+            f"root may not enter {place}, which is the database server's: it has neither CAP_DAC_READ_SEARCH nor"
+            " CAP_DAC_OVERRIDE here. Give it one of them, run Tallygate as an ordinary user, or set"
+            " TALLYGATE_DATABASE_URL"
+        )
 
     async def stop(self) -> None:
         """Stop the server with a fast shutdown, then by force. Does nothing when it is not running."""
@@ -394,6 +407,8 @@ def _parameters(shared_buffers_mebibytes: int, *, durable: bool) -> dict[str, st
     return {
         "shared_buffers": f"{shared_buffers_mebibytes}MB",
         "max_wal_size": "2GB",
+        # After each checkpoint the first change of a page writes the whole page to the log.
+        "checkpoint_timeout": "15min",
         "max_connections": "100",
         "fsync": flush,
         "synchronous_commit": "on",

@@ -16,6 +16,7 @@ from typing import Final
 import asyncpg
 import structlog
 
+from adapters.postgres.connection import Connection
 from adapters.postgres.ledger import apply
 from domain.ids import EventId, Lane, TenantId, day_of
 from domain.ledger.commands import Answer, Code, Command
@@ -180,6 +181,7 @@ class _Shard:
         self._connection = await asyncpg.connect(
             self._dsn,
             timeout=_CONNECT_TIMEOUT_SECONDS,
+            connection_class=Connection,
             server_settings={
                 "application_name": "tallygate-ledger",
                 "statement_timeout": "0",

@@ -334,6 +334,30 @@ async def test_root_runs_it_as_somebody_else_below_a_directory_of_its_own(tmp_pa
     shutil.rmtree(private)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to lose")
+async def test_root_that_may_not_search_directories_is_told_so_in_one_line(tmp_path: Path) -> None:
+    private = Path(tempfile.mkdtemp(prefix="tallygate-", dir=tmp_path))
+    private.chmod(0o700)
+    # Out of the bounding set (24), so that no child gets them back, and out of its own.
+    without = (
+        "import runpy, sys; from adapters.postgres import launch;"
+        " launch._prctl(24, 1); launch._prctl(24, 2); kept = launch._permitted() & ~0b110;"
+        " launch._capset(effective=kept, permitted=kept, inheritable=0);"
+        " sys.argv = ['tallygate', 'serve']; runpy.run_module('app', run_name='__main__')"
+    )
+    environ = os.environ | {"TALLYGATE_DATA": str(private / "data"), "TALLYGATE_PORT": "0"}
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", without, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+
+    assert process.returncode == 2
+    (line,) = said.decode().splitlines()
+    assert "CAP_DAC_READ_SEARCH" in line
+    shutil.rmtree(private)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 async def test_a_directory_that_may_not_be_written_is_reported(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
