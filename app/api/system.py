@@ -64,7 +64,7 @@ CHECKS: Final[Mapping[str, str]] = {
 # ---- The books
 
 
-class FindingView(msgspec.Struct, frozen=True, kw_only=True):
+class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
     """Something that must not be."""
 
     tenant_id: TenantId
@@ -98,7 +98,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """Of a verification that is done: whether nothing was found."""
     events: int | None
     seconds: float | None
-    findings: tuple[FindingView, ...]
+    findings: tuple[Disagreement, ...]
     """The first thousand."""
     findings_total: int
     notes: tuple[str, ...]
@@ -303,7 +303,7 @@ def _run(run: Run) -> RunView:
         clean=result.get("clean"),
         events=result.get("events", rebuilt[0].get("events")),
         seconds=result.get("seconds", rebuilt[0].get("seconds")),
-        findings=tuple(FindingView(**each) for each in findings),
+        findings=tuple(Disagreement(**each) for each in findings),
         findings_total=result.get("findings_total", 0),
         notes=tuple(result.get("notes", ())),
     )

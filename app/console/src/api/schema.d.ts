@@ -21,6 +21,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/alerts/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was told to whom, the latest first */
+        get: operations["listAlertDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alerts/sinks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where alerts are told, and how that went */
+        get: operations["listAlertSinks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alerts/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tell a test, to see whether it arrives */
+        post: operations["testAlerts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/announcements": {
         parameters: {
             query?: never;
@@ -385,6 +436,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/channels/{channel_id}/suggested-prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a channel's models might be sold for */
+        get: operations["getSuggestedPrices"];
+        put?: never;
+        /** Put suggested prices on a draft of the sale card */
+        post: operations["adoptSuggestedPrices"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/channels/{channel_id}/test": {
         parameters: {
             query?: never;
@@ -607,6 +676,125 @@ export interface paths {
         get: operations["getGroupHistory"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the books are sound and keep up */
+        get: operations["getLedgerHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/parked/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let lanes try again that stand still in a projection */
+        post: operations["retryParked"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/rebuilds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a projection again from the log */
+        post: operations["startRebuild"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Verifications and rebuilds, the latest first */
+        get: operations["listRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far a run is, and what it found */
+        get: operations["getRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/runs/{run_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a run; a rebuild goes on from there the next time */
+        post: operations["cancelRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ledger/verifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Prove the books right, or name what is wrong */
+        post: operations["startVerification"];
         delete?: never;
         options?: never;
         head?: never;
@@ -987,6 +1175,23 @@ export interface paths {
         };
         /** How available the models are */
         get: operations["getPublicStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/status.atom": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The incidents of the status page as an Atom feed */
+        get: operations["getPublicStatusFeed"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1719,6 +1924,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Nodes, their jobs, and the database */
+        get: operations["getSystem"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/licenses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What Tallygate is made of, with licenses */
+        get: operations["listLicenses"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How nodes were over the last hours */
+        get: operations["getSystemSamples"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/support-bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything that helps to find a fault, and no secret */
+        get: operations["getSupportBundle"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/tenants": {
         parameters: {
             query?: never;
@@ -1961,6 +2234,23 @@ export interface paths {
         head?: never;
         /** Change a member's role or budgets */
         patch: operations["changeMember"];
+        trace?: never;
+    };
+    "/api/tenants/{tenant_id}/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a tenant may use, what it pays for it, and how it is */
+        get: operations["listTenantModels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/tenants/{tenant_id}/movements": {
@@ -2274,6 +2564,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/users/sign-ins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** When people last signed in, and from where */
+        get: operations["listSignIns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/users/{entity_id}/restore": {
         parameters: {
             query?: never;
@@ -2416,6 +2723,24 @@ export interface components {
             event_id: string;
             reason: string;
             usage: components["schemas"]["TokenUsage"];
+        };
+        /** @description Which suggestions are to be on a draft of the sale card. */
+        Adoption: {
+            /** @description A draft to add them to, whose ETag is sent as If-Match; null makes one from the card in force. */
+            card_id?: string | null;
+            /**
+             * Format: date-time
+             * @description Of a new draft; now if left out.
+             */
+            effective_from?: string | null;
+            /**
+             * @default 1
+             * @example 1.25
+             */
+            markup?: string;
+            models: string[];
+            /** @default  */
+            reason?: string;
         };
         /** @description Something that needs, or needed, a person's eye. */
         AlertView: {
@@ -3155,6 +3480,15 @@ export interface components {
             tenant_id: number;
             text: string[];
         };
+        /** @description An invariant, and what the last verification found of it. */
+        CheckView: {
+            check: string;
+            /** Format: date-time */
+            checked_at: string | null;
+            /** @description Among the first thousand of the last verification; null before the first one. */
+            findings: number | null;
+            meaning: string;
+        };
         /** @description A new batch with its codes, which are never shown again. */
         CreatedBatch: {
             amount: string;
@@ -3300,6 +3634,17 @@ export interface components {
             /** @description Of granted credit: `top_up`, `redemption`, `allowance`, `adjustment` or `refund`; else empty. */
             source: string;
         };
+        /** @description The database. */
+        DatabaseState: {
+            connections: number;
+            connections_max: number;
+            is_standby: boolean;
+            migration: number;
+            partitions: components["schemas"]["Partition"][];
+            size_bytes: number;
+            tables: components["schemas"]["Size"][];
+            version: string;
+        };
         /** @description A day on which the balance moved, with the balance at its end. */
         DayLineView: {
             /** @example 12.50 */
@@ -3315,6 +3660,37 @@ export interface components {
             /** @description Of the requests that were let in, how many were answered; null without any. */
             available_percent: string | null;
             day: string;
+        };
+        /** @description An alert that was told, or could not be, to one place. */
+        Delivery: {
+            alert_id: string;
+            /** Format: date-time */
+            at: string;
+            /** @description The class of what went wrong; empty if it was told. */
+            error: string;
+            /** @description `alert.raised` or `alert.resolved`. */
+            event: string;
+            kind: string;
+            position: number;
+            severity: string;
+            sink: string;
+            subject: string;
+            title: string;
+        };
+        /** @description A part of a list, the newest first. */
+        DeliveryListing: {
+            items: components["schemas"]["Delivery"][];
+            /** @description What to send as `after` for the next part; null at the end. */
+            next: string | null;
+        };
+        /** @description Something that must not be. */
+        Disagreement: {
+            check: string;
+            lane: number;
+            message: string;
+            /** @description Of the event at which it shows first. */
+            position: number;
+            tenant_id: number;
         };
         /** @description What an event did to an account, in the account's own unit: nano-units for money. */
         EntryView: {
@@ -3519,6 +3895,15 @@ export interface components {
             /** @enum {string} */
             state: "sound" | "recovering" | "out" | "paused";
         };
+        /** @description Open holds of an age. */
+        HoldAges: {
+            /** @example 12.50 */
+            held: string;
+            holds: number;
+            seconds_from: number;
+            /** @description Null: any age beyond. */
+            seconds_to: number | null;
+        };
         /** @description Credit that is set aside for a request under way. */
         HoldView: {
             /** Format: date-time */
@@ -3528,6 +3913,31 @@ export interface components {
             request_id: string;
             token_id: string | null;
             user_id: string | null;
+        };
+        /** @description Holds that expired in an hour, for nobody had ended them. */
+        HourOfExpiries: {
+            /** Format: date-time */
+            at: string;
+            expired: number;
+        };
+        /** @description How an hour went. */
+        HourStatus: {
+            /** @description Null without any request. */
+            available_percent: string | null;
+            /** @description Milliseconds. */
+            first_byte_p50: number | null;
+        };
+        /** @description A stretch of time in which no channel could serve a model. */
+        Incident: {
+            /** Format: date-time */
+            began_at: string;
+            /**
+             * Format: date-time
+             * @description Null: it goes on.
+             */
+            ended_at: string | null;
+            id: string;
+            model: string;
         };
         /** @description An invitation that nobody has followed yet. */
         InvitationView: {
@@ -3553,6 +3963,39 @@ export interface components {
             detail: string;
             /** @description From 0, in the order of the request. */
             index: number;
+        };
+        /** @description One thing that is done again and again. */
+        Job: {
+            /**
+             * @description How much it did then.
+             * @default 0
+             */
+            done?: number;
+            /**
+             * Format: date-time
+             * @description Of the last time that it came to an end, well or not.
+             */
+            ended_at?: string | null;
+            /**
+             * @description The class of what went wrong then; empty if nothing did.
+             * @default
+             */
+            error?: string;
+            every_seconds: number;
+            /** @default 0 */
+            failures?: number;
+            name: string;
+            /** @default 0 */
+            runs?: number;
+            /** Format: date-time */
+            started_at?: string | null;
+        };
+        /** @description What a node owes the log, for PostgreSQL was away. */
+        JournalView: {
+            bytes: number;
+            bytes_max: number;
+            holds: number;
+            node: string;
         };
         /** @description How a vendor key begins: enough to guess its vendor, too little to use it. */
         KeyStart: {
@@ -3591,6 +4034,29 @@ export interface components {
             rows: components["schemas"]["LatencyRow"][];
             zone: string;
         };
+        /** @description How the books are kept: everything that can be told without reading all of them. */
+        LedgerHealthView: {
+            /** Format: date-time */
+            at: string;
+            checks: components["schemas"]["CheckView"][];
+            events: number;
+            /** @description Of the last 24 hours; an hour without any is not there. */
+            expired: components["schemas"]["HourOfExpiries"][];
+            holds: components["schemas"]["HoldAges"][];
+            holds_open: number;
+            /** @description Past their deadline, and not ended yet. */
+            holds_overdue: number;
+            journals: components["schemas"]["JournalView"][];
+            lanes: number;
+            oldest_hold_seconds: number | null;
+            /** @description At most five hundred. */
+            parked: components["schemas"]["ParkedView"][];
+            projections: components["schemas"]["ProjectionView"][];
+            running: components["schemas"]["RunView"][];
+            seals: components["schemas"]["SealsView"];
+            /** @description The last that came to its end. */
+            verification: components["schemas"]["RunView"] | null;
+        };
         /** @description Balances at a moment. */
         LiabilitiesView: {
             /** Format: date-time */
@@ -3608,6 +4074,18 @@ export interface components {
              */
             unspent: string;
             wallets: components["schemas"]["WalletView"][];
+        };
+        /** @description A package that Tallygate is made of. */
+        LicenseView: {
+            /** @description As the package says; empty if it does not. */
+            license: string;
+            name: string;
+            url: string;
+            version: string;
+        };
+        /** @description Every package that is installed here, by name. */
+        Licenses: {
+            items: components["schemas"]["LicenseView"][];
         };
         /** @description One budget or limit in its open window. Amounts are money for the unit `money`, else whole numbers. */
         LimitUse: {
@@ -3944,6 +4422,11 @@ export interface components {
             days: components["schemas"]["DayStatus"][];
             /** @description The mean of the last two hours. */
             first_byte_milliseconds: number | null;
+            /** @description Milliseconds, of the last two hours: half of the requests began to be answered by then. */
+            first_byte_p50: number | null;
+            first_byte_p95: number | null;
+            /** @description The last 24, the oldest first; the last one is not over yet. */
+            hours: components["schemas"]["HourStatus"][];
             model: string;
             /**
              * @description By the last two hours: 99 % and more is up, less than 90 % is down; quiet without requests.
@@ -4390,6 +4873,34 @@ export interface components {
             /** @default  */
             reason?: string;
         };
+        /** @description A process of the installation, as it said itself a few seconds ago. */
+        NodeView: {
+            /** @description How many events of the platform's lane its configuration is behind. */
+            config_behind: number;
+            config_fresh: boolean;
+            config_position: number;
+            /** @description Of one core. */
+            cpu_permille: number;
+            host: string;
+            jobs: components["schemas"]["Job"][];
+            journal_bytes: number;
+            journal_holds: number;
+            ledger_available: boolean;
+            loop_lag_milliseconds: number;
+            node: string;
+            pid: number;
+            pool: components["schemas"]["PoolUse"];
+            python: string;
+            requests_running: number;
+            resident_bytes: number;
+            /** Format: date-time */
+            seen_at: string;
+            /** @description It has said nothing for half a minute: it has died, or cannot reach the database. */
+            silent: boolean;
+            /** Format: date-time */
+            started_at: string;
+            version: string;
+        };
         /** @description An announcement as those see it whom it is for. */
         Notice: {
             body: string;
@@ -4442,6 +4953,25 @@ export interface components {
             /** @description Models that are served, and have no price now; at most fifty. */
             unpriced_models: string[];
         };
+        /** @description A lane that stands still in a projection. */
+        ParkedView: {
+            error: string;
+            lane: number;
+            /** @description Of the event that cannot be folded. */
+            position: number;
+            projection: string;
+            /** Format: date-time */
+            since: string | null;
+            tenant_id: number;
+        };
+        /** @description A day of a table. */
+        Partition: {
+            name: string;
+            parent: string;
+            /** @description As PostgreSQL last estimated. */
+            rows: number;
+            size_bytes: number;
+        };
         /** @description A new first password for somebody else, to be changed at their next login. */
         PasswordReset: {
             password: string;
@@ -4475,6 +5005,12 @@ export interface components {
             expires_at: string;
             secret: string;
             token: components["schemas"]["TokenView"];
+        };
+        /** @description Connections of the pool that requests work on. */
+        PoolUse: {
+            idle: number;
+            most: number;
+            size: number;
         };
         /** @description What a model cost at a moment, before and after the multiplier. */
         PriceAtView: {
@@ -4614,6 +5150,20 @@ export interface components {
          * @enum {string}
          */
         ProblemCode: "admin_error" | "amount_not_positive" | "amount_out_of_range" | "archived" | "body_too_large" | "bulk_refused" | "code_expired" | "code_revoked" | "code_unknown" | "code_used_by_tenant" | "code_used_up" | "conflict" | "csrf_token_required" | "expiry_in_past" | "forbidden" | "http_error" | "idempotency_conflict" | "idempotency_key_expired" | "idempotency_key_required" | "idempotency_key_reused" | "in_use" | "insufficient_credit" | "internal_error" | "invalid" | "invalid_amount" | "invalid_amount_format" | "invalid_credentials" | "invalid_multiplier" | "invalid_price" | "invalid_rate_card" | "invalid_request" | "last_root" | "mail_off" | "mapping_loop" | "method_not_allowed" | "name_taken" | "not_archived" | "not_authenticated" | "not_found" | "not_sealed" | "password_change_required" | "password_refused" | "rate_card_published" | "rate_card_refused" | "rate_limited" | "refund_too_large" | "report_range" | "seal_broken" | "session_required" | "statement_tampered" | "step_up_required" | "too_many_attempts" | "unavailable" | "unknown_time_zone" | "unsupported_media_type" | "vendor_failed" | "version_conflict" | "version_required";
+        /** @description A read model, and how far it is behind the log. */
+        ProjectionView: {
+            events_behind: number;
+            /** @description Events that are in that one; it takes over at `events` of the log. */
+            filled: number;
+            /** @description The generation that is being filled beside it. */
+            filling: number | null;
+            generation: number;
+            lanes_behind: number;
+            name: string;
+            /** @description Lanes that stand still at an event that cannot be folded. */
+            parked: number;
+            version: number;
+        };
         /** @description The block of the lane that the event is in. Hashes are in hexadecimal. */
         ProvenBlock: {
             first_position: number;
@@ -4719,6 +5269,10 @@ export interface components {
         Reasoned: {
             /** @default  */
             reason?: string;
+        };
+        /** @description Which projection is to be made again from the log, while everything runs. */
+        RebuildAsked: {
+            projection: string;
         };
         /** @description How the request ended. */
         ReceiptEnd: {
@@ -4885,6 +5439,16 @@ export interface components {
             unpriced: number;
             voids: number;
         };
+        /** @description How many lanes try again; one whose event still cannot be folded parks again. */
+        Retried: {
+            lanes: number;
+        };
+        /** @description Which parked lanes are to try again; all if nothing is named. */
+        RetryAsked: {
+            lane?: number | null;
+            projection?: string | null;
+            tenant_id?: number | null;
+        };
         /** @description A new secret for the same key: its terms, budgets and what it has spent stay. */
         Rotation: {
             /**
@@ -4999,6 +5563,65 @@ export interface components {
             mode: string;
             policy_id: string | null;
         };
+        /** @description A verification of the books, or a projection that is made again. */
+        RunView: {
+            /** Format: date-time */
+            asked_at: string;
+            asked_by: string;
+            /** @description Of a verification that is done: whether nothing was found. */
+            clean: boolean | null;
+            done: number;
+            /** Format: date-time */
+            ended_at: string | null;
+            error: string;
+            events: number | null;
+            /** @description The first thousand. */
+            findings: components["schemas"]["Disagreement"][];
+            findings_total: number;
+            id: string;
+            /** @enum {string} */
+            kind: "verification" | "rebuild";
+            node: string;
+            /** @description What could not be compared, and why. */
+            notes: string[];
+            /** @description What it is at: `ledger`, `seals`, or a projection. */
+            part: string;
+            /** @description That is rebuilt; null for a verification. */
+            projection: string | null;
+            seconds: number | null;
+            /**
+             * @description `lost`: the node that ran it has died.
+             * @enum {string}
+             */
+            state: "running" | "done" | "failed" | "cancelled" | "lost";
+            /** @description Events, each counted once for each part. */
+            total: number;
+        };
+        /** @description A part of a list, the newest first. */
+        RunViewListing: {
+            items: components["schemas"]["RunView"][];
+            /** @description What to send as `after` for the next part; null at the end. */
+            next: string | null;
+        };
+        /** @description How a node was in a step of time. */
+        SampleView: {
+            /** Format: date-time */
+            at: string;
+            /** @description On average. */
+            cpu_permille: number;
+            loop_lag_milliseconds: number;
+            node: string;
+            pool_size: number;
+            pool_used: number;
+            requests_running: number;
+            /** @description At most, as is what follows. */
+            resident_bytes: number;
+        };
+        /** @description How nodes were over time; a step that a node was not there for has no row. */
+        SamplesView: {
+            rows: components["schemas"]["SampleView"][];
+            step_seconds: number;
+        };
         /** @description The latest seal: whoever keeps it can tell later that no history before it was changed. */
         SealHeadView: {
             /** @description In hexadecimal; what is signed, and what proofs name. */
@@ -5019,6 +5642,19 @@ export interface components {
         /** @description The public keys, the latest first. */
         SealKeysView: {
             keys: components["schemas"]["SealKeyView"][];
+        };
+        /** @description How far history is sealed. */
+        SealsView: {
+            /** @description Of the last seal; null before the first. */
+            number: number | null;
+            /** Format: date-time */
+            sealed_at: string | null;
+            unsealed: number;
+            /**
+             * Format: date-time
+             * @description When the oldest of the events that are not sealed was recorded.
+             */
+            unsealed_since: string | null;
         };
         /** @description A session that was opened; the cookie came beside it. */
         SessionView: {
@@ -5135,9 +5771,39 @@ export interface components {
             /** @description Models that they serve. */
             vendor_models: number;
         };
+        /** @description When a person last signed in with their password. */
+        SignIn: {
+            address: string | null;
+            /** Format: date-time */
+            at: string;
+            user_id: string;
+        };
+        /** @description A part of a list, the newest first. */
+        SignInListing: {
+            items: components["schemas"]["SignIn"][];
+            /** @description What to send as `after` for the next part; null at the end. */
+            next: string | null;
+        };
         /** @description Somebody who wants a tenant of their own. */
         SignUp: {
             email: string;
+        };
+        /** @description A place where alerts are told. Its address is no part of its name, for it may hold a password. */
+        SinkView: {
+            /** @description Whether it is among the settings of this server now; else it was told earlier. */
+            configured: boolean;
+            /** @description Given up after three attempts, in the last 30 days. */
+            failed: number;
+            /** Format: date-time */
+            last_told_at: string | null;
+            /** @description The kind, and a few characters that tell it from others: `webhook:1f2e3d4c5b6a`. */
+            name: string;
+            /** @description In the last 30 days. */
+            told: number;
+        };
+        /** @description Where alerts are told, the log first. */
+        Sinks: {
+            items: components["schemas"]["SinkView"][];
         };
         /** @description How the operator's site looks, and what on it is open to visitors. */
         SiteView: {
@@ -5168,6 +5834,13 @@ export interface components {
             top_up: string;
             /** @description Of the program. */
             version: string;
+        };
+        /** @description A table. */
+        Size: {
+            name: string;
+            /** @description As PostgreSQL last estimated. */
+            rows: number;
+            size_bytes: number;
         };
         /** @description What a token or a member has spent in all. */
         SpendView: {
@@ -5284,6 +5957,8 @@ export interface components {
         StatusView: {
             /** Format: date-time */
             at: string;
+            /** @description Of the last 90 days, the latest first: at most a hundred. */
+            incidents: components["schemas"]["Incident"][];
             models: components["schemas"]["ModelStatus"][];
         };
         /** @description One's password, given again before money is moved or a secret shown. */
@@ -5294,6 +5969,62 @@ export interface components {
         SteppedUp: {
             /** Format: date-time */
             until: string;
+        };
+        /** @description What a model of a channel might be sold for. */
+        SuggestedPrice: {
+            /** @description Under which name the bundled prices have it; null: they do not. */
+            found_as: string | null;
+            /** @description As clients ask for it. */
+            model: string;
+            /** @description On the rate card in force. */
+            present: components["schemas"]["PriceBody"] | null;
+            /** @description The vendor's list price times the markup. */
+            suggested: components["schemas"]["PriceBody"] | null;
+            /** @description As the vendor knows it. */
+            vendor_model: string;
+        };
+        /** @description Suggestions for each model of a channel, by name. They are read from data in the package, not asked for. */
+        SuggestedPrices: {
+            currency: string;
+            items: components["schemas"]["SuggestedPrice"][];
+            markup: string;
+            source: string;
+        };
+        /** @description What helps whoever is asked for help: no key, no password, no address, no name of a customer. */
+        SupportBundle: {
+            /** Format: date-time */
+            at: string;
+            /** @description How many channels of each type. */
+            channels: {
+                [key: string]: number;
+            };
+            /** @description Which settings are set, and those that are no secret with their values. */
+            environment: {
+                [key: string]: string;
+            };
+            ledger: components["schemas"]["LedgerHealthView"];
+            licenses: components["schemas"]["LicenseView"][];
+            platform: string;
+            python: string;
+            /** @description The stored settings that are not at their defaults, but for texts that people wrote. */
+            settings: {
+                [key: string]: unknown;
+            };
+            system: components["schemas"]["SystemView"];
+            /** @description How many things there are of each kind. */
+            things: {
+                [key: string]: number;
+            };
+            version: string;
+        };
+        /** @description What the installation is made of. */
+        SystemView: {
+            /** Format: date-time */
+            at: string;
+            config_position: number;
+            database: components["schemas"]["DatabaseState"];
+            nodes: components["schemas"]["NodeView"][];
+            version: string;
         };
         /** @description What is to be different. Group, credit limit, limits, budgets and suspension are the operator's. */
         TenantChange: {
@@ -5310,6 +6041,53 @@ export interface components {
             suspended?: boolean;
             time_zone?: string;
             user_group?: string;
+        };
+        /** @description A model as a tenant may ask for it. */
+        TenantModel: {
+            /** @description Of the last 24 hours. */
+            available_percent: string | null;
+            /** @description What a channel can do, such as `tools`; none where nothing is known. */
+            capabilities: string[];
+            context_tokens_max: number | null;
+            /** @description Milliseconds, of the last 24 hours. */
+            first_byte_p50: number | null;
+            first_byte_p95: number | null;
+            /** @description The last 24, the oldest first. */
+            hours: components["schemas"]["HourStatus"][];
+            list_price: components["schemas"]["PriceBody"] | null;
+            model: string;
+            /** @description Of the channel that is tried first. */
+            multiplier: string;
+            /** @description All that can apply, rising: channels may differ. */
+            multipliers: string[];
+            output_tokens_max: number | null;
+            /** @description What the tenant pays: list price times multiplier. Null: it has no price, and is refused. */
+            price: components["schemas"]["PriceBody"] | null;
+            /**
+             * @description By the last two hours.
+             * @enum {string}
+             */
+            state: "up" | "degraded" | "down" | "quiet";
+            /** @description Kinds of calls that a channel offers it for, such as `chat`; none where nothing is known. */
+            surfaces: string[];
+            /** @description What the name leads to; itself if it is no other name of something. */
+            target: string;
+            tokens_per_second: number | null;
+        };
+        /** @description The models of a tenant, by name. */
+        TenantModels: {
+            /** Format: date-time */
+            at: string;
+            card_id: string | null;
+            card_version: number | null;
+            currency: string;
+            items: components["schemas"]["TenantModel"][];
+            /**
+             * @description Whose requests availability and speed are of: everybody's where the status page is open, else the tenant's.
+             * @enum {string}
+             */
+            scope: "everybody" | "tenant";
+            user_group: string;
         };
         /** @description A billed customer. */
         TenantState: {
@@ -5366,6 +6144,21 @@ export interface components {
             items: components["schemas"]["TenantView"][];
             /** @description What to send as `after` for the next part; null at the end. */
             next: string | null;
+        };
+        /** @description Where to tell a test; everywhere if left out. */
+        TestAsked: {
+            sink?: string | null;
+        };
+        /** @description How telling a test went. */
+        TestResult: {
+            /** @description The class of what went wrong; empty if it was told. */
+            error: string;
+            sink: string;
+            told: boolean;
+        };
+        /** @description For each place. */
+        TestResults: {
+            items: components["schemas"]["TestResult"][];
         };
         /** @description Prices for the whole request once its input reaches a length. */
         TierBody: {
@@ -5967,6 +6760,99 @@ export interface operations {
             400: components["responses"]["Problem400"];
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listAlertDeliveries: {
+        parameters: {
+            query?: {
+                sink?: string | null;
+                /** @description Only those that failed, or that did not. */
+                failed?: boolean | null;
+                /** @description `next` of the part before. */
+                after?: string | null;
+                /** @description How many to give. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryListing"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listAlertSinks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sinks"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    testAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TestAsked"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestResults"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -7001,6 +7887,82 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    getSuggestedPrices: {
+        parameters: {
+            query?: {
+                /** @description What prices are times. */
+                markup?: string;
+            };
+            header?: never;
+            path: {
+                channel_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuggestedPrices"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    adoptSuggestedPrices: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag of the version that the change was made from. */
+                "If-Match": string;
+            };
+            path: {
+                channel_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Adoption"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    /** @description The version, to be sent as If-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CardView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            428: components["responses"]["Problem428"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     testChannel: {
         parameters: {
             query?: never;
@@ -7762,6 +8724,218 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    getLedgerHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerHealthView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    retryParked: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetryAsked"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retried"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    startRebuild: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RebuildAsked"];
+            };
+        };
+        responses: {
+            /** @description Taken; it tells nothing. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listRuns: {
+        parameters: {
+            query?: {
+                kind?: "verification" | "rebuild" | null;
+                /** @description How many to give. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunViewListing"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    getRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    cancelRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken; it tells nothing. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    startVerification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken; it tells nothing. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -8788,6 +9962,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StatusView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    getPublicStatusFeed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/atom+xml": string;
                 };
             };
             400: components["responses"]["Problem400"];
@@ -10758,6 +11957,112 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    getSystem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listLicenses: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Licenses"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    getSystemSamples: {
+        parameters: {
+            query?: {
+                hours?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SamplesView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    getSupportBundle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SupportBundle"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     listTenants: {
         parameters: {
             query?: {
@@ -11517,6 +12822,35 @@ export interface operations {
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
             428: components["responses"]["Problem428"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listTenantModels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tenant_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantModels"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -12424,6 +13758,36 @@ export interface operations {
                 };
                 content: {
                     "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listSignIns: {
+        parameters: {
+            query: {
+                /** @description Of a list, between commas. */
+                user_ids: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInListing"];
                 };
             };
             400: components["responses"]["Problem400"];
