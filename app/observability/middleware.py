@@ -17,6 +17,7 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 _STATUSES: Final = {number: str(number) for number in range(100, 600)}
 _GONE: Final = "499"
 """The client closed the connection before an answer began; nginx's number for it."""
+_SWITCHED: Final = 101
 _log = structlog.get_logger("app.access")
 
 
@@ -42,6 +43,9 @@ class Observed:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve a request, and note how it went."""
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -85,6 +89,27 @@ class Observed:
                 )
             if not is_model:
                 structlog.contextvars.unbind_contextvars("request_id")
+
+    async def _socket(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve a WebSocket, and note how its handshake went and how long it was open; its answers are requests."""
+        began = time.perf_counter()
+        status = 0
+
+        def look(message: Any) -> Any:
+            nonlocal status
+            if not status:
+                status = message.get("status", _SWITCHED if message["type"] == "websocket.accept" else 0)
+            return send(message)
+
+        numbers, at = self._instruments.numbers, self._active["model"]
+        numbers[at] += 1
+        try:
+            await self._app(scope, receive, look)
+        finally:
+            numbers[at] -= 1
+            route = scope.get("path_template") or OTHER
+            seconds = time.perf_counter() - began
+            self._instruments.request_ended("GET", route, _STATUSES.get(status, _GONE), seconds)
 
 
 class _Answer:

@@ -19,7 +19,7 @@ from domain.metering.estimate import Estimate
 from domain.metering.usage import TokenUsage
 from domain.pricing.charge import charge
 from domain.pricing.rate_card import ModelPrice, RateCard
-from domain.relay.call import Call
+from domain.relay.call import Call, InvalidRequestError
 from domain.relay.dialect import CanonicalRequest
 from domain.relay.measure import consumes, measurable
 from domain.relay.vendor_errors import VendorError
@@ -31,6 +31,8 @@ _TEXTS: Final = frozenset({"chat", "completions", "embeddings"})
 _NO_OUTPUT: Final = frozenset({"embeddings", "moderations", "rerank", "raw"})
 _LIMITED: Final = frozenset({"chat", "completions"})
 _ONE_CALL: Final = TokenUsage()
+_KEPT: Final = {"type": "file", "file": {"file_id": "kept by the vendor"}}
+"""What is only named may be as long as the model's whole context."""
 CANDIDATES_MAX: Final = 32
 """Channels that are pinned for a request: more than may be tried."""
 
@@ -232,8 +234,18 @@ def _measured(call: Call, canonical: Callable[[], CanonicalRequest]) -> tuple[di
         return {}, _ONE_CALL
     if call.dialect == "openai" and call.surface in _TEXTS:
         return msgspec.json.decode(call.body), _ONE_CALL
-    request = canonical()
+    try:
+        request = canonical()
+    except InvalidRequestError as error:
+        if call.dialect != "responses" or error.reason != "unsupported_parameter":
+            raise
+        # An earlier response, say: only the vendor that keeps it knows how long it is. Others refuse it when asked.
+        return {"messages": [{"role": "user", "content": [_text_of(call), _KEPT]}]}, _ONE_CALL
     return measurable(request), consumes(request)
+
+
+def _text_of(call: Call) -> dict[str, str]:
+    return {"type": "text", "text": call.body.decode("utf-8", "replace")}
 
 
 def _output_limit(call: Call, price: ModelPrice, default: int) -> tuple[int, int | None]:

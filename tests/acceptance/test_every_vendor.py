@@ -293,3 +293,19 @@ def test_every_dialect_that_chats_has_a_script() -> None:
         if "chat" in row.surfaces and type(row.dialect) not in shown and row.name not in without
     }
     assert missing == set()
+
+
+async def test_an_earlier_response_is_named_to_the_vendor_that_keeps_it_and_refused_elsewhere(
+    vendors: dict[str, Vendor], customer: Customer, server: ServerProcess
+) -> None:
+    keeps, lacks = vendors["openai"], vendors["openai_compatible"]
+    keeps.scripted.forget()
+    asked: Any = {"input": "And?", "previous_response_id": "resp_1", "max_output_tokens": LIMIT}
+    async with openai.AsyncOpenAI(api_key=customer.secret, base_url=f"{server.url}/v1", max_retries=0) as client:
+        answer = await client.responses.create(model=keeps.model, **asked)
+        with pytest.raises(openai.BadRequestError) as refused:
+            await client.responses.create(model=lacks.model, **asked)
+
+    assert answer.output_text == "Hello"
+    assert keeps.scripted.asked[0]["previous_response_id"] == "resp_1"
+    assert (refused.value.code, refused.value.param) == ("unsupported_parameter", "previous_response_id")

@@ -245,6 +245,29 @@ async def _nothing(*_: object) -> None:
     return
 
 
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        ({"type": "websocket.accept"}, "101"),
+        ({"type": "websocket.http.response.start", "status": 401, "headers": []}, "401"),
+        (None, "499"),
+    ],
+)
+async def test_a_websocket_is_counted_by_how_its_handshake_went(
+    instruments: Instruments, message: dict[str, Any] | None, status: str
+) -> None:
+    async def inner(_: Any, __: Any, send: Any) -> None:
+        if message is not None:
+            await send(message)
+            await send({"type": "websocket.close", "code": 1000})
+
+    scope = {"type": "websocket", "path": "/v1/realtime", "path_template": "/v1/realtime"}
+    await Observed(inner, instruments, new_id=lambda: ID)(scope, _nothing, _nothing)
+
+    counts = {name: value for name, value in figures(instruments).items() if name[0] == f"{m.HTTP_DURATION.name}_count"}
+    assert counts == {(f"{m.HTTP_DURATION.name}_count", "GET", status, "/v1/realtime"): 1.0}
+
+
 async def test_a_request_costs_a_few_microseconds(instruments: Instruments, tmp_path: Path) -> None:
     """Measured: about 7 microseconds with all figures in a shared file; the bound leaves room for a slow machine."""
 
