@@ -6,17 +6,18 @@ from typing import Annotated, Any, Final
 
 from litestar import get
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromQuery, PathParameter, QueryParameter
+from litestar.params import FromPath, FromQuery, PathParameter, QueryParameter
 from litestar.response import Stream
 
 from app.api.call import Call, TenantNumber, ThisCall, route
 from app.api.permissions import Permission
 from app.api.problems import ApiError
-from app.api.report_money import CURRENCY, moment_of, statement_of
+from app.api.report_money import CURRENCY, moment_of, statement_of, what_if_of
 from app.api.report_scope import (
     FormatName,
     From,
     Names,
+    Scope,
     To,
     Zone,
     channels_of,
@@ -27,7 +28,10 @@ from app.api.report_scope import (
 )
 from app.api.reports import (
     LOG,
+    ORDER,
     USAGE_FILTERS,
+    Order,
+    UsageFilters,
     WithLogFilters,
     WithUsageFilters,
     groups_of,
@@ -40,7 +44,7 @@ from app.reports.usage import UsageQuery, read_usage
 from domain.ids import TenantId
 from domain.money import parse_amount
 from domain.reports.focus import COST_COLUMNS, REQUEST_COLUMNS, USAGE_COLUMNS, Kind, request_row, usage_row
-from domain.reports.periods import BucketSize, ReportRangeError, buckets
+from domain.reports.periods import Bucket, BucketSize, ReportRangeError, buckets
 
 _GROUPS_MAX: Final = 50_000
 _WALLETS_MAX: Final = 1_000_000
@@ -61,6 +65,19 @@ BALANCE_COLUMNS: Final[Mapping[str, Kind]] = {
     "x_At": "time",
     "x_Balance": "amount",
     "x_Held": "amount",
+    "BillingCurrency": "text",
+}
+WHAT_IF_COLUMNS: Final[Mapping[str, Kind]] = {
+    "BillingAccountId": "text",
+    "SubAccountId": "text",
+    "SkuId": "text",
+    "ChargePeriodStart": "time",
+    "ChargePeriodEnd": "time",
+    "x_Requests": "number",
+    "BilledCost": "amount",
+    "x_RateCardId": "text",
+    "x_CostUnderCard": "amount",
+    "x_Difference": "amount",
     "BillingCurrency": "text",
 }
 STATEMENT_COLUMNS: Final[Mapping[str, Kind]] = {
@@ -154,27 +171,101 @@ async def export_usage(
 ) -> Stream:
     scope = scope_of(call, tenant_id)
     tiles = buckets(bucket, *span_of(call, starts_at, ends_at), await zone_of(call, scope, zone))
+    return await _usage_file(call, scope, filters, tiles, by=by, format_=format_, name="usage")
+
+
+async def _usage_file(
+    call: Call,
+    scope: Scope,
+    filters: UsageFilters,
+    tiles: Sequence[Bucket],
+    *,
+    by: str,
+    format_: Format,
+    name: str,
+    order: str = "charged",
+) -> Stream:
     groups = groups_of(by)
+    if order == "cost" and not scope.with_cost:
+        raise ApiError("forbidden", "Cost is for the operator: order by something else.")
     vendors = await vendors_of(call) if "vendor" in groups or filters.vendor is not None else {}
     query = UsageQuery(
-        tiles=tiles,
+        tiles=tuple(tiles),
         tenant_id=scope.tenant_id,
+        by_bucket=len(tiles) > 1,
         groups=groups,  # type: ignore[arg-type]  # groups_of has checked each
         filters=filters.equal | ({"user": scope.user_id} if scope.user_id is not None else {}),
         tokens=filters.tokens,
         channels=channels_of(vendors, filters.vendor),
+        order=ORDER.get(order, order),
         top=_GROUPS_MAX,
     )
     found = await read_usage(call.api.pool, query, vendors)
-    named = {name: _GROUP_COLUMNS[name] for name in groups}
+    named = {group: _GROUP_COLUMNS[group] for group in groups}
 
     def rows() -> Iterator[dict[str, Any]]:
         for row in found:
             made = usage_row(tiles[row.bucket], row.sums, scope.tenant_id, CURRENCY)
-            yield made | {named[name]: key for name, key in zip(groups, row.keys, strict=True)}
+            yield made | {named[group]: key for group, key in zip(groups, row.keys, strict=True)}
 
     columns: dict[str, Kind] = {**USAGE_COLUMNS, **dict.fromkeys(named.values(), "text")}
-    return file_of(format_, "usage", _pieces(list(rows())), {**columns, **(COST_COLUMNS if scope.with_cost else {})})
+    return file_of(format_, name, _pieces(list(rows())), {**columns, **(COST_COLUMNS if scope.with_cost else {})})
+
+
+@get(
+    "/reports/top/export",
+    media_type="text/csv",
+    dependencies=USAGE_FILTERS,
+    **route(Permission.OWN_REPORT_READ, "exportTopList", "A top list as a file", 404, 422, within="entity"),
+)
+async def export_top(
+    call: ThisCall,
+    filters: WithUsageFilters,
+    *,
+    by: Names,
+    format_: FormatName = "csv",
+    tenant_id: TenantNumber = None,
+    order: FromQuery[Order] = "charged",
+    starts_at: From = None,
+    ends_at: To = None,
+) -> Stream:
+    scope = scope_of(call, tenant_id)
+    tiles = (span_of(call, starts_at, ends_at),)
+    return await _usage_file(call, scope, filters, tiles, by=by, format_=format_, name="top", order=order)
+
+
+@get(
+    "/rate-cards/{card_id:str}/what-if/export",
+    media_type="text/csv",
+    **route(Permission.COST_READ, "exportWhatIf", "A past range of usage under a card as a file", 404, 422),
+)
+async def export_what_if(
+    call: ThisCall,
+    card_id: FromPath[str],
+    *,
+    format_: FormatName = "csv",
+    tenant_id: TenantNumber = None,
+    starts_at: From = None,
+    ends_at: To = None,
+) -> Stream:
+    span, found = await what_if_of(call, card_id, tenant_id, starts_at, ends_at)
+    rows = [
+        {
+            "BillingAccountId": "tallygate",
+            "SubAccountId": str(row.tenant_id),
+            "SkuId": row.model,
+            "ChargePeriodStart": span.starts_at,
+            "ChargePeriodEnd": span.ends_at,
+            "x_Requests": row.requests,
+            "BilledCost": row.charged_nanos,
+            "x_RateCardId": card_id,
+            "x_CostUnderCard": row.rerated_nanos,
+            "x_Difference": row.difference_nanos,
+            "BillingCurrency": CURRENCY,
+        }
+        for row in found.rows
+    ]
+    return file_of(format_, "what-if", _pieces(rows), WHAT_IF_COLUMNS)
 
 
 _GROUP_COLUMNS: Final = {
@@ -277,4 +368,11 @@ async def _statement_rows(call: Call, tenant_id: TenantId, period: str) -> list[
     return [*rows, row(view.ends_at.isoformat(), "Closing balance", "", 0, parse_amount(view.closing))]
 
 
-ROUTES: Sequence[BaseRouteHandler] = (export_requests, export_usage, export_balances, export_statement)
+ROUTES: Sequence[BaseRouteHandler] = (
+    export_requests,
+    export_usage,
+    export_top,
+    export_balances,
+    export_statement,
+    export_what_if,
+)

@@ -32,12 +32,12 @@ from app.reports.balances import read_balances
 from app.reports.explain import check_card, price_at, read_refusal
 from app.reports.log import cursor_of
 from app.reports.statements import Statements
-from app.reports.what_if import what_if
+from app.reports.what_if import WhatIf, what_if
 from domain.holds.events import HoldCaptured
 from domain.ids import TenantId
 from domain.money import format_amount
 from domain.pricing.multipliers import ALL
-from domain.reports.periods import ReportRangeError, check_range
+from domain.reports.periods import Bucket, ReportRangeError, check_range
 
 _TenantPath = Annotated[int, PathParameter(ge=1, le=2**53 - 1)]
 _At = Annotated[
@@ -240,7 +240,8 @@ async def explain_refusal(
     call: ThisCall, tenant_id: _TenantPath, row_id: Annotated[str, PathParameter(max_length=100)]
 ) -> RefusalView:
     row = cursor_of(row_id)
-    refusal = await read_refusal(call.api.pool, TenantId(tenant_id), row.lane, row.position)
+    tenant = await tenant_of(call, TenantId(tenant_id))
+    refusal = await read_refusal(call.api.pool, tenant, row.lane, row.position)
     event = refusal.event
     return RefusalView(
         tenant_id=tenant_id,
@@ -253,8 +254,10 @@ async def explain_refusal(
         token_id=event.token_id,
         model_asked=event.model_asked,
         limit_name=event.limit_name,
+        unit=refusal.unit,
         needed=event.needed,
         limit=event.limit,
+        used=refusal.used,
         text=refusal.text,
     )
 
@@ -272,12 +275,7 @@ async def try_rate_card(
     ends_at: To = None,
     limit: Limit = 500,
 ) -> WhatIfView:
-    if not call.principal.may(Permission.PRICING_READ):
-        raise ApiError("forbidden")
-    stored = await call.api.administration.get("rate_card", card_id)
-    span = span_of(call, starts_at, ends_at)
-    tenant = TenantId(tenant_id) if tenant_id is not None else None
-    found = await what_if(call.api.pool, stored.entity.card, span, tenant)
+    span, found = await what_if_of(call, card_id, tenant_id, starts_at, ends_at)
     priced = [row for row in found.rows if row.rerated_nanos is not None]
     return WhatIfView(
         card_id=card_id,
@@ -299,6 +297,18 @@ async def try_rate_card(
             for row in found.rows[:limit]
         ),
     )
+
+
+async def what_if_of(
+    call: Call, card_id: str, tenant_id: int | None, starts_at: dt.datetime | None, ends_at: dt.datetime | None
+) -> tuple[Bucket, WhatIf]:
+    """Price a past range under a card; raises ApiError `forbidden`, NotFoundError, ReportRangeError."""
+    if not call.principal.may(Permission.PRICING_READ):
+        raise ApiError("forbidden")
+    stored = await call.api.administration.get("rate_card", card_id)
+    span = span_of(call, starts_at, ends_at)
+    tenant = TenantId(tenant_id) if tenant_id is not None else None
+    return span, await what_if(call.api.pool, stored.entity.card, span, tenant)
 
 
 ROUTES: Sequence[BaseRouteHandler] = (

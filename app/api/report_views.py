@@ -8,6 +8,7 @@ import msgspec
 
 from app.api.schemas.common import Amount
 from app.api.schemas.rate_cards import PriceBody
+from app.reports.explain import RefusalUnit
 from app.reports.log import id_of
 from domain.money import format_amount
 from domain.reports.statement import Statement
@@ -272,8 +273,14 @@ class RefusalView(msgspec.Struct, frozen=True, kw_only=True):
     token_id: str | None
     model_asked: str
     limit_name: str
+    """`wallet`, or the limit in words: what it counts, whose it is, the window."""
+    unit: RefusalUnit
     needed: int
+    """What the last request might have taken of it."""
     limit: int
+    """Of a wallet: what was left in it."""
+    used: int | None
+    """What had been used in the limit's window by then; what requests under way held comes on top."""
     text: tuple[str, ...]
 
 

@@ -51,7 +51,7 @@ _HEARTBEAT: Final = b": still here\n\n"
 _streams: "weakref.WeakSet[_Turn]" = weakref.WeakSet()
 
 Order = Literal["charged", "cost", "requests", "refusals", "voids", "failed_attempts", "input_tokens", "output_tokens"]
-_ORDER: Final = {"charged": "captured_nanos", "cost": "cost_nanos"}
+ORDER: Final = {"charged": "captured_nanos", "cost": "cost_nanos"}
 States = Annotated[str, QueryParameter(max_length=200, description="States, between commas; all if left out.")]
 
 
@@ -174,7 +174,7 @@ async def usage_view(
         filters=filters.equal | ({"user": scope.user_id} if scope.user_id is not None else {}),
         tokens=filters.tokens,
         channels=channels_of(vendors, filters.vendor),
-        order=_ORDER.get(order, order),
+        order=ORDER.get(order, order),
         top=top,
     )
     rows = await read_usage(call.api.pool, query, vendors)

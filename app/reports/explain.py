@@ -1,27 +1,40 @@
 """Why: what a charge was made of, proved by computing it twice more, and which numbers were behind a refusal."""
 
 import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from app.administration import Administration
 from app.receipts import Receipt, UnknownRequestError
+from app.reports.usage import UsageQuery, read_usage
+from domain.admin.entities import Tenant
 from domain.admin.errors import NotFoundError
+from domain.billing_windows import window
 from domain.events import decode
 from domain.holds.events import HoldCaptured, RequestsRefused
 from domain.ids import TenantId
-from domain.money import AmountRangeError
+from domain.money import AmountRangeError, format_amount
 from domain.pricing.charge import charge
 from domain.pricing.multipliers import MultiplierEntry, MultiplierMatrix
 from domain.pricing.rate_card import ModelPrice, RateCard
+from domain.reports.periods import Bucket
 from projections.base import live
+from projections.usage import METERS
 
 if TYPE_CHECKING:
     import asyncpg
 
     Pool = asyncpg.Pool[asyncpg.Record]
+
+
+RefusalUnit = Literal["money", "tokens", "requests", "slots", ""]
+"""What the numbers of a refusal count; money in 10^-9 of the currency."""
+CURRENCY: Final = "USD"
+_TOKENS: Final = METERS[:9]
+_BEGINNING: Final = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
 
 class CardCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,17 +99,16 @@ async def published_cards(administration: Administration) -> Any:
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """Refusals of one token for one reason, within a few seconds."""
+    """Refusals of one token for one reason, within a few seconds; the numbers are those of the last one."""
 
     tenant_id: TenantId
     position: int
     recorded_at: dt.datetime
     event: RequestsRefused
-
-    @property
-    def missing(self) -> int | None:
-        """How much more than what was left the last one needed; None where no limit was in the way."""
-        return None if not self.event.limit_name else self.event.needed
+    unit: RefusalUnit = ""
+    used: int | None = None
+    """What of the limit had been used in its window by then; what requests under way held comes on top. None where it
+    is not counted so: of a wallet the limit itself is what was left."""
 
     @property
     def text(self) -> tuple[str, ...]:
@@ -105,28 +117,85 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
         lines = [f"{event.count} requests were refused with {event.reason}, from {event.first_at} to {event.last_at}."]
         if event.model_asked:
             lines.append(f"The last one asked for {event.model_asked}.")
-        if event.limit_name:
-            lines.append(f"It needed {event.needed} of {event.limit_name}, whose limit is {event.limit}.")
+        if event.limit_name == "wallet":
+            left = self._amount(max(0, event.limit))
+            lines.append(f"It might have cost up to {self._amount(event.needed)}, and {left} was left in the wallet.")
+        elif event.limit_name:
+            used = "" if self.used is None else f", of which {self._amount(self.used)} had been used"
+            lines.append(
+                f"It needed up to {self._amount(event.needed)} of {event.limit_name}: the limit is"
+                f" {self._amount(event.limit)}{used}. What requests under way hold counts as well."
+            )
         return tuple(lines)
 
+    def _amount(self, number: int) -> str:
+        return f"{format_amount(number)} {CURRENCY}" if self.unit == "money" else f"{number} {self.unit}".strip()
 
-async def read_refusal(pool: "Pool", tenant_id: TenantId, lane: int, position: int) -> Refusal:
+
+async def read_refusal(pool: "Pool", tenant: Tenant, lane: int, position: int) -> Refusal:
     """Give what a refusal rests on; raises UnknownRequestError."""
     row = await pool.fetchrow(
         "SELECT data, recorded_at FROM ledger.event WHERE tenant_id = $1 AND lane = $2 AND position = $3"
         " AND type = 'requests.refused.v1'",
-        tenant_id,
+        tenant.tenant_id,
         lane,
         position,
     )
     if row is None:
         raise UnknownRequestError("There is no such refusal.")
+    event: RequestsRefused = decode("requests.refused.v1", row["data"])
+    unit, used = await _counted(pool, tenant, event)
     return Refusal(
-        tenant_id=tenant_id,
+        tenant_id=tenant.tenant_id,
         position=position,
         recorded_at=row["recorded_at"],
-        event=decode("requests.refused.v1", row["data"]),
+        event=event,
+        unit=unit,
+        used=used,
     )
+
+
+_KINDS: Final[Mapping[str, RefusalUnit]] = {
+    "wallet": "money",
+    "rpm": "requests",
+    "tpm": "tokens",
+    "concurrency": "slots",
+    "allowance": "money",
+}
+
+
+async def _counted(pool: "Pool", tenant: Tenant, event: RequestsRefused) -> tuple[RefusalUnit, int | None]:
+    """Give what a limit counts, and how much had been used of it when it was in the way.
+
+    Names are those of `domain.limits`: `budget.token.money.day:<token>:2026-11-23`, `rpm.tenant:<tenant>:<minute>`.
+    """
+    words, _, rest = event.limit_name.partition(":")
+    kind, *parts = words.split(".")
+    unit: RefusalUnit = "money" if kind == "budget" and parts[1:2] == ["money"] else _KINDS.get(kind, "")
+    if kind == "budget" and unit != "money":
+        unit = "tokens"
+    if kind not in {"rpm", "tpm", "budget", "allowance"}:
+        return unit, None
+    period = {"rpm": "minute", "tpm": "minute"}.get(kind) or parts[-1]
+    side = parts[0] if kind != "allowance" else "tenant"
+    last_at = dt.datetime.fromisoformat(event.last_at)
+    starts_at = window(period, last_at, tenant.time_zone).starts_at or _BEGINNING  # type: ignore[arg-type]
+    owner = rest if period == "minute" else rest.rpartition(":")[0]
+    filters = {
+        "token": {"token": owner.partition(":")[0]},
+        "user": {"user": owner.partition(":")[2]},
+    }.get(side, {})
+    query = UsageQuery(
+        tiles=(Bucket(starts_at, max(last_at, starts_at)),),
+        tenant_id=tenant.tenant_id,
+        by_bucket=False,
+        filters=filters,
+    )
+    rows = await read_usage(pool, query, {})
+    sums = rows[0].sums if rows else {}
+    counted = {"rpm": ("requests",), "tpm": _TOKENS, "allowance": ("allowance_nanos",)}.get(kind)
+    columns = counted or (("captured_nanos",) if unit == "money" else _TOKENS)
+    return unit, sum(sums.get(name, 0) for name in columns)
 
 
 class PriceAt(msgspec.Struct, frozen=True, kw_only=True):

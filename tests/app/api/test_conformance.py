@@ -51,7 +51,7 @@ _CHECKS: list[Any] = [
 
 
 @contextlib.asynccontextmanager
-async def _served(world: World) -> AsyncIterator[str]:
+async def served(world: World) -> AsyncIterator[str]:
     """Serve the API on a free port of the loopback, on the test's own loop: the pool can follow nowhere else."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(world.app, loop="none", lifespan="off", log_config=None))
@@ -150,7 +150,7 @@ async def test_the_api_keeps_to_its_document(world: World, root: Person) -> None
     world.monotonic.step = 1.0
     known = await _things(world, root)
     failures: list[str] = []
-    async with _served(world) as base_url:
+    async with served(world) as base_url:
         for operation in _operations(document()):
             failures += await asyncio.to_thread(_try, operation, base_url, root.headers, known)
 
@@ -162,7 +162,7 @@ async def test_an_answer_that_the_document_does_not_tell_is_found(world: World, 
     whole["paths"] = {path: whole["paths"][path] for path in ("/api/me", "/api/tenants/{tenant_id}")}
     del whole["paths"]["/api/tenants/{tenant_id}"]["get"]["responses"]["404"]
     whole["components"]["schemas"]["Me"]["required"].append("shoe_size")
-    async with _served(world) as base_url:
+    async with served(world) as base_url:
         found = [
             failure
             for operation in _operations(whole)

@@ -7,19 +7,22 @@ import io
 from decimal import Decimal
 from typing import Any
 
+import aiohttp
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 
 from adapters.clock import now
 from app.api import reports
 from app.reports.log import LogQuery, cursor_of, id_of
-from domain.ids import TenantId, first_lane
+from domain.ids import PLATFORM, TenantId, first_lane
 from domain.pricing.charge import charge
 from domain.reports.periods import Bucket
 from projections.multipliers import MULTIPLIERS
 from projections.runner import advance, ensure
 from projections.usage import USAGE
 from tests.app.api.conftest import Person, World
+from tests.app.api.test_conformance import served
 from tests.app.api.test_receipts import USAGE as CONSUMED
 from tests.app.api.test_receipts import Spender, _spender
 
@@ -264,3 +267,105 @@ def _read(text: str) -> list[dict[str, str]]:
 
 def _id(event: bytes) -> str:
     return event.split(b"\n")[0].removeprefix(b"id: ").decode()
+
+
+async def test_top_lists_and_what_ifs_come_as_files(world: World, root: Person) -> None:
+    tenant, owner, spender = await _spender(world, root)
+    await _spend(world, spender, tenant, 3)
+    body = {
+        "currency": "USD",
+        "models": {"m": {"input": "5", "output": "20"}},
+        "effective_from": "2027-01-01T00:00:00Z",
+    }
+    card = (await root.post("/rate-cards", body)).json()["id"]
+
+    (top,) = _read((await owner.get("/reports/top/export?by=token")).text)
+    (tried,) = _read((await root.get(f"/rate-cards/{card}/what-if/export")).text)
+    table = pq.read_table(io.BytesIO((await owner.get("/reports/top/export?by=token&format=parquet")).content))
+
+    assert (top["x_Requests"], top["BilledCost"], top["ResourceId"]) == ("3", "0.02624625", str(spender._token))
+    assert "x_VendorCost" not in top
+    assert table["BilledCost"].to_pylist() == [Decimal("0.02624625")]
+    page = (await root.get(f"/rate-cards/{card}/what-if")).json()["rows"][0]
+    assert (tried["SubAccountId"], tried["SkuId"], tried["x_Requests"]) == (str(tenant), "m", "3")
+    assert (tried["BilledCost"], tried["x_CostUnderCard"]) == (page["charged"], page["rerated"])
+    assert tried["x_Difference"] == page["difference"]
+    assert (await owner.get(f"/rate-cards/{card}/what-if/export")).status_code == 403
+    assert (await owner.get("/reports/top/export?by=token&order=cost")).status_code == 403
+
+
+async def test_prices_and_multipliers_as_of_equal_what_they_were(world: World, root: Person) -> None:
+    await root.post("/groups", {"side": "user", "label": "gold", "name": "Gold"})
+    cell = (await root.post("/multipliers", {"user_group": "gold", "channel_group": "all", "multiplier": "2"})).json()
+    snapshots: list[tuple[str, dict[str, Any]]] = []
+
+    async def keep() -> None:
+        await advance(world.pool, MULTIPLIERS, PLATFORM, first_lane(PLATFORM))
+        found = (await root.get("/reports/prices?model=m&user_group=gold")).json()
+        snapshots.append((found.pop("at").replace("+", "%2B"), found))
+
+    await keep()
+    for version, price in enumerate(("5", "4", "3"), 1):
+        body = {
+            "models": {"m": {"input": price, "output": "20"}},
+            "effective_from": f"2026-0{version}-01T00:00:00Z",
+            "source": "typed in",
+        }
+        card = (await root.post("/rate-cards", body)).json()
+        await keep()
+        published = await root.post(f"/rate-cards/{card['id']}/publish", {"force": True}, if_match='"1"')
+        assert published.status_code == 200, published.text
+        await keep()
+        changed = await root.patch(f"/multipliers/{cell['id']}", {"multiplier": f"1.{version}"}, version)
+        assert changed.status_code == 200, changed.text
+        await keep()
+    await root.delete(f"/multipliers/{cell['id']}", 4)
+    await keep()
+
+    assert [found["multiplier"] for _, found in snapshots] == [
+        "2",
+        "2",
+        "2",
+        "1.1",
+        "1.1",
+        "1.1",
+        "1.2",
+        "1.2",
+        "1.2",
+        "1.3",
+        "1",
+    ]
+    assert [(found["price"] or {}).get("input") for _, found in snapshots] == [
+        None, None, "5", "5", "5", "4", "4", "4", "3", "3", "3",
+    ]  # fmt: skip
+    for at, found in snapshots:
+        again = (await root.get(f"/reports/prices?model=m&user_group=gold&at={at}")).json()
+        assert {name: again[name] for name in found} == found
+
+
+async def test_a_live_log_that_was_cut_goes_on_over_http_by_its_last_event_id(world: World, root: Person) -> None:
+    tenant, owner, spender = await _spender(world, root)
+    made = await _spend(world, spender, tenant, 4)
+    first = id_of((await world.pool.fetch("SELECT * FROM projection.request_log ORDER BY position"))[0])
+
+    async def listen(session: aiohttp.ClientSession, url: str, last: str, count: int) -> list[tuple[str, str]]:
+        headers = owner.headers | {"last-event-id": last}
+        received: list[tuple[str, str]] = []
+        async with session.get(f"{url}/api/reports/requests/live", headers=headers) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            async for line in answer.content:
+                if line.startswith(b"id: "):
+                    received.append((line[4:].strip().decode(), ""))
+                elif line.startswith(b"data: "):
+                    received[-1] = (received[-1][0], msgspec.json.decode(line[6:])["request_id"])
+                    if len(received) == count:
+                        # The client goes away in mid-stream, as a laptop that is closed does.
+                        return received
+        return received
+
+    async with asyncio.timeout(60), served(world) as url, aiohttp.ClientSession() as session:
+        one = await listen(session, url, first, 2)
+        later = await _spend(world, spender, tenant, 2)
+        two = await listen(session, url, one[-1][0], 3)
+
+    assert [request for _, request in one + two] == made[1:] + later

@@ -79,18 +79,36 @@ async def test_a_change_without_a_version_is_refused_and_one_from_an_old_version
     assert (await root.get(path)).json()["name"] == "C"
 
 
-async def test_of_many_changes_from_one_version_exactly_one_is_made(root: Person) -> None:
-    tenant = (await root.post("/tenants", {"name": "Acme"})).json()
-    path = f"/tenants/{tenant['id']}"
+@pytest.mark.parametrize(("path", "new", "change"), _LIVES, ids=[life[0] for life in _LIVES])
+async def test_of_many_changes_from_one_version_exactly_one_is_made(
+    root: Person, path: str, new: dict[str, Any], change: dict[str, Any]
+) -> None:
+    made = (await root.post(path, new)).json()
+    own, version = f"{path}/{made['id']}", made["version"]
 
-    answers = await asyncio.gather(*(root.patch(path, {"name": f"Name {number}"}, 1) for number in range(30)))
+    answers = await asyncio.gather(*(root.patch(own, change, version) for _ in range(20)))
 
-    statuses = [answer.status_code for answer in answers]
-    assert statuses.count(200) == 1
-    assert statuses.count(412) == 29
-    winner = next(answer.json()["name"] for answer in answers if answer.status_code == 200)
-    assert (await root.get(path)).json()["name"] == winner
-    assert len((await root.get(f"{path}/history")).json()["items"]) == 2
+    assert sorted({(answer.status_code, answer.json().get("code")) for answer in answers}, key=str) == [
+        (200, None),
+        (412, "version_conflict"),
+    ]
+    assert [answer.status_code for answer in answers].count(200) == 1
+    now_there = (await root.get(own)).json()
+    assert now_there["version"] == version + 1
+    assert {name: now_there[name] for name in change} == change
+    history = (await root.get(f"{own}/history")).json()["items"]
+    assert len([entry for entry in history if entry["before"] and entry["after"]]) >= 1
+
+
+async def test_an_archive_from_an_old_version_is_refused(root: Person) -> None:
+    for path, new, change in _LIVES:
+        made = (await root.post(path, new)).json()
+        own, version = f"{path}/{made['id']}", made["version"]
+        await root.patch(own, change, version)
+
+        old = await root.delete(own, version)
+
+        assert (old.status_code, old.json()["code"]) == (412, "version_conflict"), path
 
 
 async def test_lists_are_read_in_parts_that_neither_overlap_nor_leave_out(root: Person) -> None:
