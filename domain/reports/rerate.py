@@ -6,12 +6,16 @@ charges of the single requests would each have been rounded, so the two can diff
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
 from domain.ids import TenantId
 from domain.money import round_half_even
 from domain.pricing.rate_card import RateCard
+
+LONG_PROMPT: Final = 32_768
+"""Tokens read from which on requests are found by an index (migrations/0092)."""
 
 
 class UsageGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,9 +49,37 @@ class Rerated(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.rerated_nanos is None else self.rerated_nanos - self.charged_nanos
 
 
-def needs_rows(card: RateCard) -> bool:
-    """Say whether the card prices by what only single requests tell: the length of a prompt, the kind of an image."""
-    return any(price.tiers or price.per_image_by for price in card.models.values())
+class Looks(msgspec.Struct, frozen=True, kw_only=True):
+    """Which requests have to be looked at one by one, for a card prices them by what sums do not tell."""
+
+    whole: tuple[str, ...] = ()
+    """Models all of whose requests are: a price changes at a length below `LONG_PROMPT`."""
+    special: tuple[str, ...] = ()
+    """Models of which only long prompts are, or images."""
+
+
+def looks(card: RateCard, models: Iterable[str]) -> Looks:
+    """Say which requests of these models, named as they were billed, have to be looked at under a card."""
+    whole: list[str] = []
+    special: list[str] = []
+    for model in sorted(set(models)):
+        price = card.find(model)
+        if price is None or not (price.tiers or price.per_image_by):
+            continue
+        is_whole = bool(price.tiers) and price.tiers[0].input_tokens_from < LONG_PROMPT
+        (whole if is_whole else special).append(model)
+    return Looks(whole=tuple(whole), special=tuple(special))
+
+
+def without(group: UsageGroup, looked_at: Iterable[UsageGroup]) -> UsageGroup:
+    """Give what is left of a group when requests that were looked at one by one are taken out of its sums."""
+    quantities, requests, charged = dict(group.quantities), group.requests, group.charged_nanos
+    for each in looked_at:
+        requests -= each.requests
+        charged -= each.charged_nanos
+        for name, count in each.quantities.items():
+            quantities[name] = quantities.get(name, 0) - count
+    return msgspec.structs.replace(group, quantities=quantities, requests=requests, charged_nanos=charged)
 
 
 def tier_starts(card: RateCard) -> list[int]:
