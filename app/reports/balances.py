@@ -83,13 +83,34 @@ FROM unnest($2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::timesta
     WITH ORDINALITY AS m (base, known, hour, ends_at, n) ORDER BY m.n
 """
 
-# A hold and its end are of one day, the hold's: what a day's events held in all by a moment was held by open requests.
-_HELD: Final = """
-SELECT coalesce(sum(h.held), 0)::numeric FROM ledger.event AS e
+# A hold and its end are of one day, the hold's, and no hold is made for longer than a day. So requests that have begun and
+# not ended among the events of two days were open; positions of the request log, which is read by time, say which events.
+_HELD: Final = f"""
+WITH lane AS MATERIALIZED (
+    SELECT lane FROM ledger.account WHERE pool_id = $5 AND tenant_id = $1 AND credit_line LIMIT 1
+), open AS MATERIALIZED (
+    SELECT e.correlation_id AS hold_id, min(e.day) AS day FROM ledger.event AS e
+    WHERE e.tenant_id = $1 AND e.lane = (SELECT lane FROM lane) AND e.day >= $2::date AND e.day <= $3::date
+        AND e.type IN ('hold.authorized.v1', 'hold.captured.v1', 'hold.voided.v1', 'hold.expired.v1')
+        AND e.recorded_at < $4
+        AND e.position > coalesce((
+            SELECT position FROM projection.request_log
+            WHERE generation = {_LIVE} AND tenant_id = $1 AND lane = (SELECT lane FROM lane)
+                AND recorded_at < $4 - interval '25 hours' AND recorded_at >= $4 - interval '3 days'
+            ORDER BY recorded_at DESC LIMIT 1
+        ), 0)
+        AND e.position < coalesce((
+            SELECT position FROM projection.request_log
+            WHERE generation = {_LIVE} AND tenant_id = $1 AND lane = (SELECT lane FROM lane)
+                AND recorded_at >= $4 AND recorded_at < $4 + interval '3 days'
+            ORDER BY recorded_at LIMIT 1
+        ), 9223372036854775807)
+    GROUP BY e.correlation_id HAVING bool_and(e.type = 'hold.authorized.v1')
+)
+SELECT coalesce(sum(h.held), 0)::numeric FROM open
+JOIN ledger.event AS e ON e.event_id = open.hold_id AND e.tenant_id = $1 AND e.day = open.day
 CROSS JOIN LATERAL unnest(e.account_ids, e.held) AS h (account_id, held)
-JOIN ledger.account AS a ON a.account_id = h.account_id AND a.tenant_id = e.tenant_id AND a.lane = e.lane
-WHERE e.tenant_id = $1 AND e.day >= $2::date AND e.day <= $3::date AND e.recorded_at < $4 AND a.pool_id = $5
-    AND h.held <> 0 AND a.tenant_id = $1
+JOIN ledger.account AS a ON a.account_id = h.account_id AND a.tenant_id = $1 AND a.lane = e.lane AND a.pool_id = $5
 """
 
 
