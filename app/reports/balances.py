@@ -83,8 +83,8 @@ FROM unnest($2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::timesta
     WITH ORDINALITY AS m (base, known, hour, ends_at, n) ORDER BY m.n
 """
 
-# A hold and its end are of one day, the hold's, and no hold is made for longer than a day. So requests that have begun and
-# not ended among the events of two days were open; positions of the request log, which is read by time, say which events.
+# A hold and its end are of one day, the hold's, and no hold is made for longer than a day. So requests that have begun
+# and not ended among the events of two days were open; positions of the request log, which is read by time, say which.
 _HELD: Final = f"""
 WITH lane AS MATERIALIZED (
     SELECT lane FROM ledger.account WHERE pool_id = $5 AND tenant_id = $1 AND credit_line LIMIT 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from adapters.postgres.row_security import owner_of
 from app.administration import Administration
 from app.receipts import Receipt, UnknownRequestError
 from app.reports.usage import UsageQuery, read_usage
@@ -15,7 +16,7 @@ from domain.admin.errors import NotFoundError
 from domain.billing_windows import window
 from domain.events import decode
 from domain.holds.events import HoldCaptured, RequestsRefused
-from domain.ids import TenantId
+from domain.ids import PLATFORM, TenantId
 from domain.money import AmountRangeError, format_amount
 from domain.pricing.charge import charge
 from domain.pricing.multipliers import MultiplierEntry, MultiplierMatrix
@@ -35,6 +36,7 @@ RefusalUnit = Literal["money", "tokens", "requests", "slots", ""]
 CURRENCY: Final = "USD"
 _TOKENS: Final = METERS[:9]
 _BEGINNING: Final = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 
 class CardCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,7 +224,8 @@ async def price_at(
     channel_groups: tuple[str, ...],
 ) -> PriceAt:
     """Give the price and the multiplier in force at a moment, as the log had them by then."""
-    card = await _card_at(administration, at)
+    # The platform's prices are everybody's to read: a tenant's request sees no other rows of the platform.
+    card = await _card_at(owner_of(pool), administration, at)
     rows = await pool.fetch(
         "SELECT multiplier_id, user_group, channel_group, value FROM projection.multipliers"  # noqa: S608 -- constants
         f" WHERE generation = {live('multipliers')} AND valid_from <= $1 AND (valid_to IS NULL OR valid_to > $1)"
@@ -245,19 +248,57 @@ async def price_at(
     )
 
 
-async def _card_at(administration: Administration, at: dt.datetime) -> RateCard | None:
+class _CardMark(msgspec.Struct, frozen=True):
+    """What of a card says when it is in force: the prices of two thousand models are passed over unread."""
+
+    effective_from: dt.datetime
+
+
+class _BookMark(msgspec.Struct, frozen=True):
+    card: _CardMark
+    published: bool = False
+
+
+class _ChangeMark(msgspec.Struct, frozen=True):
+    after: _BookMark | None = None
+
+
+_BOOKS: Final = f"""
+SELECT entity_id, position, state FROM admin.entity
+WHERE kind = 'rate_card' AND owner = 'sale' AND tenant_id = $1 AND generation = {live("entities")}
+"""  # noqa: S608 -- constants only
+
+_BOOK_CHANGES: Final = f"""
+SELECT c.entity_id, e.type, e.recorded_at, e.data FROM admin.entity_change AS c
+JOIN ledger.event AS e ON e.event_id = c.event_id AND e.tenant_id = c.tenant_id AND e.day = c.day
+WHERE c.kind = 'rate_card' AND c.entity_id = ANY ($2::text[]) AND c.tenant_id = $1
+    AND c.generation = {live("entities")} ORDER BY c.version
+"""  # noqa: S608 -- constants only
+
+
+async def _card_at(pool: "Pool", administration: Administration, at: dt.datetime) -> RateCard | None:
     """Give the card in force: of those published by then, and not yet archived, the last to have taken effect."""
-    cards = [stored async for stored in published_cards(administration) if stored.entity.card.effective_from <= at]
-    cards.sort(key=lambda stored: (stored.entity.card.effective_from, stored.position), reverse=True)
-    for stored in cards:
-        published: dt.datetime | None = None
-        archived: dt.datetime | None = None
-        for entry in await administration.history("rate_card", stored.entity_id, limit=500):
-            if entry.type.endswith(".archived.v1"):
-                archived = entry.recorded_at
-            elif entry.value.after.published:
-                published = entry.recorded_at
-        if published is not None and published <= at and (archived is None or archived > at):
-            card: RateCard = stored.entity.card
-            return card
-    return None
+    books: dict[str, tuple[dt.datetime, int]] = {}
+    for row in await pool.fetch(_BOOKS, PLATFORM):
+        book = msgspec.json.decode(row["state"], type=_BookMark)
+        if book.published and book.card.effective_from <= at:
+            books[row["entity_id"]] = book.card.effective_from, row["position"]
+    published: dict[str, dt.datetime] = {}
+    archived: dict[str, dt.datetime] = {}
+    for row in await pool.fetch(_BOOK_CHANGES, PLATFORM, list(books)):
+        if row["type"].endswith(".archived.v1"):
+            archived[row["entity_id"]] = row["recorded_at"]
+            continue
+        change = msgspec.json.decode(row["data"], type=_ChangeMark)
+        if change.after is not None and change.after.published:
+            published.setdefault(row["entity_id"], row["recorded_at"])
+    in_force = [
+        card_id
+        for card_id in books
+        if card_id in published and published[card_id] <= at and not archived.get(card_id, at + _MICROSECOND) <= at
+    ]
+    if not in_force:
+        return None
+    stored = await administration.get("rate_card", max(in_force, key=lambda card_id: books[card_id]))
+    card: RateCard = stored.entity.card
+    return card

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 LOOK_SECONDS: Final = 0.1
 """How long a page looks for rows; the slice that it is in is finished."""
 _QUICK_SECONDS: Final = 0.01
+_SLOW_SECONDS: Final = 0.04
 _CHUNK: Final = 2000
 _SLICE: Final = dt.timedelta(days=1)
+_SLICE_MIN: Final = dt.timedelta(hours=1)
 _SLICE_MAX: Final = dt.timedelta(days=64)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
@@ -172,13 +174,20 @@ async def read_page(pool: "Pool", query: LogQuery, *, after: str | None, limit: 
         lower = max(query.range.starts_at, upper - size)
         rows += await _slice(pool, query, lower, upper, cursor=cursor, limit=limit + 1 - len(rows))
         upper = lower
-        size = min(4 * size, _SLICE_MAX) if time.monotonic() - began < _QUICK_SECONDS else _SLICE
+        size = _next_size(size, time.monotonic() - began)
     if len(rows) > limit:
         last = _cursor(rows[limit - 1])
         return LogPage(rows[:limit], last.text(), last.recorded_at)
     if upper <= query.range.starts_at:
         return LogPage(rows, None, query.range.starts_at)
     return LogPage(rows, Cursor(upper - _MICROSECOND, 10**17 - 1, 0, 0).text(), upper)
+
+
+def _next_size(size: dt.timedelta, seconds: float) -> dt.timedelta:
+    """Give how long the next slice is: where there is much to look through, the last one must not take long."""
+    if seconds < _QUICK_SECONDS:
+        return min(4 * size, _SLICE_MAX)
+    return max(min(size, _SLICE) / 4, _SLICE_MIN) if seconds > _SLOW_SECONDS else min(size, _SLICE)
 
 
 async def _newest(pool: "Pool", tenant_id: TenantId | None) -> dt.datetime | None:

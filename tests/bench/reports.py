@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import datetime as dt
+import logging
 import resource
 import statistics
 import sys
@@ -22,6 +23,7 @@ from urllib.parse import quote
 import asyncpg
 import httpx
 import msgspec
+import structlog
 from litestar import Litestar
 
 from adapters.ids import new_id
@@ -95,7 +97,7 @@ class Watch:
         connection.add_query_logger(self._note)
 
     def _note(self, record: Any) -> None:
-        if self.seen is not None and record.query.lstrip()[:6].upper() in {"SELECT", "WITH\n", "WITH M", "WITH T"}:
+        if self.seen is not None and record.query.lstrip().upper().startswith(("SELECT", "WITH")):
             self.seen.append((record.query, tuple(record.args or ())))
 
 
@@ -492,6 +494,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, nargs="*", default=list(DAYS))
     parser.add_argument("--repeats", type=int, default=9)
     arguments = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     arguments.data.mkdir(parents=True, exist_ok=True)
     table = asyncio.run(_run(arguments.data, arguments.days, arguments.repeats))
     (ROOT / "bench-results").mkdir(exist_ok=True)

@@ -338,6 +338,12 @@ async def test_prices_and_multipliers_as_of_equal_what_they_were(world: World, r
     assert [(found["price"] or {}).get("input") for _, found in snapshots] == [
         None, None, "5", "5", "5", "4", "4", "4", "3", "3", "3",
     ]  # fmt: skip
+    # A tenant sees its own prices, whatever group it names.
+    tenant = await world.tenant()
+    owner = await world.person(tenants={tenant: "owner"})
+    at, was = snapshots[4]
+    own = (await owner.get(f"/reports/prices?model=m&user_group=gold&at={at}")).json()
+    assert (own["price"], own["card_id"], own["multiplier"]) == (was["price"], was["card_id"], "1")
     for at, found in snapshots:
         again = (await root.get(f"/reports/prices?model=m&user_group=gold&at={at}")).json()
         assert {name: again[name] for name in found} == found
