@@ -1322,6 +1322,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/rate-cards/{card_id}/what-if/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A past range of usage under a card as a file */
+        get: operations["exportWhatIf"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/reports/balances": {
         parameters: {
             query?: never;
@@ -1535,6 +1552,23 @@ export interface paths {
         };
         /** Who or what comes first */
         get: operations["getTopList"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reports/top/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A top list as a file */
+        get: operations["exportTopList"];
         put?: never;
         post?: never;
         delete?: never;
@@ -5412,15 +5446,22 @@ export interface components {
             count: number;
             first_at: string;
             last_at: string;
+            /** @description Of a wallet: what was left in it. */
             limit: number;
+            /** @description `wallet`, or the limit in words: what it counts, whose it is, the window. */
             limit_name: string;
             model_asked: string;
+            /** @description What the last request might have taken of it. */
             needed: number;
             position: number;
             reason: string;
             tenant_id: number;
             text: string[];
             token_id: string | null;
+            /** @enum {string} */
+            unit: "money" | "tokens" | "requests" | "slots" | "";
+            /** @description What had been used in the limit's window by then; what requests under way held comes on top. */
+            used: number | null;
         };
         /** @description Requests of the range. */
         RequestsNow: {
@@ -10378,6 +10419,43 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    exportWhatIf: {
+        parameters: {
+            query?: {
+                format?: "csv" | "parquet";
+                tenant_id?: number | null;
+                /** @description The first moment; by default 30 days before `to`. */
+                from?: string | null;
+                /** @description The first moment after; by default now. */
+                to?: string | null;
+            };
+            header?: never;
+            path: {
+                card_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     getBalances: {
         parameters: {
             query?: {
@@ -10947,6 +11025,53 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UsageView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    exportTopList: {
+        parameters: {
+            query: {
+                user_id?: string | null;
+                token_id?: string | null;
+                model_asked?: string | null;
+                model_routed?: string | null;
+                model_billed?: string | null;
+                channel_id?: string | null;
+                vendor?: string | null;
+                tag?: string | null;
+                /** @description API keys, between commas: with `by=token` a line for each row of a list of them, in one call. */
+                token_ids?: string;
+                by: string;
+                format?: "csv" | "parquet";
+                tenant_id?: number | null;
+                order?: "charged" | "cost" | "requests" | "refusals" | "voids" | "failed_attempts" | "input_tokens" | "output_tokens";
+                /** @description The first moment; by default 30 days before `to`. */
+                from?: string | null;
+                /** @description The first moment after; by default now. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
                 };
             };
             400: components["responses"]["Problem400"];
