@@ -69,8 +69,8 @@ _COLUMNS: Final = (
     "reason",
     "detail",
 )
-_CONCERNED_FROM: Final = 1_000_000
-"""Parts from here on are of tenants that an event in the platform's lane concerns."""
+CONCERNED_FROM: Final = 1_000_000
+"""Parts from here on are of tenants that an event in the platform's lane concerns; the indexes say it, too."""
 
 
 class MemberDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -278,7 +278,7 @@ def _concerned(before: User | None, after: User | None, change: Any) -> Iterator
             name=known.login,
             reason=change.reason,
             address=change.address,
-            part=_CONCERNED_FROM + n,
+            part=CONCERNED_FROM + n,
             tenant_id=tenant_id,
             detail=ConcernDetail(before=old, after=new),
         )

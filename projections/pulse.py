@@ -7,7 +7,7 @@ which sums of percentiles never are. All counts are integers, so that any order 
 
 import datetime as dt
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from projections.base import StoredEvent
@@ -39,6 +39,11 @@ FIRST_BYTE: Final = tuple(f"first_byte_{n}" for n in range(CLASSES))
 COLUMNS: Final = (*COUNTS, *LATENCY, *FIRST_BYTE)
 EVERYBODY: Final = 0
 """The tenant of the rows over all tenants; no tenant has this number."""
+ALL: Final = "\x1f"
+"""Instead of a channel or model: all of them together. So whoever groups by nothing reads one row for a stretch.
+
+No name has a control character in it.
+"""
 SHORT, HOUR, DAY = 5, 60, 1440
 
 _FIRST_LATENCY: Final = len(COUNTS)
@@ -79,7 +84,7 @@ class Pulse:
     """The projection `pulse`."""
 
     name = "pulse"
-    version = 1
+    version = 2
     tables = ("projection.pulse", "projection.refusal_hour")
     shapes: Mapping[str, Any] = {
         "hold.captured.v1": Captured,
@@ -161,30 +166,30 @@ def _count(counts: list[int], value: Any) -> None:
 
 
 def _spread(fine: Mapping[Cell, list[int]]) -> dict[Cell, list[int]]:
-    """Give the rows that are kept: of everybody by channel and model, of a tenant by model, by hour and day."""
+    """Give the rows that are kept: of everybody by channel, by model and by both, of a tenant by model, and of all."""
     rows: dict[Cell, list[int]] = {}
-    everybody: dict[Cell, list[int]] = {}
-    for (tenant_id, _, at, channel_id, model), counts in fine.items():
-        hour = at.replace(minute=0)
-        _add(rows, Cell(tenant_id, HOUR, hour, "", model), counts)
-        _add(rows, Cell(tenant_id, DAY, hour.replace(hour=0), "", model), counts)
-        _add(everybody, Cell(EVERYBODY, SHORT, at, channel_id, model), counts)
-    for cell, counts in everybody.items():
-        hour = cell.at.replace(minute=0)
-        _add(rows, cell, counts)
-        _add(rows, Cell(EVERYBODY, HOUR, hour, cell.channel_id, cell.model), counts)
-        _add(rows, Cell(EVERYBODY, DAY, hour.replace(hour=0), cell.channel_id, cell.model), counts)
+    for cell, counts in fine.items():
+        added = [(n, count) for n, count in enumerate(counts) if count]
+        for row in _kept(cell):
+            kept = rows.get(row)
+            if kept is None:
+                kept = rows[row] = [0] * len(COLUMNS)
+            for n, count in added:
+                kept[n] += count
     return rows
 
 
-def _add(rows: dict[Cell, list[int]], cell: Cell, counts: list[int]) -> None:
-    kept = rows.get(cell)
-    if kept is None:
-        rows[cell] = counts.copy()
-        return
-    for n, count in enumerate(counts):
-        if count:
-            kept[n] += count
+def _kept(cell: Cell) -> Iterator[Cell]:
+    tenant_id, _, at, channel_id, model = cell
+    hour = at.replace(minute=0)
+    for minutes, beginning in ((SHORT, at), (HOUR, hour), (DAY, hour.replace(hour=0))):
+        yield Cell(EVERYBODY, minutes, beginning, ALL, ALL)
+        yield Cell(EVERYBODY, minutes, beginning, channel_id, ALL)
+        yield Cell(EVERYBODY, minutes, beginning, ALL, model)
+        if minutes != SHORT:
+            yield Cell(EVERYBODY, minutes, beginning, channel_id, model)
+            yield Cell(tenant_id, minutes, beginning, ALL, ALL)
+            yield Cell(tenant_id, minutes, beginning, ALL, model)
 
 
 PULSE: Final = Pulse()

@@ -136,7 +136,7 @@ async def _sale(call: ThisCall) -> RateCards:
 
 
 @post(
-    "/channels/{channel_id:str}/suggested-prices",
+    "/channels/{channel_id:str}/suggested-prices/adopt",
     status_code=200,
     **route(
         Permission.PRICING_WRITE, "adoptSuggestedPrices", "Put suggested prices on a draft of the sale card", 404, 409,

@@ -13,7 +13,7 @@ from domain.admin.events import Bulk
 from domain.events import decode
 from domain.ids import EventId, TenantId
 from domain.reports.periods import Bucket, ReportRangeError
-from projections.audit import ConcernDetail
+from projections.audit import CONCERNED_FROM, ConcernDetail
 from projections.base import live
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
 _LIVE: Final = live("audit")
+_ONCE: Final = f"part < {CONCERNED_FROM}"
+"""Each event once: without the rows that tenants have of what stands in the platform's lane."""
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 _LIFE: Final = ("created", "changed", "archived", "restored", "key_changed")
@@ -38,7 +40,7 @@ _DAYS: Final = f"""
 SELECT width_bucket(recorded_at, $2::timestamptz[]) - 1 AS n, kind, action, count(*) AS changes
 FROM projection.audit_log
 WHERE generation = {_LIVE} AND recorded_at >= $3 AND recorded_at < $4
-    AND CASE WHEN $1::bigint IS NULL THEN tenant_id = home ELSE tenant_id = $1 END
+    AND CASE WHEN $1::bigint IS NULL THEN {_ONCE} ELSE tenant_id = $1 END
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
@@ -109,7 +111,7 @@ async def read_audit(pool: "Pool", query: AuditQuery, *, after: Place | None, li
         where.append(condition.format(*numbers))
 
     if query.tenant_id is None:
-        where.append("tenant_id = home")
+        where.append(_ONCE)
     else:
         add("tenant_id = {}", query.tenant_id)
     for name in ("kind", "entity_id", "action", "actor"):
@@ -183,7 +185,7 @@ async def read_state(
     pool: "Pool", kind: str, entity_id: str, at: dt.datetime, *, tenant_id: TenantId | None
 ) -> StateAt | None:
     """Give a thing as it was at a moment; None if it was not there yet. A new key changes nothing that can be shown."""
-    whose = "tenant_id = home" if tenant_id is None else "tenant_id = $5"
+    whose = _ONCE if tenant_id is None else "tenant_id = $5"
     more = () if tenant_id is None else (tenant_id,)
     rows = await pool.fetch(
         f"SELECT {_COLUMNS}, count(*) OVER () AS versions FROM projection.audit_log"
@@ -228,7 +230,7 @@ SELECT u.user_id, a.recorded_at, a.address FROM unnest($1::text[]) WITH ORDINALI
 CROSS JOIN LATERAL (
     SELECT recorded_at, address FROM projection.audit_log
     WHERE entity_id = u.user_id AND kind = 'user' AND action = 'signed_in' AND generation = {_LIVE}
-        AND tenant_id = home
+        AND {_ONCE}
     ORDER BY recorded_at DESC LIMIT 1
 ) AS a ORDER BY u.n
 """

@@ -1,8 +1,9 @@
 """Latency and availability over time, from the rows of the projection `pulse`; refusals by reason.
 
 A page reads one kind of row: of 5 minutes for up to two days of everybody, of an hour for up to a bit more than a
-month, of a day (UTC) beyond. So the number of rows stays below some ten thousands whatever the number of requests, and
-the primary key (tenant, kind of row, time) gives just those.
+month, of a day (UTC) beyond. There are rows of each channel, of each model, of both, and of all
+together, so a page reads as many as it shows, whatever the number of requests; the primary key (tenant, kind of row,
+time) gives just those.
 """
 
 import datetime as dt
@@ -14,7 +15,7 @@ import msgspec
 from domain.ids import TenantId
 from domain.reports.periods import Bucket, ReportRangeError
 from projections.base import live
-from projections.pulse import BOUNDS, CLASSES, COLUMNS, COUNTS, DAY, EVERYBODY, FIRST_BYTE, HOUR, LATENCY, SHORT
+from projections.pulse import ALL, BOUNDS, CLASSES, COLUMNS, COUNTS, DAY, EVERYBODY, FIRST_BYTE, HOUR, LATENCY, SHORT
 
 if TYPE_CHECKING:
     import asyncpg
@@ -94,9 +95,13 @@ async def read_pulse(pool: "Pool", query: PulseQuery) -> list[PulseRow]:
         query.tiles[-1].ends_at,
     ]
     where = [f"generation = {_LIVE}", "tenant_id = $1", "minutes = $2", "at >= $4", "at < $5"]
-    for column, value in (("model", query.model), ("channel_id", query.channel_id)):
-        if value is not None:
-            values.append(value)
+    for name, value in (("model", query.model), ("channel", query.channel_id)):
+        column = _COLUMN[name]  # type: ignore[index]  # of these two
+        if value is None and name in query.by:
+            values.append(ALL)
+            where.append(f"{column} <> ${len(values)}")
+        else:
+            values.append(value if value is not None else ALL)
             where.append(f"{column} = ${len(values)}")
     keys = "".join(f", {_COLUMN[name]} AS k{n}" for n, name in enumerate(query.by))
     numbers = ", ".join(str(n + 1) for n in range(len(query.by) + 1))
@@ -112,15 +117,21 @@ def _minutes(query: PulseQuery) -> int:
     tiles = query.tiles
     span = tiles[-1].ends_at - tiles[0].starts_at
     starts = [tile.starts_at for tile in tiles]
-    if query.tenant_id is None and span <= _SHORT_MAX and all(_is_at(start, SHORT) for start in starts[1:]):
+    is_joint = len({*query.by, *(["model"] if query.model else []), *(["channel"] if query.channel_id else [])}) > 1
+    if (
+        query.tenant_id is None
+        and not is_joint
+        and span <= _SHORT_MAX
+        and all(_is_at(start, SHORT) for start in starts[1:])
+    ):
         return SHORT
     if span <= _HOURS_MAX and all(_is_at(start, HOUR) for start in starts[1:]):
         return HOUR
     if all(start == start.replace(hour=0, minute=0, second=0, microsecond=0) for start in starts[1:]):
         return DAY
     raise ReportRangeError(
-        f"Latencies are kept by 5 minutes for 48 hours of all tenants together, by the hour for {_HOURS_MAX.days} days,"
-        " and by the day of UTC beyond: ask for larger buckets, the zone UTC, or less at once."
+        "Latencies are kept by 5 minutes for 48 hours of all tenants together, by model or by channel; by the hour for"
+        f" {_HOURS_MAX.days} days, and by the day of UTC beyond: ask for larger buckets, the zone UTC, or less at once."
     )
 
 

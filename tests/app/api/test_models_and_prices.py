@@ -97,7 +97,7 @@ async def test_prices_of_a_channels_models_are_suggested_reviewed_and_adopted(ro
     assert found["gpt-4o"]["present"] == {"input": "1", "output": "2"}
 
     body = {"models": ["gpt-4o", "my-mini"], "markup": "2", "reason": "reviewed"}
-    made = await root.post(f"/channels/{channel}/suggested-prices", body)
+    made = await root.post(f"/channels/{channel}/suggested-prices/adopt", body)
 
     assert made.status_code == 200, made.text
     draft = made.json()
@@ -106,17 +106,19 @@ async def test_prices_of_a_channels_models_are_suggested_reviewed_and_adopted(ro
     # What was on the card stays on it.
     assert draft["models"]["kept"]["input"] == "9"
     again = await root.post(
-        f"/channels/{channel}/suggested-prices",
+        f"/channels/{channel}/suggested-prices/adopt",
         {"models": ["gpt-4o"], "markup": "3", "card_id": draft["id"]},
         if_match='"1"',
     )
     assert Decimal(again.json()["models"]["gpt-4o"]["input"]) == 3 * Decimal(plain["gpt-4o"]["suggested"]["input"])
-    refused = await root.post(f"/channels/{channel}/suggested-prices", {"models": ["nobody-knows"]})
+    refused = await root.post(f"/channels/{channel}/suggested-prices/adopt", {"models": ["nobody-knows"]})
     assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
-    late = await root.post(f"/channels/{channel}/suggested-prices", {"models": ["gpt-4o"], "card_id": draft["id"]})
+    late = await root.post(
+        f"/channels/{channel}/suggested-prices/adopt", {"models": ["gpt-4o"], "card_id": draft["id"]}
+    )
     assert late.json()["code"] == "version_required"
     published = await root.post(
-        f"/channels/{channel}/suggested-prices", {"models": ["gpt-4o"], "card_id": card}, if_match='"2"'
+        f"/channels/{channel}/suggested-prices/adopt", {"models": ["gpt-4o"], "card_id": card}, if_match='"2"'
     )
     assert published.status_code == 409, published.text
 

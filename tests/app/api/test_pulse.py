@@ -151,3 +151,20 @@ async def test_the_overview_ties_to_the_ledger_and_to_the_reports(world: World, 
     assert [row["reason"] for row in seen["refusals"]] == ["unpriced_model"]
     assert seen["open_alerts"] == 0
     assert EntityId("channel-1") not in [each["channel_id"] for each in seen["failing_channels"]]
+
+
+async def test_rows_of_all_of_each_and_of_both_add_up_to_the_same(world: World, root: Person) -> None:
+    tenant, _, spender = await _spender(world, root)
+    await _work(world, spender, tenant)
+
+    sums = set()
+    for by in ("", "model", "channel", "model,channel"):
+        rows = (await _json(root, f"/reports/latency?bucket=day&by={by}"))["rows"]
+        sums.add(tuple(sum(row[name] for row in rows) for name in ("requests", "voids", "expired", "failed_attempts")))
+    own = (await _json(root, f"/reports/latency?bucket=day&tenant_id={tenant}"))["rows"]
+
+    assert sums == {(3, 1, 0, 0)} == {tuple(own[-1][n] for n in ("requests", "voids", "expired", "failed_attempts"))}
+    of_one = (await _json(root, "/reports/latency?bucket=day&channel_id=channel-1&by=model"))["rows"]
+    assert [(row["keys"], row["requests"]) for row in of_one] == [({"model": "best"}, 3)]
+    both = await root.get("/reports/latency?bucket=five_minutes&by=model,channel&from=2026-11-30T00:00:00Z")
+    assert both.json()["code"] == "report_range"
