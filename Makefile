@@ -75,6 +75,8 @@ test-console: .venv/dev.stamp ## Drive the web console in Chromium, and try the 
 .PHONY: bench
 bench: .venv/dev.stamp ## Measure against the bare relay limit; at most 10 minutes
 	$(PYTHON) -m tests.bench $(ARGS)
+	@if [ -d bench-results/.reports ]; then $(MAKE) --no-print-directory bench-reports ARGS=; \
+	else echo "make bench-reports measures the report pages; it makes five million events first" >&2; fi
 
 .PHONY: bench-reports
 bench-reports: .venv/dev.stamp ## Measure every report page at five million events, which are made once

@@ -57,7 +57,7 @@ def everything(kinds: Ids) -> Iterator[Operation]:
             for each in parameters
             if each["in"] == "query" and each.get("required") and each["name"] not in kinds
         }
-        if name == "getTopList":
+        if name in {"getTopList", "exportTopList"}:
             query["by"] = "token"
         yield Operation(name, method.upper(), path.removeprefix("/api"), tuple(spots), query, body)
 
