@@ -38,6 +38,8 @@ export type ChartProps = {
   /** From where to where the axis goes, where the figures do not say it: shares. */
   domain?: [number, number];
   height?: number;
+  /** The figures are still to come: room is kept for them. */
+  loading?: boolean;
   /** A column of sums in the table. */
   totals?: boolean;
 };
@@ -63,7 +65,11 @@ export function Chart(props: ChartProps) {
         {/* "Requests, in requests" says nothing twice. */}
         {props.title === props.unit ? props.title : t("chart.unit", { title: props.title, unit: props.unit })}
       </Title>
-      {!first || !last ? (
+      {props.loading ? (
+        <div aria-busy="true">
+          <Skeleton h={height} />
+        </div>
+      ) : !first || !last ? (
         <Text c="dimmed" ta="center" py="xl" mih={height}>
           {t("chart.noData")}
         </Text>

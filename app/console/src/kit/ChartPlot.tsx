@@ -1,4 +1,3 @@
-import { useReducedMotion } from "@mantine/hooks";
 import { useId } from "react";
 import {
   Area,
@@ -25,7 +24,6 @@ const DAY = 86_400_000;
 
 /** The drawing of a chart; the only module that knows recharts. */
 export default function ChartPlot(props: Props) {
-  const still = useReducedMotion();
   const hatch = useId().replaceAll(":", "");
   const { points, series } = props;
   const hours = props.hours ?? isWithinDays(points);
@@ -91,8 +89,7 @@ export default function ChartPlot(props: Props) {
               name={each.label}
               stackId={props.stacked ? "all" : undefined}
               fill={each.color}
-              isAnimationActive={!still}
-              animationDuration={250}
+              isAnimationActive={false}
               maxBarSize={40}
               shape={(bar: object) => (
                 <Rectangle
@@ -116,8 +113,7 @@ export default function ChartPlot(props: Props) {
               fill={each.color}
               fillOpacity={0.2}
               connectNulls={false}
-              isAnimationActive={!still}
-              animationDuration={250}
+              isAnimationActive={false}
             />
           ))}
         </AreaChart>
@@ -136,8 +132,7 @@ export default function ChartPlot(props: Props) {
                 <Lone key={dot.index} {...dot} color={each.color ?? ""} rows={rows} field={`y:${each.key}`} />
               )}
               connectNulls={false}
-              isAnimationActive={!still}
-              animationDuration={250}
+              isAnimationActive={false}
             />
           ))}
         </LineChart>

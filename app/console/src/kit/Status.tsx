@@ -11,9 +11,9 @@ const SHAPES: Record<Tone, IconName> = {
 };
 
 /** How something stands: a shape, a color and a word, so that no one of them has to be seen. */
-export function Status(props: { tone: Tone; children: string; title?: string }) {
+export function Status(props: { tone: Tone; children: string; title?: string; wrap?: boolean }) {
   return (
-    <span className={`tg-status tg-${props.tone}`} title={props.title}>
+    <span className={`tg-status tg-${props.tone}${props.wrap ? " tg-wrap" : ""}`} title={props.title}>
       <Icon name={SHAPES[props.tone]} size={10} filled={props.tone !== "quiet"} />
       <span>{props.children}</span>
     </span>

@@ -2,6 +2,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { localZone } from "./format";
 import { flag, oneOf, type SearchOf, searchOf, text } from "./search";
+import { instantOf, wallTime } from "./wallTime";
 
 const HOUR = 3_600_000;
 export const RANGES = {
@@ -47,6 +48,23 @@ export type Bar = {
   change: (patch: BarSearch) => void;
 };
 
+/** A bucket that is cut off at the left looks like a bad hour: what is asked for begins where its first bucket does. */
+export function startOf(bucket: Bar["bucket"], at: number, zone: string): number {
+  if (bucket === "day") return Date.parse(instantOf(`${wallTime(new Date(at), zone).slice(0, 10)}T00:00`, zone));
+  const size = bucket === "hour" ? HOUR : 60_000;
+  // Zones that are half an hour off begin their hours there.
+  const shift = bucket === "hour" ? Number(wallTime(new Date(at), zone).slice(-2)) * 60_000 - (at % HOUR) : 0;
+  return Math.floor((at + shift) / size) * size - shift;
+}
+
+function isZone(name: string | undefined): name is string {
+  try {
+    return name !== undefined && Intl.DateTimeFormat(undefined, { timeZone: name }) !== null;
+  } catch {
+    return false;
+  }
+}
+
 /** The global bar's state: `const bar = useBar()`; pages that use it say so by `<Page bar={{ range: true }}>`. */
 export function useBar(otherwise: RangeName = "24h"): Bar {
   const search = useSearch({ strict: false }) as BarSearch;
@@ -56,19 +74,22 @@ export function useBar(otherwise: RangeName = "24h"): Bar {
     const custom = search.from !== undefined && search.to !== undefined;
     const name = search.range ?? otherwise;
     const to = custom ? Date.parse(search.to as string) : minute;
-    const from = custom ? Date.parse(search.from as string) : minute - RANGES[name];
-    const span = Number.isFinite(to - from) && to > from ? to - from : RANGES[name];
+    const asked = custom ? Date.parse(search.from as string) : minute - RANGES[name];
+    const length = Number.isFinite(to - asked) && to > asked ? to - asked : RANGES[name];
     const end = Number.isFinite(to) ? to : minute;
     const iso = (at: number) => new Date(at).toISOString();
+    const zone = isZone(search.zone) ? search.zone : localZone();
+    const bucket = length <= 2 * HOUR ? "minute" : length <= 72 * HOUR ? "hour" : "day";
+    const span = custom ? length : end - startOf(bucket, end - length, zone);
     return {
       from: iso(end - span),
       to: iso(end),
       before: { from: iso(end - 2 * span), to: iso(end - span) },
-      zone: search.zone ?? localZone(),
+      zone,
       compare: search.compare ?? false,
       live: search.live ?? false,
       range: custom ? "custom" : name,
-      bucket: span <= 2 * HOUR ? "minute" : span <= 72 * HOUR ? "hour" : "day",
+      bucket,
       change: (patch) =>
         void navigate({ to: ".", search: ((old: BarSearch) => ({ ...old, ...patch })) as never, replace: true }),
     };

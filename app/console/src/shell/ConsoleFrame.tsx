@@ -74,7 +74,7 @@ export function ConsoleFrame(props: {
         </Group>
       </AppShell.Header>
       <AppShell.Navbar className="tg-navbar" aria-label={t("navigation")}>
-        <ScrollArea type="auto" className="tg-nav-scroll">
+        <ScrollArea type="auto" scrollbarSize={6} className="tg-nav-scroll">
           {groups.map((group) => (
             <div key={group} className="tg-nav-group">
               <Text className="tg-nav-title">{t(`groups.${group}`)}</Text>
