@@ -53,7 +53,8 @@ export function startOf(bucket: Bar["bucket"], at: number, zone: string): number
   if (bucket === "day") return Date.parse(instantOf(`${wallTime(new Date(at), zone).slice(0, 10)}T00:00`, zone));
   const size = bucket === "hour" ? HOUR : 60_000;
   // Zones that are half an hour off begin their hours there.
-  const shift = bucket === "hour" ? Number(wallTime(new Date(at), zone).slice(-2)) * 60_000 - (at % HOUR) : 0;
+  const minute = Math.floor((at % HOUR) / 60_000);
+  const shift = bucket === "hour" ? (Number(wallTime(new Date(at), zone).slice(-2)) - minute) * 60_000 : 0;
   return Math.floor((at + shift) / size) * size - shift;
 }
 
