@@ -446,6 +446,22 @@ export interface paths {
         /** What a channel's models might be sold for */
         get: operations["getSuggestedPrices"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/channels/{channel_id}/suggested-prices/adopt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
         /** Put suggested prices on a draft of the sale card */
         post: operations["adoptSuggestedPrices"];
         delete?: never;
