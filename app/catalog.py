@@ -104,6 +104,11 @@ class Catalog:
             waiting.cancel()
         self._wanted.clear()
 
+    @property
+    def position(self) -> int:
+        """How far the platform's configuration has been looked at, whether or not anything of it had changed."""
+        return self._platform_position
+
     # The hot path.
 
     def cached_token(self, sha256: str) -> TokenContext | None:

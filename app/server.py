@@ -247,7 +247,7 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
             pool,
             node,
             lambda: Vitals(
-                config_position=catalog.snapshot.position,
+                config_position=catalog.position,
                 config_fresh=catalog.fresh,
                 requests_running=relay.running,
                 journal_bytes=journal.size_bytes,

@@ -25,7 +25,7 @@ from app.api.schemas.codes import batch_state
 from app.api.schemas.common import Listing, budgets_out
 from app.api.schemas.groups import group_state, multiplier_state
 from app.api.schemas.mappings import mapping_state
-from app.api.schemas.rate_cards import card_state
+from app.api.schemas.rate_cards import card_state, card_summary
 from app.api.schemas.settings import setting_state
 from app.api.schemas.tenants import tenant_state
 from app.api.schemas.tokens import token_state
@@ -94,7 +94,7 @@ class AuditItem(msgspec.Struct, frozen=True, kw_only=True):
     """Whence it was asked for, where that is known and for the reader to know."""
     reason: str
     before: dict[str, Any] | None
-    """As the thing's own history shows it; null where nothing was before, or nothing can be shown."""
+    """As the thing's own history shows it, of a rate card without its prices; null where nothing can be shown."""
     after: dict[str, Any] | None
     changed: tuple[str, ...]
     """The fields that are different."""
@@ -231,7 +231,7 @@ async def state_at(
     entry = found.entry
     if tenant is None:
         await call.looked_at(entry.tenant_id)
-    before, after = _states(entry)
+    before, after = _states(entry, whole=True)
     state = after if after is not None else before
     if state is None:
         raise ApiError("not_found", "There was no such thing then.")
@@ -391,7 +391,7 @@ _SHOWN: Final[dict[type[Any], Callable[[Any], msgspec.Struct]]] = {
 }
 
 
-def _states(entry: AuditEntry) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def _states(entry: AuditEntry, *, whole: bool = False) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Give before and after as the thing's own history shows them; of credit what was moved."""
     value = entry.value
     match value:
@@ -403,7 +403,8 @@ def _states(entry: AuditEntry) -> tuple[dict[str, Any] | None, dict[str, Any] | 
             amount = format_amount(-value.amount_nanos)
             return None, {"amount": amount, "reference": value.reference, "strict": value.strict}
         case _:
-            return _state(getattr(value, "before", None)), _state(getattr(value, "after", None))
+            before, after = getattr(value, "before", None), getattr(value, "after", None)
+            return _state(before, whole=whole), _state(after, whole=whole)
 
 
 def _granted(grant: CreditGranted) -> dict[str, Any]:
@@ -418,7 +419,7 @@ def _granted(grant: CreditGranted) -> dict[str, Any]:
     }
 
 
-def _state(thing: Any) -> dict[str, Any] | None:
+def _state(thing: Any, *, whole: bool) -> dict[str, Any] | None:
     if isinstance(thing, MemberDetail):
         shown: dict[str, Any] = {
             "login": thing.login,
@@ -429,6 +430,9 @@ def _state(thing: Any) -> dict[str, Any] | None:
         }
         return shown
     show = _SHOWN.get(type(thing))
+    if isinstance(thing, PriceBook) and not whole:
+        # A card has a thousand prices: what differs between two is for /diff to say.
+        show = card_summary
     if show is None:
         return None
     # JSON there and back: what is in it are texts and numbers as the API writes them everywhere.

@@ -212,3 +212,17 @@ async def test_a_movement_that_is_asked_for_again_from_elsewhere_is_the_same_eve
     assert refused.json()["code"] == "idempotency_key_reused"
     assert again.status_code == 201, again.text
     assert (await root.get(f"/tenants/{tenant}/balance")).json()["balance"] == "1"
+
+
+async def test_a_rate_card_is_in_the_timeline_without_its_prices_and_whole_as_it_was(
+    world: World, root: Person
+) -> None:
+    body = {"effective_from": "2026-11-01T00:00:00Z", "models": {"m": {"input": "1.25"}}}
+    card = (await root.post("/rate-cards", body)).json()["id"]
+    await _fold(world)
+
+    (made,) = await _items(root, "?kind=rate_card")
+    whole = (await root.get(f"/audit/state?kind=rate_card&entity_id={card}&at=2100-01-01T00:00:00Z")).json()
+
+    assert (made["after"]["model_count"], "models" in made["after"]) == (1, False)
+    assert whole["state"]["models"] == {"m": {"input": "1.25"}}

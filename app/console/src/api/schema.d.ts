@@ -2942,7 +2942,7 @@ export interface components {
             } | null;
             /** Format: date-time */
             at: string;
-            /** @description As the thing's own history shows it; null where nothing was before, or nothing can be shown. */
+            /** @description As the thing's own history shows it, of a rate card without its prices; null where nothing can be shown. */
             before: {
                 [key: string]: unknown;
             } | null;
