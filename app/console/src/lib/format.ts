@@ -204,3 +204,7 @@ export function decimalTimes(one: string, other: string): string {
   const text = unscaled(scaled(one, decimals(one)) * scaled(other, decimals(other)), places);
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
+
+/** A percentage that the API gives as decimal text ("99.95"), as it is. */
+export const percentText = (value: string): string =>
+  `${numberFormat({ maximumFractionDigits: 2 }).format(exactly(value))} %`;

@@ -65,16 +65,27 @@ export function useKeys(tenantId: number) {
   return { query, keys: keys ?? [], nameOf: (id: string | null | undefined) => (id && names.get(id)) || id || "" };
 }
 
-/** The models that can be asked for, with their list prices; none where the operator shows no prices. */
+/** What visitors read: list prices. */
 export function usePublicPrices() {
   return useQuery({
     queryKey: ["get", "/api/public/prices"],
     queryFn: () => data(api.GET("/api/public/prices")),
     staleTime: 60_000,
+    // Where the operator has closed them, asking again opens nothing.
+    retry: false,
+  });
+}
+
+/** The models that this tenant may ask for, with what they cost it and how they are. */
+export function useModels(tenantId: number) {
+  return useQuery({
+    queryKey: ["get", "/api/tenants/{tenant_id}/models", tenantId],
+    queryFn: () => data(api.GET("/api/tenants/{tenant_id}/models", { params: { path: { tenant_id: tenantId } } })),
+    staleTime: 60_000,
   });
 }
 
 export function useModelNames(): string[] {
-  const prices = usePublicPrices().data;
-  return useMemo(() => Object.keys(prices?.models ?? {}).sort(), [prices]);
+  const models = useModels(useTenantId()).data;
+  return useMemo(() => (models?.items ?? []).map((each) => each.model).sort(), [models]);
 }

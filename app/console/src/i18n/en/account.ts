@@ -46,6 +46,8 @@ export default {
       less: "↓ {{share}} less than on a typical day",
     },
   },
+  modelStates: { up: "Up", degraded: "Degraded", down: "Down", quiet: "No requests" },
+  noRequests: "no requests",
   client: {
     title: "Client settings",
     about: "For Cherry Studio, Cline, Open WebUI, LobeChat and everything else that speaks OpenAI's API.",

@@ -25,6 +25,7 @@ export default {
   no: "No",
   none: "None",
   ok: "OK",
+  open: "Open",
   optional: "Optional",
   reason: "Reason",
   reasonHint: "Kept in the history, for whoever asks later.",

@@ -49,6 +49,8 @@ export default {
       less: "↓ 较平日减少 {{share}}",
     },
   },
+  modelStates: { up: "正常", degraded: "不稳定", down: "不可用", quiet: "无请求" },
+  noRequests: "无请求",
   client: {
     title: "客户端设置",
     about: "适用于 Cherry Studio、Cline、Open WebUI、LobeChat 及其他兼容 OpenAI 接口的客户端。",

@@ -28,6 +28,7 @@ export default {
   no: "否",
   none: "无",
   ok: "确定",
+  open: "打开",
   optional: "选填",
   reason: "原因",
   reasonHint: "记入历史，供日后查询。",

@@ -1,11 +1,11 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf } from "~/lib/search";
+import { searchOf, text } from "~/lib/search";
 import { tenantRoute } from "~/router/roots";
 
 export const tenantPlaygroundRoute = createRoute({
   getParentRoute: () => tenantRoute,
   path: "playground",
-  validateSearch: searchOf({}),
+  validateSearch: searchOf({ model: text, second: text, row: text }),
   component: lazyRouteComponent(() => import("./page")),
 });
 

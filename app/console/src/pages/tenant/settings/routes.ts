@@ -1,11 +1,11 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf } from "~/lib/search";
+import { oneOf, searchOf } from "~/lib/search";
 import { tenantRoute } from "~/router/roots";
 
 export const tenantSettingsRoute = createRoute({
   getParentRoute: () => tenantRoute,
   path: "settings",
-  validateSearch: searchOf({}),
+  validateSearch: searchOf({ panel: oneOf("edit", "history", "token") }),
   component: lazyRouteComponent(() => import("./page")),
 });
 

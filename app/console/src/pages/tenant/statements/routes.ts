@@ -9,4 +9,10 @@ export const tenantStatementsRoute = createRoute({
   component: lazyRouteComponent(() => import("./page")),
 });
 
-export const tenantStatementsRoutes = [tenantStatementsRoute] as const;
+export const tenantStatementRoute = createRoute({
+  getParentRoute: () => tenantRoute,
+  path: "statements/$period",
+  component: lazyRouteComponent(() => import("./statement")),
+});
+
+export const tenantStatementsRoutes = [tenantStatementsRoute, tenantStatementRoute] as const;
