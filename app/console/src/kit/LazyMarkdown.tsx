@@ -2,12 +2,12 @@ import { lazy, Suspense } from "react";
 
 const Inner = lazy(() => import("./Markdown"));
 
-/** Markdown from its own chunk: most pages have none. */
-export function Markdown(props: { text: string }) {
+/** Markdown, or with `isHtml` HTML, from its own chunk: most pages have none. */
+export function Markdown(props: { text: string; isHtml?: boolean }) {
   if (!props.text.trim()) return null;
   return (
     <Suspense fallback={null}>
-      <Inner text={props.text} />
+      <Inner text={props.text} isHtml={props.isHtml} />
     </Suspense>
   );
 }

@@ -82,11 +82,15 @@ export function PriceList(props: {
         hidden: !SHOWN.includes(name),
       }),
     ),
-    {
-      key: "other",
-      header: t("prices:other"),
-      cell: (row) => <OtherPrices row={row} currency={currency} />,
-    },
+    ...((props.models ?? []).some((each) => hasOther(each.price))
+      ? [
+          {
+            key: "other",
+            header: t("prices:other"),
+            cell: (row: PricedModel) => <OtherPrices row={row} currency={currency} />,
+          },
+        ]
+      : []),
     {
       key: "context",
       header: t("prices:context"),
@@ -151,6 +155,11 @@ export function PriceList(props: {
     </>
   );
 }
+
+const hasOther = (price: ModelPrice): boolean =>
+  OTHER_CLASSES.some((name) => price[name]) ||
+  Object.keys(price.per_image_by ?? {}).length > 0 ||
+  (price.tiers ?? []).length > 0;
 
 /** What is not priced by tokens: calls, images, seconds, characters. */
 function OtherPrices(props: { row: PricedModel; currency: string }) {

@@ -1,4 +1,4 @@
 export default {
   title: "Welcome",
-  about: "",
+  frame: "The home page of {{name}}",
 };

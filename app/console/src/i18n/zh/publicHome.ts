@@ -3,5 +3,5 @@ import type { Same } from "../same";
 
 export default {
   title: "欢迎",
-  about: "",
+  frame: "{{name}} 首页",
 } satisfies Same<typeof en>;

@@ -1,11 +1,11 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf } from "~/lib/search";
+import { oneOf, searchOf, text } from "~/lib/search";
 import { publicRoute } from "~/router/roots";
 
 export const publicStatusRoute = createRoute({
   getParentRoute: () => publicRoute,
   path: "status",
-  validateSearch: searchOf({}),
+  validateSearch: searchOf({ search: text, state: oneOf("up", "degraded", "down", "quiet") }),
   component: lazyRouteComponent(() => import("./page")),
 });
 

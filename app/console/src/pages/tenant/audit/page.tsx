@@ -24,6 +24,7 @@ type Item = Schema["AuditItem"];
 type Look = Schema["LookView"];
 
 const KINDS = ["tenant", "member", "token", "credit", "invitation", "personal_token"] as const;
+const SOURCES = ["top_up", "redemption", "allowance", "adjustment", "refund"] as const;
 const ACTIONS = ["created", "changed", "archived", "rotated", "revoked", "redeemed", "granted"] as const;
 
 /** The words for kinds and actions; one that this console does not know stays as the API has it. */
@@ -67,7 +68,7 @@ export default function TenantAuditPage() {
 }
 
 function Changes() {
-  const { t } = useTranslation(["tenantAudit", "common"]);
+  const { t } = useTranslation(["tenantAudit", "tenantWallet", "common"]);
   const [search, setSearch] = useUrl(tenantAuditRoute);
   const bar = useBar("30d");
   const tenantId = useTenantId();
@@ -79,6 +80,13 @@ function Changes() {
   });
   const open = listing.rows.find((row) => row.id === search.row);
   const who = (row: Item) => row.actor_login ?? (row.actor.startsWith("user:") ? row.actor : t("tenantAudit:system"));
+  // Of credit the name is its source, as the API has it.
+  const what = (row: Item) =>
+    row.kind === "credit"
+      ? (SOURCES as readonly string[]).includes(row.name)
+        ? t(`tenantWallet:sources.${row.name as (typeof SOURCES)[number]}`)
+        : ""
+      : row.name || row.entity_id;
   const columns: Column<Item>[] = [
     {
       key: "at",
@@ -95,7 +103,7 @@ function Changes() {
       csv: (row) => row.action,
     },
     { key: "kind", header: t("tenantAudit:kind"), cell: (row) => words.kind(row.kind), csv: (row) => row.kind },
-    { key: "what", header: t("tenantAudit:what"), cell: (row) => row.name || row.entity_id, csv: (row) => row.name },
+    { key: "what", header: t("tenantAudit:what"), cell: what, csv: what },
     {
       key: "fields",
       header: t("tenantAudit:fields"),
@@ -176,7 +184,7 @@ function Changes() {
                 </Table.Tr>
                 <Table.Tr>
                   <Table.Th scope="row">{t("tenantAudit:what")}</Table.Th>
-                  <Table.Td>{open.name || open.entity_id}</Table.Td>
+                  <Table.Td>{what(open) || <Id value={open.entity_id} />}</Table.Td>
                 </Table.Tr>
                 <Table.Tr>
                   <Table.Th scope="row">{t("tenantAudit:reason")}</Table.Th>
@@ -228,7 +236,7 @@ function PerDay() {
   return (
     <Chart
       title={t("perDay")}
-      unit={t("changes")}
+      unit={t("perDay")}
       kind="bars"
       stacked
       points={points}

@@ -58,6 +58,7 @@ export default function TenantPricesPage() {
       cell: (row) => of(row)?.tokens_per_second ?? "–",
       csv: (row) => of(row)?.tokens_per_second,
       numeric: true,
+      hidden: true,
     },
     {
       key: "state",

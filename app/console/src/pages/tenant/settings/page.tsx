@@ -1,4 +1,16 @@
-import { Button, Checkbox, Group, Select, Stack, Switch, Table, TagsInput, Text, TextInput } from "@mantine/core";
+import {
+  Button,
+  Checkbox,
+  Group,
+  Select,
+  Stack,
+  Switch,
+  Table,
+  TagsInput,
+  Text,
+  TextInput,
+  useMantineColorScheme,
+} from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -174,12 +186,13 @@ function Me() {
   const { t } = useTranslation(["tenantSettings", "shell", "common"]);
   const me = useMe();
   const client = useQueryClient();
+  const { setColorScheme } = useMantineColorScheme();
   const change = async (patch: Schema["MeChange"]) => {
     client.setQueryData(meQuery.queryKey, await data(api.PATCH("/api/me", { body: patch })));
     if (patch.language) await chooseLanguage(patch.language as Language);
     if (patch.theme) {
       remember("theme", patch.theme);
-      window.dispatchEvent(new Event("tallygate:theme"));
+      setColorScheme(patch.theme === "system" ? "auto" : patch.theme);
     }
     notifications.show({ message: t("common:saved") });
   };

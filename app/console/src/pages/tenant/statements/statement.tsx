@@ -1,4 +1,4 @@
-import { Button, Group, Table, Text } from "@mantine/core";
+import { Button, Group, Paper, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type LinkProps, useParams } from "@tanstack/react-router";
 import type { ReactNode } from "react";
@@ -151,7 +151,7 @@ function Lines(props: { caption: string; head: string[]; rows: ReactNode[][]; te
   const text = props.text ?? 1;
   const classOf = (index: number) => (index < text ? undefined : "tg-num");
   return (
-    <div className="tg-scroll-x">
+    <Paper className="tg-table-card tg-scroll-x" p={0}>
       <Table className="tg-table" data-density="compact">
         <Table.Caption className="tg-hidden">{props.caption}</Table.Caption>
         <Table.Thead>
@@ -177,6 +177,6 @@ function Lines(props: { caption: string; head: string[]; rows: ReactNode[][]; te
           ))}
         </Table.Tbody>
       </Table>
-    </div>
+    </Paper>
   );
 }
