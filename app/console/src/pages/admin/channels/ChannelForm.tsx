@@ -91,7 +91,7 @@ export const valuesOf = (channel: Channel): Values => ({
   enabled: channel.enabled,
 });
 
-const figure = (value: number | string): number | null => (value === "" ? null : Number(value));
+const figure = (value: number | string): number | null => (typeof value === "number" ? value : null);
 
 /** What both making and changing a channel send. */
 export const bodyOf = (values: Values) => ({

@@ -53,7 +53,7 @@ export function useChannelGroups(): string[] {
     queryKey: ["get", "/api/groups", "channel"],
     queryFn: () => data(api.GET("/api/groups", { params: { query: { side: "channel", limit: 500 } } })),
   });
-  return (found.data?.items ?? []).map((each) => each.name);
+  return (found.data?.items ?? []).map((each) => each.label);
 }
 
 /** Lines of "name = vendor's name", or null where one is something else. */

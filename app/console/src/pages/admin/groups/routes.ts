@@ -1,11 +1,12 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf } from "~/lib/search";
+import { searchOf, text } from "~/lib/search";
 import { adminRoute } from "~/router/roots";
 
 export const adminGroupsRoute = createRoute({
   getParentRoute: () => adminRoute,
   path: "groups",
-  validateSearch: searchOf({}),
+  /** `cell` is the multiplier whose history is shown. */
+  validateSearch: searchOf({ cell: text }),
   component: lazyRouteComponent(() => import("./page")),
 });
 
