@@ -3,7 +3,8 @@
 The data are those of `tallygate demo-data`: 40 days of them, and 10 days with as much on each, to see that pages stay
 as they are as days are added. They are made once and kept in bench-results/, which takes a quarter of an hour. Pages
 are asked for through the API itself, without a network, as the operator and as a tenant's owner behind row-level
-security. Milliseconds depend on what else the machine does; the blocks that PostgreSQL looked at do not.
+security. Milliseconds depend on what else the machine does; CPU time of this process and of PostgreSQL's does so much
+less, and the blocks that PostgreSQL looked at do not. No statement is shared among parallel workers.
 """
 
 import argparse
@@ -60,6 +61,7 @@ REQUESTS_A_DAY: Final = 62_500
 """Two events each, and a few more: five million in 40 days."""
 EXPORT_ROWS: Final = 200_000
 _FOLD_SECONDS_MAX: Final = 3600.0
+_ALONE: Final = {"max_parallel_workers_per_gather": "0"}
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -75,12 +77,18 @@ class Figure(msgspec.Struct, frozen=True):
 
     page: Page
     milliseconds: tuple[float, ...]
+    cpu: tuple[float, ...]
+    """Milliseconds of CPU, of this process and of PostgreSQL's."""
     blocks: int
     """Blocks of 8 KiB that its statements looked at, from the cache or not."""
 
     @property
     def middle(self) -> float:
         return statistics.median(self.milliseconds)
+
+    @property
+    def cpu_middle(self) -> float:
+        return statistics.median(self.cpu)
 
     @property
     def worst(self) -> float:
@@ -92,8 +100,10 @@ class Watch:
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, tuple[Any, ...]]] | None = None
+        self.pids: set[int] = set()
 
     async def attach(self, connection: Any) -> None:
+        self.pids.add(connection.get_server_pid())
         connection.add_query_logger(self._note)
 
     def _note(self, record: Any) -> None:
@@ -116,16 +126,22 @@ class Desk:
         return await self.client.get(f"/api{page.path}", headers=headers)
 
     async def measure(self, page: Page, repeats: int) -> Figure:
-        times = []
+        times, cpu = [], []
         for turn in range(repeats + 1):
-            began = time.perf_counter()
+            began, used = time.perf_counter(), self._cpu()
             answer = await self.get(page)
-            took = 1000 * (time.perf_counter() - began)
+            took, used = 1000 * (time.perf_counter() - began), self._cpu() - used
             if answer.status_code != 200:
                 raise RuntimeError(f"{page.name}: {answer.status_code} {answer.text[:300]}")
             if turn:
                 times.append(took)
-        return Figure(page, tuple(times), await self._blocks(page))
+                cpu.append(used)
+        return Figure(page, tuple(times), tuple(cpu), await self._blocks(page))
+
+    def _cpu(self) -> float:
+        """Give the milliseconds of CPU that this process and those of its connections have used so far."""
+        served = sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in self.watch.pids)
+        return 1000 * time.process_time() + served / 1_000_000
 
     async def _blocks(self, page: Page) -> int:
         self.watch.seen = []
@@ -146,8 +162,8 @@ async def desk_of(dsn: str) -> AsyncIterator[Desk]:
     """Give the API over a database."""
     watch = Watch()
     async with (
-        asyncpg.create_pool(dsn, min_size=2, max_size=4, init=watch.attach) as owner,
-        asyncpg.create_pool(dsn, min_size=1, max_size=2, init=watch.attach) as confined,
+        asyncpg.create_pool(dsn, min_size=2, max_size=4, init=watch.attach, server_settings=_ALONE) as owner,
+        asyncpg.create_pool(dsn, min_size=1, max_size=2, init=watch.attach, server_settings=_ALONE) as confined,
     ):
         pool = TenantPool.over(owner, confined)
         ledger = Flusher(dsn)
@@ -366,7 +382,7 @@ async def live_start(desk: Desk, repeats: int) -> Figure:
         began = time.perf_counter()
         await read_since(desk.pool, query, since - dt.timedelta(seconds=20), 500)
         times.append(1000 * (time.perf_counter() - began))
-    return Figure(Page("live log, resumed, platform", ""), tuple(times), 0)
+    return Figure(Page("live log, resumed, platform", ""), tuple(times), (0.0,), 0)
 
 
 async def export_rate(desk: Desk, format_: Format) -> tuple[int, float, int]:
@@ -432,7 +448,9 @@ async def measure(data: Path, days: int, repeats: int) -> tuple[list[Figure], li
             figures = []
             for page in await pages_of(desk, days):
                 figures.append(await desk.measure(page, repeats))
-                _say(f"{days} days  {figures[-1].middle:7.1f} ms  {figures[-1].blocks:7,} blocks  {page.name}")
+                last = figures[-1]
+                figures_of_it = f"{last.middle:7.1f} ms  {last.cpu_middle:7.1f} ms of CPU  {last.blocks:7,} blocks"
+                _say(f"{days} days  {figures_of_it}  {page.name}")
             figures.append(await live_start(desk, repeats))
             formats: tuple[Format, ...] = ("csv", "parquet")
             for format_ in formats:
@@ -448,31 +466,34 @@ def render(surroundings: Surroundings, measured: dict[int, list[Figure]], notes:
     longest = max(measured)
     by_name = {days: {figure.page.name: figure for figure in figures} for days, figures in measured.items()}
     slow = [figure for figure in measured[longest] if figure.middle > PAGE_MILLISECONDS]
+    busy = [figure for figure in measured[longest] if figure.cpu_middle > PAGE_MILLISECONDS]
     verdict = "all within" if not slow else f"**{len(slow)} above**"
-    heads = "".join(f" {days} days: p50 ms | worst | blocks |" for days in sorted(measured))
+    heads = "".join(f" {days} days: p50 ms | worst | CPU ms | blocks |" for days in sorted(measured))
     lines = [
         "# Report pages",
         "",
         (
             f"Measured {surroundings.began} by `make bench-reports` on {surroundings.machine}; load average at first"
             f" {surroundings.load_average:.1f}. {len(measured[longest])} pages: {verdict} {PAGE_MILLISECONDS:.0f} ms at"
-            " the median. Blocks are of 8 KiB, looked at in the cache or read."
+            f" the median, {len(busy)} take more CPU than that. Blocks are of 8 KiB, looked at in the cache or read."
         ),
         "",
         *(f"- {note}" for note in notes),
         "",
         f"| page |{heads}",
-        "|---|" + "---|" * (3 * len(measured)),
+        "|---|" + "---|" * (4 * len(measured)),
     ]
-    for figure in sorted(measured[longest], key=lambda each: -each.middle):
+    for figure in sorted(measured[longest], key=lambda each: -each.cpu_middle):
         cells = []
         for days in sorted(measured):
             found = by_name[days].get(figure.page.name)
-            cells.append(
-                f" {found.middle:.1f} | {found.worst:.1f} | {found.blocks:,} |" if found is not None else " | | |"
-            )
+            cells.append(" | | | |" if found is None else _cells(found))
         lines.append(f"| {figure.page.name} |{''.join(cells)}")
     return "\n".join([*lines, ""])
+
+
+def _cells(found: Figure) -> str:
+    return f" {found.middle:.1f} | {found.worst:.1f} | {found.cpu_middle:.1f} | {found.blocks:,} |"
 
 
 def _say(text: str) -> None:
