@@ -77,7 +77,7 @@ The first call goes to the built-in demo vendor, with no key and no network:
     -H 'Content-Type: application/json' \\
     -d '{body}'
 
-Next: add a channel with a vendor's key, under {base_url}/api.
+Next: open {base_url}/welcome in a browser: it leads to a vendor and a tenant of yours.
 """
 
 
