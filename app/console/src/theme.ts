@@ -68,8 +68,12 @@ export const theme = createTheme({
   // Mantine chooses the text on a filled color by its shade in the light theme; that of the dark one is always bright.
   variantColorResolver: (input) => {
     const colors = defaultVariantColorsResolver(input);
-    if (input.variant !== "filled") return colors;
-    return { ...colors, color: `light-dark(${colors.color}, var(--mantine-color-black))` };
+    if (input.variant === "filled")
+      return { ...colors, color: `light-dark(${colors.color}, var(--mantine-color-black))` };
+    // Its text on its tint is just short of 4.5 to 1 in some colors.
+    if (input.variant === "light")
+      return { ...colors, color: `light-dark(color-mix(in srgb, ${colors.color} 85%, black), ${colors.color})` };
+    return colors;
   },
   colors: {
     brand: shades(site.color),
