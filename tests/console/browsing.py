@@ -23,7 +23,7 @@ _TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # Quiet is: a heading is there, nothing is said to be loading, and that for a moment.
 _SETTLED: Final = """
 () => {
-  const quiet = document.querySelector("#root h1") !== null
+  const quiet = document.querySelector("#root :is(h1, main iframe, main .tg-markdown)") !== null
     && document.querySelector('[aria-busy="true"]') === null
     && document.querySelector(".mantine-Skeleton-root, .mantine-Loader-root") === null
     && document.readyState === "complete";
