@@ -43,10 +43,15 @@ _SIDEWAYS: Final = """
 () => {
   const width = document.documentElement.clientWidth;
   const beyond = document.documentElement.scrollWidth - width;
-  if (beyond <= 0) return [];
+  // Both are rounded.
+  if (beyond <= 1) return [];
   const scrolls = (element) => {
+    // What is placed absolutely scrolls only with what it is placed in.
+    let placed = getComputedStyle(element).position === "absolute";
     for (let at = element.parentElement; at && at !== document.body; at = at.parentElement) {
-      if (/auto|scroll|hidden|clip/.test(getComputedStyle(at).overflowX)) return true;
+      const style = getComputedStyle(at);
+      placed &&= style.position === "static";
+      if (!placed && /auto|scroll|hidden|clip/.test(style.overflowX)) return true;
     }
     return false;
   };

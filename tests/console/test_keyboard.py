@@ -30,8 +30,9 @@ _STOP: Final = """
   const marks = [at, at.nextElementSibling, at.parentElement].filter(Boolean).map((each) => getComputedStyle(each));
   return {
     number: window.__stops.get(at),
-    name: `${at.tagName} "${(at.getAttribute("aria-label") ?? at.textContent ?? "").trim().slice(0, 40)}"`,
-    shown: box.width > 0 && box.height > 0 && style.visibility !== "hidden",
+    name: `${at.tagName}.${at.className} "${(at.ariaLabel ?? at.textContent ?? "").trim().slice(0, 40)}"`,
+    shown: [box, at.nextElementSibling?.getBoundingClientRect()].some((each) => each?.width > 0 && each.height > 0)
+      && style.visibility !== "hidden",
     marked: marks.some((each) => (each.outlineStyle !== "none" && parseFloat(each.outlineWidth) > 0)
       || each.boxShadow !== "none" || at.matches("input, textarea, select")),
   };

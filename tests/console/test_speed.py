@@ -84,11 +84,11 @@ async def test_the_first_pages_are_light_and_how_fast_they_are_is_written_down(
 
 async def test_a_second_visit_loads_no_script_again(cold: BrowserContext, world: World) -> None:
     page = await cold.new_page()
-    await page.goto(f"{world.url}/login", wait_until="load")
+    await page.goto(f"{world.url}/login", wait_until="networkidle")
     again: list[str] = []
     page.on("response", lambda answer: again.append(answer.url) if "/assets/" in answer.url else None)
 
-    await page.goto(f"{world.url}/login", wait_until="load")
+    await page.goto(f"{world.url}/login", wait_until="networkidle")
 
     fetched = await page.evaluate(
         "() => performance.getEntriesByType('resource').filter((each) => each.name.includes('/assets/')"

@@ -61,7 +61,12 @@ export default function ChartPlot(props: Props) {
       />
     </>
   );
-  const common = { data: rows, margin: { top: 8, right: 8, bottom: 0, left: 0 } };
+  const common = {
+    // The plot is hidden from screen readers, who have the table: then nothing in it may take the focus.
+    accessibilityLayer: false,
+    data: rows,
+    margin: { top: 8, right: 8, bottom: 0, left: 0 },
+  };
   return (
     <ResponsiveContainer width="100%" height={props.height}>
       {props.kind === "bars" ? (
