@@ -63,8 +63,8 @@ class Runner:
     everything else, and is the only thing relied upon.
     """
 
-    REST_MIN_SECONDS: Final = 0.1
-    REST_MAX_SECONDS: Final = 0.5
+    REST_MIN_SECONDS: Final = 0.2
+    REST_MAX_SECONDS: Final = 1.0
     REST_SHARE: Final = 9
     """A round is followed by a rest of this many times as long, within those bounds.
 
