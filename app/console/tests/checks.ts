@@ -64,7 +64,7 @@ export function literalTexts(name: string, text: string): string[] {
 export function floatAmounts(name: string, text: string): string[] {
   const source = ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.TSX);
   const amounts =
-    /(^|[._])(amount|allowance|available|balance|charged|cost|credit(_limit)?|held|margin|money|owed|price|recomputed|remaining|spent|overrun|total|unspent|value|multiplier)$/i;
+    /(^|[._])(amount|allowance|available|balance|charged|cost|credit(_limit)?|held|margin|money|owed|price|recomputed|remaining|spent|overrun|total|unspent|multiplier)$/i;
   const found: string[] = [];
   const check = (node: ts.Node, operand: ts.Node | undefined) => {
     if (

@@ -7,6 +7,7 @@ import { Empty } from "./Empty";
 import { JsonDiff } from "./JsonDiff";
 import { Loaded } from "./Loaded";
 import { Time } from "./Time";
+import { Who } from "./Who";
 
 export type Change = {
   actor: string;
@@ -52,7 +53,9 @@ export function Changes(props: { items: Change[] }) {
                   : t("history.changed")}
             </Badge>
             <Time at={item.at} form="full" />
-            <Text size="sm">{t("history.by", { who: item.actor || t("history.system") })}</Text>
+            <Text size="sm" component="span" fw={600}>
+              <Who actor={item.actor} />
+            </Text>
             <Text size="xs" c="dimmed">
               {t("history.version", { version: item.version })}
             </Text>

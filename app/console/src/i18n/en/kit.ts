@@ -73,7 +73,6 @@ export default {
   history: {
     title: "History",
     empty: "No changes yet",
-    by: "by {{who}}",
     system: "the system",
     created: "Created",
     changed: "Changed",

@@ -76,7 +76,6 @@ export default {
   history: {
     title: "历史",
     empty: "暂无修改",
-    by: "由 {{who}}",
     system: "系统",
     created: "创建",
     changed: "修改",
