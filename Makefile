@@ -70,7 +70,7 @@ test-console: .venv/dev.stamp ## Drive the web console in Chromium, and try the 
 	@if ! { $(CHROMIUM_READY); }; then \
 	echo "test-console was skipped: it needs Chromium and a Chinese font (apt install chromium fonts-noto-cjk)" >&2; \
 	[ "$(CONSOLE)" != required ]; \
-	else $(PYTHON) -m pytest tests/console -m console $(ARGS); fi
+	else $(PYTHON) -m pytest tests/console -m console -n 2 --dist loadgroup $(ARGS); fi
 
 .PHONY: bench
 bench: .venv/dev.stamp ## Measure against the bare relay limit; at most 10 minutes

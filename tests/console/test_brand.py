@@ -15,6 +15,8 @@ from tests.console.browsing import LANGUAGES, WIDE, Watched, watched
 from tests.support.operator import FIRST_PASSWORD, PASSWORD, Operator, log_in
 from tests.support.server import ServerProcess, free_port
 
+pytestmark = pytest.mark.xdist_group("brand")
+"""One server for all of them, whose settings they change in turn."""
 PREFIX: Final = "/teams/llm"
 _SQUARE: Final = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><rect width="1" height="1" fill="#d00"/></svg>'

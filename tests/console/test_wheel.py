@@ -18,6 +18,8 @@ import pytest
 from tests.support.operator import first_password_of
 from tests.support.server import REPOSITORY, ServerProcess
 
+pytestmark = pytest.mark.xdist_group("wheel")
+"""It is built once."""
 FILE_BYTES_MAX: Final = 1024 * 1024
 WHEEL_BYTES_MAX: Final = 6 * 1024 * 1024
 _DIST: Final = "app/console/dist/"
