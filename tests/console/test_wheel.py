@@ -8,6 +8,7 @@ import os
 import site
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any, Final
@@ -78,6 +79,23 @@ def test_it_is_small_and_has_nothing_that_is_not_for_users(wheel: Path, contents
     # A folder at the root, /app in a container, is in many a text by chance.
     assert here.count(b"/") < 2 or [name for name, body in contents.items() if here in body] == []
     assert wheel.stat().st_size < WHEEL_BYTES_MAX
+
+
+async def test_a_source_distribution_needs_no_node_to_become_a_wheel(built: None, tmp_path: Path) -> None:  # noqa: ARG001
+    await _run(
+        sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", str(tmp_path), folder=REPOSITORY
+    )
+    (packed,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(packed) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (unpacked,) = (path for path in tmp_path.iterdir() if path.is_dir())
+
+    # pip asks the hook what it needs before it builds.
+    asked = "from hatchling.build import get_requires_for_build_wheel as ask; print(ask())"
+    needed = await _run(sys.executable, "-c", asked, folder=unpacked)
+
+    assert needed.strip().splitlines()[-1] == "[]"
+    assert not (unpacked / "app" / "console" / "node_modules").exists()
 
 
 async def test_it_serves_the_console_and_the_first_call_from_an_environment_of_its_own(
