@@ -94,10 +94,10 @@ export default function AdminChannelsPage() {
       key: "type",
       header: t("adminChannels:columns.type"),
       cell: (row) => (
-        <Group gap={6} wrap="nowrap">
-          {titleOf(row.type)}
+        <Group gap={6}>
+          <span>{titleOf(row.type)}</span>
           {row.type === "demo" && (
-            <Badge size="xs" variant="light" color="orange">
+            <Badge size="xs" variant="light" color="orange" miw="max-content">
               {t("adminChannels:demo")}
             </Badge>
           )}
@@ -179,6 +179,7 @@ export default function AdminChannelsPage() {
       cell: (row) => <span title={listed([...row.models])}>{count(row.models.length)}</span>,
       csv: (row) => row.models.join(" "),
       numeric: true,
+      hidden: true,
     },
     {
       key: "groups",

@@ -22,7 +22,15 @@ export function Next(props: { setup: Schema["SetupView"] }) {
         <Table.Tbody>
           {items.map((item) => (
             <Table.Tr key={item.text}>
-              <Table.Td>{item.to ? <Link to={item.to}>{item.text}</Link> : item.text}</Table.Td>
+              <Table.Td>
+                {item.to ? (
+                  <Link to={item.to} className="tg-link">
+                    {item.text}
+                  </Link>
+                ) : (
+                  item.text
+                )}
+              </Table.Td>
               <Table.Td className="tg-narrow">
                 <Status tone={item.done ? "good" : "quiet"}>
                   {item.done === null ? t("next.byHand") : item.done ? t("next.isDone") : t("next.isOpen")}
