@@ -199,7 +199,8 @@ function Fields(props: { form: Form<Values>; channel: Channel | undefined }) {
     const next = kinds.find((each) => each.name === type);
     form.setFieldValue("type", type);
     if (next && !form.values.name) form.setFieldValue("name", wordsOf(next.title));
-    if (next && form.values.models.length === 0) form.setFieldValue("models", [...next.models]);
+    // What stands at an address of one's own has the models that it has.
+    if (next && !next.needs_base_url && form.values.models.length === 0) form.setFieldValue("models", [...next.models]);
   };
   return (
     <>
