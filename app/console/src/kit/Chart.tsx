@@ -69,7 +69,7 @@ export function Chart(props: ChartProps) {
         <div aria-busy="true">
           <Skeleton h={height} />
         </div>
-      ) : !first || !last ? (
+      ) : !first || !last || series.length === 0 ? (
         <Text c="dimmed" ta="center" py="xl" mih={height}>
           {t("chart.noData")}
         </Text>

@@ -58,6 +58,9 @@ export function useIdempotencyKey(): (values: unknown) => string {
   };
 }
 
+/** What went wrong stands under a form that may be longer than the window: bring it there. */
+const intoView = (element: HTMLElement | null): void => element?.scrollIntoView({ block: "nearest" });
+
 function FormBody<V extends Record<string, unknown>>(props: FormProps<V> & { onDirty: (dirty: boolean) => void }) {
   const { t } = useTranslation(["kit", "common"]);
   const form = useForm<V>({
@@ -118,9 +121,13 @@ function FormBody<V extends Record<string, unknown>>(props: FormProps<V> & { onD
             minRows={1}
           />
         )}
-        {problem && <Failure problem={problem} />}
+        {problem && (
+          <div ref={intoView}>
+            <Failure problem={problem} />
+          </div>
+        )}
         {theirs && entity && (
-          <Alert color="yellow" title={t("kit:form.conflictTitle")} role="alert">
+          <Alert ref={intoView} color="yellow" title={t("kit:form.conflictTitle")} role="alert">
             <Stack gap="sm">
               <Text size="sm">{t("kit:form.conflictText")}</Text>
               <JsonDiff before={entity} after={theirs} />
