@@ -29,6 +29,7 @@ _CHUNK: Final = 2000
 _SLICE: Final = dt.timedelta(days=1)
 _SLICE_MIN: Final = dt.timedelta(hours=1)
 _SLICE_MAX: Final = dt.timedelta(days=64)
+_RECENT: Final = dt.timedelta(days=2)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 _LIVE: Final = live("usage")
@@ -164,9 +165,10 @@ async def read_page(pool: "Pool", query: LogQuery, *, after: str | None, limit: 
     """Give the next rows; fewer than `limit`, with a `next`, where the look took too long. Raises ReportRangeError."""
     cursor = cursor_of(after) if after is not None else None
     upper = min(query.range.ends_at, cursor.recorded_at + _MICROSECOND) if cursor else query.range.ends_at
-    # Nothing is newer than the newest row: a range that ends in the future begins where there is something.
-    newest = await _newest(pool, query.tenant_id)
-    upper = min(upper, newest + _MICROSECOND) if newest else query.range.starts_at
+    if cursor is None:
+        # Nothing is newer than the newest row: a range that ends in the future begins where there is something.
+        newest = await _newest(pool, query)
+        upper = min(upper, newest + _MICROSECOND) if newest else query.range.starts_at
     rows: list[asyncpg.Record] = []
     until, size = time.monotonic() + LOOK_SECONDS, _SLICE
     while upper > query.range.starts_at and len(rows) <= limit and time.monotonic() < until:
@@ -190,16 +192,27 @@ def _next_size(size: dt.timedelta, seconds: float) -> dt.timedelta:
     return max(min(size, _SLICE) / 4, _SLICE_MIN) if seconds > _SLOW_SECONDS else min(size, _SLICE)
 
 
-async def _newest(pool: "Pool", tenant_id: TenantId | None) -> dt.datetime | None:
-    newest: dt.datetime | None
-    if tenant_id is None:
-        newest = await pool.fetchval("SELECT max(recorded_at) FROM projection.request_log")
-    else:
-        # Of this tenant alone: where a page ends must not tell when somebody else last asked for something.
-        newest = await pool.fetchval(
-            "SELECT max(recorded_at) FROM projection.request_log WHERE tenant_id = $1", tenant_id
+async def _newest(pool: "Pool", query: LogQuery) -> dt.datetime | None:
+    """Give when the last row of a range was recorded: looked for in its last days first, not in a year's partitions.
+
+    Of this tenant alone: where a page ends must not tell when somebody else last asked for something.
+    """
+    where = "recorded_at >= $1 AND recorded_at < $2"
+    values: list[int] = []
+    if query.tenant_id is not None:
+        where, values = f"{where} AND tenant_id = $3", [query.tenant_id]
+    span = _RECENT
+    while True:
+        lower = max(query.range.starts_at, query.range.ends_at - span)
+        newest: dt.datetime | None = await pool.fetchval(
+            f"SELECT max(recorded_at) FROM projection.request_log WHERE {where}",
+            lower,
+            query.range.ends_at,
+            *values,
         )
-    return newest
+        if newest is not None or lower == query.range.starts_at:
+            return newest
+        span *= 8
 
 
 async def _slice(
