@@ -1,4 +1,5 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
+import { useRef } from "react";
 import { api, data, queryClient, type Schema } from "~/api/client";
 import { ApiProblem } from "~/api/problem";
 
@@ -23,8 +24,11 @@ export const loadMe = (): Promise<Me | null> => queryClient.ensureQueryData(meQu
 /** Who is logged in; a page of a console has somebody. */
 export function useMe(): Me {
   const me = useQuery(meQuery).data;
-  if (!me) throw new Error("Nobody is logged in.");
-  return me;
+  // Whoever signs out is nobody a moment before the page is another one: it is shown to its end as theirs.
+  const last = useRef(me);
+  if (me) last.current = me;
+  if (!last.current) throw new Error("Nobody is logged in.");
+  return last.current;
 }
 
 export const useMaybeMe = (): Me | null => useQuery(meQuery).data ?? null;
