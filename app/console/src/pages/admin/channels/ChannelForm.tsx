@@ -196,11 +196,15 @@ function Fields(props: { form: Form<Values>; channel: Channel | undefined }) {
     enabled: !channel && start.length >= 3 && !values.type,
   });
   const choose = (type: string) => {
-    const next = kinds.find((each) => each.name === type);
+    const [before, next] = [form.values.type, type].map((name) => kinds.find((each) => each.name === name));
+    const { name, models } = form.values;
+    // What the former type suggested goes with it; what was typed stays.
+    const isSuggested = String(models) === String(before?.models ?? []);
     form.setFieldValue("type", type);
-    if (next && !form.values.name) form.setFieldValue("name", wordsOf(next.title));
+    if (next && (!name || (before && name === wordsOf(before.title)))) form.setFieldValue("name", wordsOf(next.title));
     // What stands at an address of one's own has the models that it has.
-    if (next && !next.needs_base_url && form.values.models.length === 0) form.setFieldValue("models", [...next.models]);
+    if (next && (models.length === 0 || isSuggested))
+      form.setFieldValue("models", next.needs_base_url ? [] : [...next.models]);
   };
   return (
     <>
