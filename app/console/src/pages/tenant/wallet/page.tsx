@@ -1,34 +1,23 @@
 import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
-import { api, data, type Schema } from "~/api/client";
-import { useListing, wholeListing } from "~/api/listing";
+import { api, data } from "~/api/client";
 import { Chart } from "~/kit/Chart";
-import { type Column, DataTable } from "~/kit/DataTable";
-import { type FilterField, Filters } from "~/kit/Filters";
 import { FormModal } from "~/kit/Form";
 import { Icon } from "~/kit/Icon";
 import { Markdown } from "~/kit/LazyMarkdown";
 import { Loaded } from "~/kit/Loaded";
 import { Money } from "~/kit/Money";
-import { Page, Section } from "~/kit/Page";
+import { Page } from "~/kit/Page";
 import { Stat, Stats } from "~/kit/Stat";
-import { Time } from "~/kit/Time";
-import { compareAmounts, count, date, isZero, money } from "~/lib/format";
+import { count, date, isZero, money } from "~/lib/format";
 import { useBar } from "~/lib/range";
 import { useUrl } from "~/lib/url";
 import { useMayHere, useMembers, useTenantId } from "~/parts/account";
 import { type Balance, balancePoints, daysLeft, useBalance, useCredit } from "~/parts/balance";
-import { address, site } from "~/site";
+import { GrantTable, MovementTable, SOON } from "~/parts/WalletTables";
+import { site } from "~/site";
 import { tenantWalletRoute } from "./routes";
-
-type Movement = Schema["RecordedMovementView"];
-type Grant = Schema["GrantView"];
-
-const KINDS = ["granted", "redeemed", "lapsed", "adjusted"] as const;
-const SOURCES = ["top_up", "redemption", "allowance", "adjustment", "refund"] as const;
-/** A grant that ends sooner is told beside the balance. */
-const SOON = 14 * 86_400_000;
 
 export default function TenantWalletPage() {
   const { t } = useTranslation(["tenantWallet", "common"]);
@@ -39,6 +28,7 @@ export default function TenantWalletPage() {
   const balance = useBalance(tenantId, { refetchInterval: bar.live ? 3000 : false });
   const flows = useCredit(tenantId, bar, may("report:read"));
   const points = balancePoints(flows.data);
+  const { nameOf } = useMembers(tenantId);
   const actions = (
     <>
       {may("code:redeem") && (
@@ -91,8 +81,10 @@ export default function TenantWalletPage() {
           />
         </div>
       )}
-      {balance.data && <Grants wallet={balance.data} chosen={search.grant} />}
-      <Movements />
+      {balance.data && (
+        <GrantTable wallet={balance.data} chosen={search.grant} onChoose={(grant) => setSearch({ grant })} />
+      )}
+      <MovementTable tenantId={tenantId} search={search} setSearch={setSearch} nameOf={nameOf} />
       <Redeem opened={search.redeem ?? false} onClose={() => setSearch({ redeem: undefined })} />
       <Modal
         opened={search.top_up ?? false}
@@ -160,169 +152,6 @@ function Figures(props: { wallet: Balance; spent: string[] }) {
         />
       )}
     </Stats>
-  );
-}
-
-function Grants(props: { wallet: Balance; chosen: string | undefined }) {
-  const { t } = useTranslation(["tenantWallet", "common"]);
-  const [, setSearch] = useUrl(tenantWalletRoute);
-  const { wallet } = props;
-  const columns: Column<Grant>[] = [
-    {
-      key: "kind",
-      header: t("tenantWallet:kind"),
-      cell: (row) =>
-        t(`tenantWallet:grantKinds.${row.kind}` as "tenantWallet:grantKinds.paid", { defaultValue: row.kind }),
-      csv: (row) => row.kind,
-      fixed: true,
-    },
-    {
-      key: "remaining",
-      header: t("tenantWallet:remaining"),
-      cell: (row) => <Money value={row.remaining} currency={wallet.currency} />,
-      csv: (row) => row.remaining,
-      numeric: true,
-    },
-    {
-      key: "held",
-      header: t("common:terms.held"),
-      cell: (row) => <Money value={row.held} currency={wallet.currency} />,
-      csv: (row) => row.held,
-      numeric: true,
-    },
-    {
-      key: "granted",
-      header: t("tenantWallet:granted"),
-      cell: (row) => <Time at={row.granted_at} form="date" />,
-      csv: (row) => row.granted_at,
-    },
-    {
-      key: "expires",
-      header: t("tenantWallet:expires"),
-      cell: (row) =>
-        row.expires_at ? (
-          <span className={Date.parse(row.expires_at) - Date.now() < SOON ? "tg-warn" : undefined}>
-            <Time at={row.expires_at} />
-          </span>
-        ) : (
-          <Time at={null} />
-        ),
-      csv: (row) => row.expires_at,
-    },
-  ];
-  return (
-    <Section title={t("tenantWallet:grants")} about={t("tenantWallet:grantsAbout")}>
-      <DataTable
-        id="grants"
-        caption={t("tenantWallet:grants")}
-        columns={columns}
-        listing={wholeListing(wallet.grants)}
-        rowId={(row) => row.id}
-        openId={props.chosen}
-        plain
-        rowActions={(row) => (
-          <Button
-            variant="subtle"
-            size="compact-xs"
-            onClick={() => setSearch({ grant: props.chosen === row.id ? undefined : row.id })}
-          >
-            {t("tenantWallet:itsMovements")}
-          </Button>
-        )}
-        empty={{ text: t("tenantWallet:noGrants") }}
-      />
-    </Section>
-  );
-}
-
-function Movements() {
-  const { t } = useTranslation(["tenantWallet", "common"]);
-  const [search, setSearch] = useUrl(tenantWalletRoute);
-  const tenantId = useTenantId();
-  const { nameOf } = useMembers(tenantId);
-  const filters = { kind: search.kind, source: search.source, grant_id: search.grant };
-  const listing = useListing("/api/tenants/{tenant_id}/movements", {
-    path: { tenant_id: tenantId },
-    query: filters,
-  });
-  const who = (actor: string): string => {
-    const [kind, id = ""] = actor.split(":");
-    if (kind !== "user") return kind === "token" ? t("common:terms.key") : t("tenantWallet:system");
-    const name = nameOf(id);
-    return name === id ? t("tenantWallet:operator") : name;
-  };
-  const columns: Column<Movement>[] = [
-    {
-      key: "at",
-      header: t("common:terms.time"),
-      cell: (row) => <Time at={row.at} form="full" />,
-      csv: (row) => row.at,
-      fixed: true,
-    },
-    {
-      key: "kind",
-      header: t("tenantWallet:what"),
-      cell: (row) => (row.source ? t(`tenantWallet:sources.${row.source}`) : t(`tenantWallet:kinds.${row.kind}`)),
-      csv: (row) => `${row.kind} ${row.source}`.trim(),
-    },
-    {
-      key: "amount",
-      header: t("common:terms.amount"),
-      cell: (row) => (
-        <span className={compareAmounts(row.amount, "0") < 0 ? "tg-minus" : "tg-plus"}>
-          <Money value={row.amount} currency={row.currency} signed />
-        </span>
-      ),
-      csv: (row) => row.amount,
-      numeric: true,
-    },
-    {
-      key: "balance",
-      header: t("tenantWallet:after"),
-      hint: t("tenantWallet:afterHint"),
-      cell: (row) => <Money value={row.balance} currency={row.currency} />,
-      csv: (row) => row.balance,
-      numeric: true,
-    },
-    {
-      key: "reference",
-      header: t("tenantWallet:reference"),
-      cell: (row) => row.reason || (row.source === "redemption" ? "" : row.reference),
-      csv: (row) => `${row.reference} ${row.reason}`.trim(),
-    },
-    { key: "who", header: t("tenantWallet:by"), cell: (row) => who(row.actor), csv: (row) => row.actor, hidden: true },
-  ];
-  const fields: FilterField[] = [
-    {
-      key: "kind",
-      kind: "choice",
-      label: t("tenantWallet:what"),
-      options: KINDS.map((each) => ({ value: each, label: t(`tenantWallet:kinds.${each}`) })),
-    },
-    {
-      key: "source",
-      kind: "choice",
-      label: t("tenantWallet:source"),
-      options: SOURCES.map((each) => ({ value: each, label: t(`tenantWallet:sources.${each}`) })),
-    },
-  ];
-  const exported = new URLSearchParams();
-  for (const [key, value] of Object.entries(filters)) if (value !== undefined) exported.set(key, value);
-  return (
-    <Section title={t("tenantWallet:movements")} about={t("tenantWallet:movementsAbout")}>
-      <DataTable
-        id="movements"
-        caption={t("tenantWallet:movements")}
-        columns={columns}
-        listing={listing}
-        rowId={(row) => row.event_id}
-        filters={<Filters fields={fields} value={search} onChange={setSearch} />}
-        filtered={Object.values(filters).some((each) => each !== undefined)}
-        onClear={() => setSearch({ kind: undefined, source: undefined, grant: undefined })}
-        exportUrl={address(`api/tenants/${tenantId}/movements/export?${exported}`)}
-        empty={{ title: t("tenantWallet:noMovements"), text: t("tenantWallet:noMovementsText") }}
-      />
-    </Section>
   );
 }
 
