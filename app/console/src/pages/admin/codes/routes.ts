@@ -1,11 +1,20 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf } from "~/lib/search";
+import { flag, oneOf, searchOf, text } from "~/lib/search";
 import { adminRoute } from "~/router/roots";
 
 export const adminCodesRoute = createRoute({
   getParentRoute: () => adminRoute,
   path: "codes",
-  validateSearch: searchOf({}),
+  validateSearch: searchOf({
+    search: text,
+    kind: oneOf("paid", "promotional", "allowance"),
+    revoked: flag,
+    archived: flag,
+    sort: oneOf("name", "-name", "created_at", "-created_at", "updated_at", "-updated_at"),
+    row: text,
+    tab: oneOf("redemptions", "history"),
+    new: flag,
+  }),
   component: lazyRouteComponent(() => import("./page")),
 });
 
