@@ -28,11 +28,13 @@ class ConsoleHook(BuildHookInterface[Any]):
         builder = _load_builder()
         return [builder.NODE] if builder.is_wanted() and not builder.is_current() else []
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 -- Hatch's signature
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build. An editable installation is served from the checkout, where `make run` builds."""
         builder = _load_builder()
         if version == "editable" or not builder.is_wanted():
             return
+        # Git ignores it, and so would Hatch; of a build that wants none, what lies there is no part.
+        build_data["artifacts"].append("/app/console/dist/")
         try:
             builder.build(say=self.app.display_info)
         except builder.BuildError as error:
