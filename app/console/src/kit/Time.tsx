@@ -1,12 +1,12 @@
 import { Tooltip } from "@mantine/core";
 import { useSearch } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
-import { date, dateTime, localZone, relative, timeOfDay } from "~/lib/format";
+import { date, dateTime, homeZone, relative, timeOfDay } from "~/lib/format";
 
 /** The zone of the global bar, else the browser's. */
 export function useZone(): string {
   const search = useSearch({ strict: false, shouldThrow: false }) as { zone?: string } | undefined;
-  return search?.zone ?? localZone();
+  return search?.zone ?? homeZone();
 }
 
 /**

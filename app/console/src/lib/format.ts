@@ -141,6 +141,16 @@ export function bytes(value: number): string {
 /** The zone of this browser. */
 export const localZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
+let chosenZone = "";
+
+/** The zone that the person has chosen for themselves; empty is the browser's. */
+export function setHomeZone(zone: string): void {
+  chosenZone = zone;
+}
+
+/** The zone that times are shown in where a page's URL names none. */
+export const homeZone = (): string => chosenZone || localZone();
+
 /** Date and time, with the zone's short name, so that nobody has to guess. */
 export const dateTime = (at: string | Date, zone?: string): string =>
   dateFormat({

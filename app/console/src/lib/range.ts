@@ -1,6 +1,6 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
-import { localZone } from "./format";
+import { homeZone } from "./format";
 import { flag, oneOf, type SearchOf, searchOf, text } from "./search";
 import { instantOf, wallTime } from "./wallTime";
 
@@ -79,7 +79,7 @@ export function useBar(otherwise: RangeName = "24h"): Bar {
     const length = Number.isFinite(to - asked) && to > asked ? to - asked : RANGES[name];
     const end = Number.isFinite(to) ? to : minute;
     const iso = (at: number) => new Date(at).toISOString();
-    const zone = isZone(search.zone) ? search.zone : localZone();
+    const zone = isZone(search.zone) ? search.zone : homeZone();
     const bucket = length <= 2 * HOUR ? "minute" : length <= 72 * HOUR ? "hour" : "day";
     const span = custom ? length : end - startOf(bucket, end - length, zone);
     return {

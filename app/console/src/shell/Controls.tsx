@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { chooseLanguage, LANGUAGES, type Language } from "~/i18n";
 import { Icon } from "~/kit/Icon";
 import { recall, remember } from "~/lib/storage";
+import { keepPreference } from "~/session/preferences";
 import { site } from "~/site";
 
 export type Theme = "light" | "dark" | "system";
@@ -23,6 +24,7 @@ export function ThemeMenu() {
     remember("theme", next);
     setTheme(next);
     setColorScheme(next === "system" ? "auto" : next);
+    void keepPreference({ theme: next });
   };
   return (
     <Menu position="bottom-end">
@@ -70,7 +72,7 @@ export function LanguageMenu() {
             role="menuitemradio"
             aria-checked={i18n.language === each}
             rightSection={i18n.language === each ? <Icon name="check" size={14} /> : undefined}
-            onClick={() => void chooseLanguage(each)}
+            onClick={() => void chooseLanguage(each).then(() => keepPreference({ language: each }))}
           >
             {LANGUAGES[each]}
           </Menu.Item>
