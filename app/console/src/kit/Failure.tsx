@@ -19,7 +19,7 @@ export function Failure(props: { problem: unknown; onRetry?: () => void; compact
       <Stack gap="xs">
         <Text size="sm">{t(`problems:${problem.code}`)}</Text>
         {problem.detail !== "" && (
-          <Text size="sm" c="dimmed" lang="en">
+          <Text size="sm" lang="en">
             {problem.detail}
           </Text>
         )}
@@ -57,7 +57,7 @@ export function Failure(props: { problem: unknown; onRetry?: () => void; compact
             )}
             {problem.requestId && (
               <Group gap={4}>
-                <Text size="xs" c="dimmed">
+                <Text size="xs">
                   {t("kit:requestId")}
                 </Text>
                 <Id value={problem.requestId} />
