@@ -1,11 +1,20 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf } from "~/lib/search";
+import { flag, oneOf, searchOf, text } from "~/lib/search";
 import { adminRoute } from "~/router/roots";
 
 export const adminSettingsRoute = createRoute({
   getParentRoute: () => adminRoute,
   path: "settings",
-  validateSearch: searchOf({}),
+  validateSearch: searchOf({
+    tab: oneOf("access", "relay", "system", "announcements"),
+    setting: text,
+    history: text,
+    row: text,
+    new: flag,
+    level: oneOf("info", "warning", "critical"),
+    audience: oneOf("everyone", "users", "operators"),
+    archived: flag,
+  }),
   component: lazyRouteComponent(() => import("./page")),
 });
 
