@@ -4,6 +4,7 @@ import "@mantine/dates/styles.css";
 import "@mantine/notifications/styles.css";
 import "./styles/console.css";
 import "./styles/account.css";
+import "./styles/routing.css";
 import { MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
 import { QueryClientProvider } from "@tanstack/react-query";

@@ -1,4 +1,6 @@
 export default {
+  tenantNumber: "Tenant {{id}}",
+  tenantChoice: "{{name}} (#{{id}})",
   fullness: "Used up",
   limitsCaption: "Budgets and limits, the fullest first",
   noLimits: "No budget and no limit is set.",

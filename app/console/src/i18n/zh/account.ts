@@ -2,6 +2,8 @@ import type en from "../en/account";
 import type { Same } from "../same";
 
 export default {
+  tenantNumber: "租户 {{id}}",
+  tenantChoice: "{{name}}（#{{id}}）",
   fullness: "使用率",
   limitsCaption: "预算与限额，使用最多的在前",
   noLimits: "未设置预算与限额。",
