@@ -1,4 +1,5 @@
 import { createTheme, defaultVariantColorsResolver, type MantineColorsTuple } from "@mantine/core";
+import i18next from "i18next";
 import { site } from "./site";
 
 type Rgb = [number, number, number];
@@ -124,6 +125,7 @@ export const theme = createTheme({
     Tooltip: { defaultProps: { withArrow: true, openDelay: 250, events: { hover: true, focus: true, touch: true } } },
     Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.4 } } },
     Drawer: { defaultProps: { position: "right", overlayProps: { backgroundOpacity: 0.3 } } },
+    Notification: { defaultProps: () => ({ closeButtonProps: { "aria-label": i18next.t("common:close") } }) },
     Paper: { defaultProps: { withBorder: true, radius: "md" } },
     Card: { defaultProps: { withBorder: true, radius: "md" } },
   },

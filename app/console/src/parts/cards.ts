@@ -22,7 +22,7 @@ export const useCard = (id: string | undefined) =>
   });
 
 /** The card that holds at a moment: the published one that became effective last. Of two at once, the higher version. */
-export function inForce(cards: readonly CardSummary[], at = Date.now()): CardSummary | undefined {
+export function cardAt(cards: readonly CardSummary[], at = Date.now()): CardSummary | undefined {
   return cards
     .filter((each) => each.published && !each.archived && Date.parse(each.effective_from) <= at)
     .sort(
@@ -34,7 +34,7 @@ export function inForce(cards: readonly CardSummary[], at = Date.now()): CardSum
 /** The models that the card in force has prices for, aliases among them; undefined until that is known. */
 export function usePricesInForce(use: "sale" | "cost"): Set<string> | undefined {
   const cards = useCards(use).data;
-  const card = useCard(cards && inForce(cards)?.id).data;
-  if (cards && !inForce(cards)) return new Set();
+  const card = useCard(cards && cardAt(cards)?.id).data;
+  if (cards && !cardAt(cards)) return new Set();
   return card && new Set([...Object.keys(card.models), ...Object.keys(card.aliases)]);
 }
