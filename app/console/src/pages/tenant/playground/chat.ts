@@ -27,17 +27,24 @@ export const EMPTY_ANSWER: Answer = {
   problem: "",
 };
 
-type Key = { tenantId: number; secret: string; until: number };
+type Key = { tenantId: number; made: Promise<{ secret: string; until: number }> };
 let key: Key | null = null;
 
-/** The key of the playground: kept in memory only, and made anew a minute before it ends. */
-async function secretOf(tenantId: number): Promise<string> {
-  if (key?.tenantId === tenantId && key.until - Date.now() > 60_000) return key.secret;
+async function makeKey(tenantId: number): Promise<{ secret: string; until: number }> {
   const made = await data(
     api.POST("/api/tenants/{tenant_id}/playground-key", { params: { path: { tenant_id: tenantId } } }),
   );
-  key = { tenantId, secret: made.secret, until: Date.parse(made.expires_at) };
-  return made.secret;
+  return { secret: made.secret, until: Date.parse(made.expires_at) };
+}
+
+/** The key of the playground: kept in memory only, one for both models, and made anew a minute before it ends. */
+async function secretOf(tenantId: number): Promise<string> {
+  const known = key?.tenantId === tenantId ? key : null;
+  const present = await known?.made.catch(() => null);
+  if (present && present.until - Date.now() > 60_000) return present.secret;
+  // Whoever asked meanwhile has begun to make one: theirs is taken.
+  if (key === known || key === null) key = { tenantId, made: makeKey(tenantId) };
+  return (await key.made).secret;
 }
 
 /** The whole lines that server-sent events brought so far, and what is left of the last one. */

@@ -101,6 +101,7 @@ export default function TenantPlaygroundPage() {
     );
     setBusy(false);
     void client.invalidateQueries({ queryKey: ["get", "/api/tenants/{tenant_id}/balance"] });
+    if (place === 0) void client.invalidateQueries({ queryKey: ["get", "/api/tokens"] });
     field.current?.focus();
   };
   const onKey = (event: KeyboardEvent) => {
