@@ -138,6 +138,7 @@ async def _sell(world: World, tenant_id: int) -> None:
     )
     batch = await root.post("/code-batches", {"name": "Trade fair", "count": 5, "amount": "10", "expires_at": _day(90)})
     world.ids["batchId"] = batch["id"]
+    world.ids["period"] = "current"
     await root.pay(f"/tenants/{tenant_id}/redeem", {"code": batch["codes"][0]})
 
 

@@ -153,7 +153,7 @@ export const TENANT_NAV: readonly NavEntry[] = [
     to: "/t/$tenantId/audit",
     icon: "clock",
     page: "tenantAudit",
-    permission: "tenant:read",
+    permission: "audit:read",
     letter: "a",
     group: "account",
   },

@@ -57,9 +57,7 @@ export function Failure(props: { problem: unknown; onRetry?: () => void; compact
             )}
             {problem.requestId && (
               <Group gap={4}>
-                <Text size="xs">
-                  {t("kit:requestId")}
-                </Text>
+                <Text size="xs">{t("kit:requestId")}</Text>
                 <Id value={problem.requestId} />
               </Group>
             )}

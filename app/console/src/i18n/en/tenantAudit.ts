@@ -1,6 +1,7 @@
 export default {
   title: "Audit",
   about: "Who changed what in this account, and when the operator looked.",
+  mayNot: "Your role does not see the audit log. Owners and administrators do.",
   changes: "Changes",
   looks: "Looks by the operator",
   looksAbout: "Every time that somebody of the operator read what is yours, but for the pages that all tenants are on.",
@@ -48,6 +49,12 @@ export default {
     signed_in: "Signed in",
     accepted: "Accepted",
     withdrawn: "Withdrawn",
+    looked: "Looked",
+    key_changed: "New vendor key",
+    health_reset: "Fresh start",
+    password_changed: "Password changed",
+    sessions_ended: "Sessions ended",
+    retried: "Retried",
     sent: "Sent",
   },
 };

@@ -4,6 +4,7 @@ import type { Same } from "../same";
 export default {
   title: "审计",
   about: "谁在此账户中修改了什么，以及运营方何时查看过。",
+  mayNot: "您的角色无权查看审计日志；所有者与管理员可以查看。",
   changes: "修改",
   looks: "运营方查看记录",
   looksAbout: "运营方人员每次查看您的数据的记录；包含所有租户的页面除外。",
@@ -51,6 +52,12 @@ export default {
     signed_in: "登录",
     accepted: "接受",
     withdrawn: "撤回",
+    looked: "查看",
+    key_changed: "更换供应商密钥",
+    health_reset: "重置健康状态",
+    password_changed: "修改密码",
+    sessions_ended: "结束会话",
+    retried: "重试",
     sent: "发送",
   },
 } satisfies Same<typeof en>;

@@ -6,6 +6,7 @@ import { useListing } from "~/api/listing";
 import type en from "~/i18n/en/tenantAudit";
 import { Chart, type Point } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
+import { Empty } from "~/kit/Empty";
 import { type FilterField, Filters } from "~/kit/Filters";
 import { Id } from "~/kit/Id";
 import { JsonDiff } from "~/kit/JsonDiff";
@@ -29,10 +30,12 @@ const ACTIONS = ["created", "changed", "archived", "rotated", "revoked", "redeem
 
 /** The words for kinds and actions; one that this console does not know stays as the API has it. */
 function useWords() {
-  const { t } = useTranslation("tenantAudit");
+  const { t, i18n } = useTranslation("tenantAudit");
+  const known = (key: string) => i18n.exists(`tenantAudit:${key}`);
   return {
-    kind: (kind: string) => t(`kinds.${kind as keyof typeof en.kinds}`, { defaultValue: kind }),
-    action: (action: string) => t(`actions.${action as keyof typeof en.actions}`, { defaultValue: action }),
+    kind: (kind: string) => (known(`kinds.${kind}`) ? t(`kinds.${kind as keyof typeof en.kinds}`) : kind),
+    action: (action: string) =>
+      known(`actions.${action}`) ? t(`actions.${action as keyof typeof en.actions}`) : action,
   };
 }
 
@@ -41,6 +44,12 @@ export default function TenantAuditPage() {
   const [search, setSearch] = useUrl(tenantAuditRoute);
   const may = useMayHere();
   const tab = search.tab ?? "changes";
+  if (!may("audit:read"))
+    return (
+      <Page title={t("tenantAudit:title")} about={t("tenantAudit:about")}>
+        <Empty text={t("tenantAudit:mayNot")} />
+      </Page>
+    );
   return (
     <Page
       title={t("tenantAudit:title")}
