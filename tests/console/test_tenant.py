@@ -186,7 +186,7 @@ async def test_a_code_is_redeemed_and_the_wallet_says_how_to_top_up(desk: Desk) 
     await dialog.get_by_role("button", name="Redeem a code").click()
     await expect(page.get_by_text("The credit is in your wallet.")).to_be_visible()
     movements = page.get_by_role("table", name="Movements")
-    await expect(movements.get_by_role("row").nth(1)).to_contain_text("+$7.25")
+    await expect(movements.get_by_role("row").nth(1)).to_contain_text("+$7.25", timeout=15_000)
     after = (await root.get(f"/tenants/{desk.world.ids['tenantId']}/balance"))["balance"]
     assert _nanos(after) - _nanos(before) == 7_250_000_000
 

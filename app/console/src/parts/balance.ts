@@ -1,5 +1,5 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { api, data, type Schema } from "~/api/client";
+import { api, data, queryClient, type Schema } from "~/api/client";
 import type { Point } from "~/kit/Chart";
 import { addAmounts, compareAmounts, isZero, plotted, subtractAmounts } from "~/lib/format";
 import type { Bar } from "~/lib/range";
@@ -62,4 +62,24 @@ export function burnDown(points: Point[], days: number | null, now = Date.now())
   }));
   const joint = { ...last, values: { ...last.values, forecast: level } };
   return [...points.slice(0, -1), joint, ...ahead];
+}
+
+const FOLLOW_TRIES = 20;
+const FOLLOW_MILLISECONDS = 400;
+
+/**
+ * Read lists of a wallet again once the read model has come to an event: the ledger is ahead of it by a moment, and a list
+ * read at once would not show what somebody has just done.
+ */
+export async function followMovement(tenantId: number, eventId: string): Promise<void> {
+  for (let tries = 0; tries < FOLLOW_TRIES; tries++) {
+    const newest = await api
+      .GET("/api/tenants/{tenant_id}/movements", { params: { path: { tenant_id: tenantId }, query: { limit: 20 } } })
+      // What cannot be read is told by the list itself, which reads it next.
+      .catch(() => null);
+    if (!newest || newest.data?.items.some((each) => each.event_id === eventId)) break;
+    await new Promise((resume) => setTimeout(resume, FOLLOW_MILLISECONDS));
+  }
+  void queryClient.invalidateQueries({ queryKey: ["get", "/api/tenants/{tenant_id}/movements"] });
+  void queryClient.invalidateQueries({ queryKey: ["get", "/api/reports/credit"] });
 }

@@ -14,7 +14,7 @@ import { count, date, isZero, money } from "~/lib/format";
 import { useBar } from "~/lib/range";
 import { useUrl } from "~/lib/url";
 import { useMayHere, useMembers, useTenantId } from "~/parts/account";
-import { type Balance, balancePoints, daysLeft, useBalance, useCredit } from "~/parts/balance";
+import { type Balance, balancePoints, daysLeft, followMovement, useBalance, useCredit } from "~/parts/balance";
 import { GrantTable, MovementTable, SOON } from "~/parts/WalletTables";
 import { site } from "~/site";
 import { tenantWalletRoute } from "./routes";
@@ -169,15 +169,14 @@ function Redeem(props: { opened: boolean; onClose: () => void }) {
       validate={{ code: (code) => (code.trim() ? null : t("tenantWallet:codeMissing")) }}
       done={t("tenantWallet:redeemed")}
       onSubmit={async ({ code }, call) => {
-        await data(
+        const moved = await data(
           api.POST("/api/tenants/{tenant_id}/redeem", {
             params: { path: { tenant_id: tenantId }, header: { "Idempotency-Key": call.idempotencyKey } },
             body: { code: code.trim() },
           }),
         );
-        for (const path of ["balance", "movements"])
-          void client.invalidateQueries({ queryKey: ["get", `/api/tenants/{tenant_id}/${path}`] });
-        void client.invalidateQueries({ queryKey: ["get", "/api/reports/credit"] });
+        void client.invalidateQueries({ queryKey: ["get", "/api/tenants/{tenant_id}/balance"] });
+        void followMovement(tenantId, moved.event_id);
       }}
     >
       {(form) => (
