@@ -259,7 +259,7 @@ function ImageInput(props: InputProps) {
         error={tooLarge ? t("adminSettings:image.tooLarge") : undefined}
         value={text.startsWith("data:") ? "" : text}
         onChange={(event) => props.onChange(event.currentTarget.value)}
-        placeholder={text.startsWith("data:") ? t("adminSettings:image.uploaded") : "https://"}
+        placeholder={text.startsWith("data:") ? t("adminSettings:image.uploaded") : undefined}
       />
       {text !== "" && (
         <Preview>
