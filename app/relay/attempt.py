@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 from adapters.aws_event_stream import AwsEventSplitter
@@ -51,12 +51,21 @@ SPLITTERS: Final[Mapping[Framing, Callable[[], _Splitter]]] = {
 class Attempt:
     """One attempt of a run. VendorError out of `call` means: the client has had nothing, and another may try."""
 
-    def __init__(self, run: Line, quote: Quote, route: Route, progress: Progress) -> None:
-        """Take its side of the request that it is of, and the route that it goes."""
+    def __init__(
+        self,
+        run: Line,
+        quote: Quote,
+        route: Route,
+        progress: Progress,
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Take its side of the request that it is of, the route that it goes, and how it waits between increments."""
         self.run = run
         self.quote = quote
         self.route = route
         self.progress = progress
+        self._pause = pause
         self.tail: list[bytes] = []
         """What the client gets only after the capture."""
         self.is_done = False
@@ -214,7 +223,7 @@ class Attempt:
         error: VendorError | None = None
         for number, part in enumerate(self.translation.pieces()):
             if number:
-                await asyncio.sleep(INCREMENT_SECONDS)
+                await self._pause(INCREMENT_SECONDS)
             if self.run.is_aborted:
                 error = VendorError("connect", vendor_code="broken_off")
                 break
@@ -303,7 +312,7 @@ class Attempt:
             outcome = "client_gone"
         if error is not None and not progress.has_output and progress.tally.last is None:
             await run.settle(progress.void("vendor_failed", outcome, code=code))
-            return b"charge=0"
+            return charge_words(0, None)
         command, charged = progress.capture(outcome, code=code)
         return charge_words(charged, await run.settle(command))
 
