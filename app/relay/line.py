@@ -157,7 +157,7 @@ def charge_headers(exchange: Exchange, charged: int, answer: Answer | None) -> l
 
 def charge_words(charged: int, answer: Answer | None) -> bytes:
     """Tell the same in a stream, where it has room for comments."""
-    words = f"charge={format_amount(charged)}"
+    words = f"tallygate charge={format_amount(charged)}"
     if answer is not None:
         words += f" balance={format_amount(answer.balance_nanos)}"
     return words.encode()

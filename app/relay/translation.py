@@ -164,7 +164,7 @@ class Passing:
         missing = b""
         if self._call.include_usage and not is_reported:
             missing = self._native.missing_usage(self._last, usage, self._call)
-        comment = b": tallygate " + note + b"\n\n" if self._has_comments else b""
+        comment = b": " + note + b"\n\n" if self._has_comments else b""
         return missing + comment + (self._end or self._native.end_mark)
 
     def fail(self, error: ApiError) -> bytes:

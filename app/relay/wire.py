@@ -60,6 +60,8 @@ class Exchange:
             (b"x-tallygate-request-id", request_id.encode()),
         ]
         """Headers that every answer to this request carries."""
+        if surface.dialect == "anthropic":
+            self.extra.append((b"request-id", request_id.encode()))
 
     def credential(self) -> bytes:
         """Give the API key, in whichever place the client's SDK puts it; empty if there is none.

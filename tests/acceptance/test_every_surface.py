@@ -4,12 +4,14 @@ import asyncio
 import base64
 import io
 import json
+import re
 import wave
 from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic
 import cohere
+import httpx
 import openai
 import pytest
 from google import genai
@@ -224,6 +226,43 @@ async def test_anthropics_sdk_counts(customer: Customer, server: ServerProcess) 
         )
     assert 1 < counted.input_tokens < 20
     assert (await customer.balance())["available"] == before
+
+
+async def test_anthropics_sdk_reads_the_request_id_of_answers_streams_counts_and_refusals(
+    customer: Customer, server: ServerProcess, operator: Operator
+) -> None:
+    asked: Any = {"model": "demo-chat", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
+    async with anthropic.AsyncAnthropic(api_key=customer.secret, base_url=server.url, max_retries=0) as client:
+        whole = await client.messages.create(**asked)
+        async with client.messages.stream(**asked) as events:
+            streamed = events.request_id
+            await events.get_final_message()
+        counted = await client.messages.count_tokens(model="demo-chat", messages=asked["messages"])
+        with pytest.raises(anthropic.NotFoundError) as refused:
+            await client.messages.create(**asked | {"model": "nobody-has-this"})
+        raw = await client.messages.with_raw_response.create(**asked)
+
+    for found in (whole._request_id, streamed):
+        assert (await operator.receipt(found))["state"] == "captured"
+    assert counted._request_id
+    assert refused.value.request_id == refused.value.response.headers["x-tallygate-request-id"]
+    assert raw.request_id == raw.headers["x-tallygate-request-id"] == raw.headers["x-request-id"]
+
+
+async def test_the_charge_at_the_end_of_a_stream_reads_the_same_in_every_contract(
+    customer: Customer, server: ServerProcess
+) -> None:
+    chat: Any = {"model": "demo-chat", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    bodies: dict[str, Any] = {
+        "chat/completions": chat,
+        "messages": chat | {"max_tokens": 9},
+        "responses": {"model": "demo-chat", "input": "Hi", "stream": True},
+    }
+    async with httpx.AsyncClient(base_url=server.url, headers={"authorization": f"Bearer {customer.secret}"}) as client:
+        told = {path: (await client.post(f"/v1/{path}", json=body)).text for path, body in bodies.items()}
+
+    for path, text in told.items():
+        assert len(re.findall(r"(?m)^: tallygate charge=0\.\d+ balance=\d+\.\d+$", text)) == 1, (path, text)
 
 
 async def test_mistrals_sdk_chats_streams_and_embeds(customer: Customer, server: ServerProcess) -> None:
