@@ -46,7 +46,7 @@ async def test_a_vendor_that_does_not_tell_is_a_problem_in_words_without_the_key
 ) -> None:
     async with ScriptedVendor(asked_for(answer, status)) as vendor:
         path = await connected(operator, vendor)
-        with pytest.raises(AssertionError, match="502.*vendor_failed") as refused:
+        with pytest.raises(AssertionError, match=r"502.*vendor_failed") as refused:
             await operator.get(path)
 
         vendor.check()

@@ -1,4 +1,4 @@
-"""The pace of an answer whose vendor gives it as a whole, for a client that streams: pauses are told, not waited for."""
+"""The pace of an answer whose vendor gives it as a whole, for a client that streams: its pauses are told."""
 
 import datetime as dt
 import json
@@ -48,7 +48,7 @@ class Relayed:
         call = Call(surface="chat", model="deepl-en", stream=True, body=json.dumps(ASKED).encode())
         surface = SURFACES["openai"]
         vendors = Vendors(TYPES, {"https": self}, Timeouts(), now=lambda: dt.datetime.now(dt.UTC))  # type: ignore[dict-item]  # all that is asked of a transport
-        self._line: Any = SimpleNamespace(
+        line: Any = SimpleNamespace(
             relay=SimpleNamespace(vendors=vendors, clock=SimpleNamespace(now=lambda: dt.datetime.now(dt.UTC))),
             exchange=SimpleNamespace(request_id="r-1", started=False, gone=False, stream=self._out, end=self._end),
             surface=surface,
@@ -62,6 +62,7 @@ class Relayed:
             keep_stream=lambda *_, **__: None,
             settle=self._settle,
         )
+        self._line = line
         progress: Any = SimpleNamespace(
             tally=UsageTally(),
             add=lambda _: None,
@@ -73,7 +74,7 @@ class Relayed:
         channel = Channel(channel_id=EntityId("c-1"), name="DeepL", type="deepl")
         route: Any = SimpleNamespace(channel=channel, model_routed="deepl-en")
         quote: Any = SimpleNamespace(call=call, output_limit=None)
-        self.attempt = Attempt(self._line, quote, route, progress, pause=self._pause)
+        self.attempt = Attempt(line, quote, route, progress, pause=self._pause)
 
     async def send(self, _: VendorRequest) -> Reply:
         return Reply()
