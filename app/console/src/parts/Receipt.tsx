@@ -17,7 +17,7 @@ import { type Span, Waterfall } from "~/kit/Waterfall";
 import { count, dateTime, decimal, exactMoney, milliseconds } from "~/lib/format";
 import { nanosText } from "./nanos";
 
-type ReceiptView = Schema["ReceiptView"];
+export type ReceiptView = Schema["ReceiptView"];
 
 export const receiptQuery = (requestId: string) => ({
   queryKey: ["get", "/api/requests/{request_id}", requestId],
@@ -44,12 +44,17 @@ export function RequestState(props: { state: string }) {
   );
 }
 
-/** A tenant's receipt: what a request cost and why, so that it can be checked with a pencil. Read anew until it ends. */
+/** A tenant's receipt: what a request cost and why, so that it can be checked with a pencil. */
 export function Receipt(props: {
   requestId: string;
   keyName?: (id: string) => string;
   memberName?: (id: string) => string;
 }) {
+  return <ReceiptOf requestId={props.requestId}>{(receipt) => <Whole {...props} receipt={receipt} />}</ReceiptOf>;
+}
+
+/** What is known of a request, read anew until it ends. */
+export function ReceiptOf(props: { requestId: string; children: (receipt: ReceiptView) => ReactNode }) {
   const { t } = useTranslation("account");
   const query = useQuery({
     ...receiptQuery(props.requestId),
@@ -60,7 +65,7 @@ export function Receipt(props: {
   });
   if (query.error && asProblem(query.error).status === 404)
     return <Alert icon={<Icon name="info" />}>{t("receipt.notThere")}</Alert>;
-  return <Loaded query={query}>{(receipt) => <Whole {...props} receipt={receipt} />}</Loaded>;
+  return <Loaded query={query}>{props.children}</Loaded>;
 }
 
 function Whole(props: { receipt: ReceiptView; keyName?: (id: string) => string; memberName?: (id: string) => string }) {
@@ -155,7 +160,7 @@ function Whole(props: { receipt: ReceiptView; keyName?: (id: string) => string; 
 }
 
 /** Quantity times price, line by line, times the multiplier, rounded once: the whole sum. */
-function HowCharged({ receipt }: { receipt: ReceiptView }) {
+export function HowCharged({ receipt }: { receipt: ReceiptView }) {
   const { t } = useTranslation("account");
   const { price, currency } = receipt;
   if (!price)
@@ -226,7 +231,7 @@ function HowCharged({ receipt }: { receipt: ReceiptView }) {
   );
 }
 
-function Timeline({ receipt }: { receipt: ReceiptView }) {
+export function Timeline({ receipt }: { receipt: ReceiptView }) {
   const { t } = useTranslation(["account", "common"]);
   const began = Date.parse(receipt.hold.at);
   const ended = receipt.end ? Date.parse(receipt.end.at) : Date.now();
@@ -265,7 +270,7 @@ function Timeline({ receipt }: { receipt: ReceiptView }) {
 }
 
 /** What was set aside before, what was given back after, and which grants paid. */
-function SetAside({ receipt }: { receipt: ReceiptView }) {
+export function SetAside({ receipt }: { receipt: ReceiptView }) {
   const { t } = useTranslation("account");
   const { hold, burnt, currency, end } = receipt;
   return (

@@ -15,6 +15,9 @@ export default {
   refused_one: "{{count}} request was refused",
   refused_other: "{{count}} requests were refused",
   needed: "Needed",
+  usedThen: "Used by then",
+  leftThen: "Left in the wallet",
+  upTo: "Up to",
   emptyTitle: "No requests in this time",
   emptyText: "Every request to the API appears here within a second, with what it cost and why.",
 };

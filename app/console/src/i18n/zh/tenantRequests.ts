@@ -18,6 +18,9 @@ export default {
   refused_one: "{{count}} 个请求被拒绝",
   refused_other: "{{count}} 个请求被拒绝",
   needed: "所需",
+  usedThen: "当时已用",
+  leftThen: "钱包剩余",
+  upTo: "上限",
   emptyTitle: "此时间段内没有请求",
   emptyText: "每个 API 请求会在一秒内显示于此，并附费用及原因。",
 } satisfies Same<typeof en>;

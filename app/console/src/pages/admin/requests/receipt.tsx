@@ -1,12 +1,18 @@
+import { useParams } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { Page } from "~/kit/Page";
-import { Unwritten } from "~/kit/Unwritten";
+import { OperatorReceipt } from "~/parts/OperatorReceipt";
 
 export default function ReceiptPage() {
   const { t } = useTranslation("adminRequests");
+  const { requestId } = useParams({ from: "/admin/requests/$requestId" });
   return (
-    <Page title={t("title")} about={t("about")}>
-      <Unwritten />
+    <Page
+      title={t("receiptTitle")}
+      about={t("receiptAbout")}
+      crumbs={[{ label: t("title"), to: { to: "/admin/requests" } }]}
+    >
+      <OperatorReceipt requestId={requestId} />
     </Page>
   );
 }

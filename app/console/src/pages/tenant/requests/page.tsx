@@ -16,8 +16,8 @@ import { useUrl } from "~/lib/url";
 import { useKeys, useMayHere, useMembers, useModelNames, useTenantId } from "~/parts/account";
 import { useLatency } from "~/parts/latency";
 import { Receipt, RequestState } from "~/parts/Receipt";
+import { Refusal } from "~/parts/Refusal";
 import { address } from "~/site";
-import { Refusal } from "./Refusal";
 import { tenantRequestsRoute } from "./routes";
 
 type Row = Schema["LogRow"];

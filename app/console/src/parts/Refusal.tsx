@@ -7,6 +7,8 @@ import { Loaded } from "~/kit/Loaded";
 import { Time } from "~/kit/Time";
 import { count } from "~/lib/format";
 import { useClientCode } from "~/parts/clientCodes";
+import { site } from "~/site";
+import { nanosText } from "./nanos";
 
 /** Why requests were refused: the numbers that were in the way, and what to do. */
 export function Refusal(props: { tenantId: number; id: string; keyName: (id: string) => string }) {
@@ -25,6 +27,9 @@ export function Refusal(props: { tenantId: number; id: string; keyName: (id: str
     <Loaded query={query}>
       {(refusal) => {
         const known = codeOf(refusal.reason);
+        // Money is counted in billionths of the currency.
+        const inUnit = (units: number) =>
+          refusal.unit === "money" ? `${nanosText(String(units))} ${site.currency}` : count(units);
         return (
           <Stack>
             <Alert
@@ -72,9 +77,19 @@ export function Refusal(props: { tenantId: number; id: string; keyName: (id: str
                     </Table.Tr>
                     <Table.Tr>
                       <Table.Th scope="row">{t("tenantRequests:needed")}</Table.Th>
-                      <Table.Td>
-                        {t("account:usedOf", { used: count(refusal.needed), limit: count(refusal.limit) })}
-                      </Table.Td>
+                      <Table.Td>{inUnit(refusal.needed)}</Table.Td>
+                    </Table.Tr>
+                    {refusal.used !== null && (
+                      <Table.Tr>
+                        <Table.Th scope="row">{t("tenantRequests:usedThen")}</Table.Th>
+                        <Table.Td>{inUnit(refusal.used)}</Table.Td>
+                      </Table.Tr>
+                    )}
+                    <Table.Tr>
+                      <Table.Th scope="row">
+                        {refusal.limit_name === "wallet" ? t("tenantRequests:leftThen") : t("tenantRequests:upTo")}
+                      </Table.Th>
+                      <Table.Td>{inUnit(refusal.limit)}</Table.Td>
                     </Table.Tr>
                   </>
                 )}
