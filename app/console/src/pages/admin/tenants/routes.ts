@@ -18,7 +18,7 @@ export const adminTenantsRoute = createRoute({
 export const adminTenantRoute = createRoute({
   getParentRoute: () => adminRoute,
   path: "tenants/$tenantId",
-  validateSearch: searchOf({ tab: oneOf("overview", "history") }),
+  validateSearch: searchOf({ tab: oneOf("overview", "members", "keys", "limits", "statements", "looks", "history") }),
   component: lazyRouteComponent(() => import("./tenant")),
 });
 

@@ -23,13 +23,18 @@ import { money } from "~/lib/format";
 import { useBar } from "~/lib/range";
 import { useUrl } from "~/lib/url";
 import { LimitLines } from "~/parts/Budgets";
+import { balancePoints, burnDown, daysLeft, useCredit } from "~/parts/balance";
+import { LimitTable } from "~/parts/LimitTable";
 import { groupedPoints, seriesOf, useUsage } from "~/parts/usage";
 import { useMay } from "~/session/session";
 import { changesOf, standing, TenantFields, useTenantRules, valuesOf } from "./form";
+import { Keys, Looks, Members, Statements } from "./Parts";
 import { adminTenantRoute } from "./routes";
 import { TopUp } from "./TopUp";
 
 type Tenant = Schema["TenantView"];
+
+const TABS = ["overview", "members", "keys", "limits", "statements", "looks", "history"] as const;
 
 export default function AdminTenantPage() {
   const tenantId = Number(adminTenantRoute.useParams().tenantId);
@@ -77,15 +82,33 @@ function Tenant({ tenant }: { tenant: Tenant }) {
       </Group>
       <Tabs
         value={search.tab ?? "overview"}
-        onChange={(tab) => setSearch({ tab: tab === "history" ? tab : undefined })}
+        onChange={(tab) => setSearch({ tab: tab === "overview" ? undefined : (tab as typeof search.tab) })}
         keepMounted={false}
       >
         <Tabs.List>
-          <Tabs.Tab value="overview">{t("tabs.overview")}</Tabs.Tab>
-          <Tabs.Tab value="history">{t("tabs.history")}</Tabs.Tab>
+          {TABS.map((each) => (
+            <Tabs.Tab key={each} value={each}>
+              {t(`tabs.${each}`)}
+            </Tabs.Tab>
+          ))}
         </Tabs.List>
         <Tabs.Panel value="overview" pt="md">
           <Overview tenant={tenant} />
+        </Tabs.Panel>
+        <Tabs.Panel value="members" pt="md">
+          <Members tenantId={tenant.id} />
+        </Tabs.Panel>
+        <Tabs.Panel value="keys" pt="md">
+          <Keys tenantId={tenant.id} />
+        </Tabs.Panel>
+        <Tabs.Panel value="limits" pt="md">
+          <LimitTable tenantId={tenant.id} />
+        </Tabs.Panel>
+        <Tabs.Panel value="statements" pt="md">
+          <Statements tenantId={tenant.id} />
+        </Tabs.Panel>
+        <Tabs.Panel value="looks" pt="md">
+          <Looks tenantId={tenant.id} />
         </Tabs.Panel>
         <Tabs.Panel value="history" pt="md">
           <History path="/api/tenants/{tenant_id}/history" params={{ tenant_id: tenant.id }} />
@@ -110,7 +133,12 @@ function Overview({ tenant }: { tenant: Tenant }) {
   });
   const byModel = usage.data && groupedPoints(usage.data, "model_billed", (sums) => sums.charged, "0");
   const wallet = balance.data;
-  const entries = { to: "/t/$tenantId/wallet", params: { tenantId: String(tenant.id) } } as never;
+  const entries = { to: "/admin/wallets", search: { tenant: tenant.id } } as never;
+  // A forecast needs days: of a shorter range the balance is shown as it was.
+  const flows = useCredit(tenant.id, bar);
+  const levels = balancePoints(flows.data);
+  const spent = bar.bucket === "day" ? levels.slice(-8, -1).map((each) => String(each.values.charged)) : [];
+  const lasting = wallet ? daysLeft(wallet.available, spent) : null;
   const facts: [string, ReactNode][] = [
     [t("group"), tenant.user_group],
     [t("zone"), tenant.time_zone],
@@ -143,17 +171,31 @@ function Overview({ tenant }: { tenant: Tenant }) {
         <Stat label={t("held")} loading={balance.isPending} value={<Money value={wallet?.held} />} />
         <Stat label={t("creditLimit")} hint={t("creditLimitHint")} value={<Money value={tenant.credit_limit} />} />
       </Stats>
-      <Chart
-        title={t("spendChart")}
-        unit={usage.data?.currency ?? ""}
-        kind="bars"
-        stacked
-        totals
-        loading={usage.isPending}
-        points={byModel?.points ?? []}
-        series={seriesOf(byModel?.keys ?? [], (key) => (key === "(rest)" ? t("common:terms.rest") : key))}
-        format={(figure) => money(String(figure))}
-      />
+      <div className="tg-charts">
+        <Chart
+          title={t("burnDown")}
+          unit={flows.data?.currency ?? ""}
+          kind="lines"
+          loading={flows.isPending}
+          points={burnDown(levels, lasting)}
+          series={[
+            { key: "balance", label: t("balance"), color: "var(--tg-series-0)" },
+            ...(lasting === null ? [] : [{ key: "forecast", label: t("forecast"), color: "var(--tg-series-rest)" }]),
+          ]}
+          format={(figure) => money(String(figure))}
+        />
+        <Chart
+          title={t("spendChart")}
+          unit={usage.data?.currency ?? ""}
+          kind="bars"
+          stacked
+          totals
+          loading={usage.isPending}
+          points={byModel?.points ?? []}
+          series={seriesOf(byModel?.keys ?? [], (key) => (key === "(rest)" ? t("common:terms.rest") : key))}
+          format={(figure) => money(String(figure))}
+        />
+      </div>
       {wallet && (
         <Section title={t("grants")}>
           <Grants grants={wallet.grants} />
