@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from adapters.dialects import aiproxy_library, cloudflare, cohere, deepl, dify, ollama, raw, replicate, voyage
+from adapters.dialects import (
+    aiproxy_library,
+    cloudflare,
+    cohere,
+    cohere_v1,
+    deepl,
+    dify,
+    ollama,
+    raw,
+    replicate,
+    voyage,
+)
 from domain.relay.channel_type import ChannelType, Field, Words
 
 _WIRES: Final = ("tests/adapters/dialects/test_own_dialects.py", "tests/adapters/dialects/test_own_wires.py")
@@ -20,6 +31,20 @@ ROWS: Final[tuple[ChannelType, ...]] = (
         models=("command-a-03-2025", "command-r-plus-08-2024", "embed-v4.0", "rerank-v3.5"),
         unverified=("a trailing [DONE] in streams: the end counts with and without it",),
         shown_by=_TESTS,
+    ),
+    ChannelType(
+        name="cohere_v1",
+        title=Words("Cohere (v1 chat)", "Cohere（v1 对话）"),
+        dialect=cohere_v1.DIALECT,
+        base_url="https://api.cohere.com",
+        surfaces=cohere_v1.DIALECT.surfaces,
+        capabilities=frozenset({"tools", "json_object", "json_schema", "seed"}),
+        models=("command-r-plus-08-2024", "command-r-08-2024"),
+        unverified=(
+            "whether a call of a tool comes in chunks, whole or both: it counts once either way",
+            "the message beside results of tools: it is empty, and what was asked is in the history",
+        ),
+        shown_by=(*_TESTS, "tests/adapters/dialects/test_cohere_v1.py"),
     ),
     ChannelType(
         name="ollama",

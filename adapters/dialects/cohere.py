@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from adapters.wire.base import BaseDecoder, BaseDialect
+from adapters.wire.cohere import FAILED, FINISH, decode_models, models_request, root, usage_of
 from adapters.wire.errors import classify
 from adapters.wire.kit import (
     BROKEN,
@@ -15,7 +16,6 @@ from adapters.wire.kit import (
     clamped,
     fitted,
     floats,
-    get,
     given,
     image_url,
     input_report,
@@ -25,7 +25,6 @@ from adapters.wire.kit import (
     openai_calls,
     openai_tools,
     post,
-    report,
     results_of,
     text_of,
     texts_of,
@@ -34,7 +33,7 @@ from adapters.wire.kit import (
 from adapters.wire.lenient import loads
 from domain.relay.call import Call, Surface
 from domain.relay.chat import ChatRequest, Media, Message, Part, Text, budget_of
-from domain.relay.delta import Delta, FinishReason, Piece, ToolDelta, UsageReport, said
+from domain.relay.delta import Delta, Piece, ToolDelta, said
 from domain.relay.dialect import Frame, StreamDecoder, Target, UnsupportedParameterError
 from domain.relay.ports import VendorRequest
 from domain.relay.tasks import Embeddings, EmbeddingsRequest, Ranking, RerankRequest
@@ -57,15 +56,6 @@ _TAKES: Final = frozenset(
     }
 )
 _EXTRAS: Final = ("documents", "citation_options", "safety_mode", "priority")
-_FINISH: Final[Mapping[str, FinishReason]] = {
-    "COMPLETE": "stop",
-    "STOP_SEQUENCE": "stop",
-    "MAX_TOKENS": "length",
-    "ERROR_LIMIT": "length",
-    "TOOL_CALL": "tool_calls",
-    "ERROR_TOXIC": "content_filter",
-}
-_FAILED: Final = frozenset({"ERROR", "TIMEOUT", "USER_CANCEL"})
 
 
 class CohereDialect(BaseDialect):
@@ -100,7 +90,7 @@ class CohereDialect(BaseDialect):
             thinking=_thinking(asked),
             **asked.others,
         )
-        return post(f"{target.base_url}/v2/chat", body | {"stream": call.stream}, bearer(target.key))
+        return post(f"{root(target)}/v2/chat", body | {"stream": call.stream}, bearer(target.key))
 
     def embeddings(self, request: EmbeddingsRequest, target: Target) -> VendorRequest:
         """Give the body of `/v2/embed`; without a task the texts are taken for documents."""
@@ -111,12 +101,12 @@ class CohereDialect(BaseDialect):
             embedding_types=["float"],
             output_dimension=request.dimensions,
         )
-        return post(f"{target.base_url}/v2/embed", body, bearer(target.key))
+        return post(f"{root(target)}/v2/embed", body, bearer(target.key))
 
     def rerank(self, request: RerankRequest, target: Target) -> VendorRequest:
         """Give the body of `/v2/rerank`."""
         body = given(model=target.model, query=request.query, documents=list(request.documents), top_n=request.top_n)
-        return post(f"{target.base_url}/v2/rerank", body, bearer(target.key))
+        return post(f"{root(target)}/v2/rerank", body, bearer(target.key))
 
     def decoder(self, call: Call) -> StreamDecoder:
         """Read named events; the name is in the data, too."""
@@ -137,11 +127,11 @@ class CohereDialect(BaseDialect):
 
     def models_request(self, target: Target) -> VendorRequest:
         """List models."""
-        return get(f"{target.base_url}/v1/models?page_size=1000", bearer(target.key))
+        return models_request(target)
 
     def decode_models(self, body: bytes) -> tuple[str, ...]:
         """Read their names."""
-        return tuple(name for each in items(member(loads(body), "models")) if (name := words(member(each, "name"))))
+        return decode_models(body)
 
 
 def _messages(message: Message) -> list[dict[str, Any]]:
@@ -194,13 +184,6 @@ def _thinking(request: ChatRequest) -> dict[str, Any] | None:
     return {"type": "disabled"} if budget == 0 else given(type="enabled", token_budget=budget if budget > 0 else None)
 
 
-def _usage(usage: object) -> UsageReport | None:
-    tokens = member(usage, "tokens") or member(usage, "billed_units")
-    return report(
-        member(tokens, "input_tokens"), member(tokens, "output_tokens"), cached=member(usage, "cached_tokens")
-    )
-
-
 def _answer(answer: dict[str, Any]) -> Delta:
     message = answer.get("message")
     if not isinstance(message, dict):
@@ -214,10 +197,10 @@ def _answer(answer: dict[str, Any]) -> Delta:
     calls = items(message.get("tool_calls"))
     pieces += [Piece(tool=_call(index, each)) for index, each in enumerate(calls)]
     reason = words(answer.get("finish_reason"))
-    if reason in _FAILED and not pieces:
+    if reason in FAILED and not pieces:
         return Delta(error=VendorError("server", vendor_code=reason.lower()))
-    finish = Piece(finish_reason="tool_calls" if calls else _FINISH.get(reason, "stop"))
-    return said(*pieces, finish, report=_usage(answer.get("usage")))
+    finish = Piece(finish_reason="tool_calls" if calls else FINISH.get(reason, "stop"))
+    return said(*pieces, finish, report=usage_of(answer.get("usage")))
 
 
 def _call(index: int, call: object) -> ToolDelta:
@@ -283,10 +266,10 @@ class _Stream(BaseDecoder):
         if member(event, "delta", "error"):
             return Delta(error=classify({"message": member(event, "delta", "error")}))
         reason = words(member(event, "delta", "finish_reason"))
-        if reason in _FAILED:
+        if reason in FAILED:
             return Delta(error=VendorError("server", vendor_code=reason.lower()))
-        finish = "tool_calls" if self._calls >= 0 else _FINISH.get(reason, "stop")
-        return said(Piece(finish_reason=finish), report=_usage(member(event, "delta", "usage")))
+        finish = "tool_calls" if self._calls >= 0 else FINISH.get(reason, "stop")
+        return said(Piece(finish_reason=finish), report=usage_of(member(event, "delta", "usage")))
 
 
 def _embeddings(answer: dict[str, Any]) -> Delta:

@@ -424,6 +424,7 @@ SCRIPTS: Final[tuple[Script, ...]] = (
         ),
     ),
     _own("cohere", "cohere"),
+    _own("cohere_v1", "cohere_v1", _chat(_OWN["cohere_v1"], media_type="application/stream+json")),
     _own("ollama", "ollama", _chat(_OWN["ollama"], media_type="application/x-ndjson")),
     _own(
         "dashscope",

@@ -220,6 +220,24 @@ HUNYUAN = sse(
         )
     )
 )
+COHERE_V1 = lines(
+    {"event_type": "stream-start", "generation_id": "g"},
+    *(
+        {"event_type": "tool-calls-chunk", "tool_call_delta": chunk}
+        for chunk in (
+            {"text": "I will"},
+            {"index": 0, "name": "f"},
+            {"index": 0, "parameters": '{"a":'},
+            {"index": 0, "parameters": "1}"},
+            {"index": 1, "name": "g"},
+        )
+    ),
+    {
+        "event_type": "tool-calls-generation",
+        "tool_calls": [{"name": "f", "parameters": {"a": 1}}, {"name": "g", "parameters": {}}],
+    },
+    {"event_type": "stream-end", "finish_reason": "COMPLETE", "response": {"text": "I will"}},
+)
 STREAMS: dict[str, tuple[bytes, Any]] = {
     "openai": (OPENAI, SseSplitter),
     "anthropic": (test_anthropic.STREAM, SseSplitter),
@@ -227,6 +245,7 @@ STREAMS: dict[str, tuple[bytes, Any]] = {
     "vertex": (test_gemini.STREAM, SseSplitter),
     "bedrock": (test_bedrock.STREAM, AwsEventSplitter),
     "cohere": (COHERE, SseSplitter),
+    "cohere_v1": (COHERE_V1, LineSplitter),
     "ollama": (OLLAMA, LineSplitter),
     "dashscope": (DASHSCOPE, SseSplitter),
     "hunyuan": (HUNYUAN, SseSplitter),
