@@ -68,10 +68,10 @@ export const ADMIN_NAV: readonly NavEntry[] = [
     letter: "f",
     group: "money",
   },
-  { to: "/admin/ledger", icon: "scale", page: "adminLedger", permission: "report:read", letter: "h", group: "money" },
-  { to: "/admin/audit", icon: "clock", page: "adminAudit", permission: "tenant:read", letter: "a", group: "watch" },
+  { to: "/admin/ledger", icon: "scale", page: "adminLedger", permission: "system:read", letter: "h", group: "money" },
+  { to: "/admin/audit", icon: "clock", page: "adminAudit", permission: "audit:read", letter: "a", group: "watch" },
   { to: "/admin/alerts", icon: "bell", page: "adminAlerts", permission: "routing:read", letter: "l", group: "watch" },
-  { to: "/admin/system", icon: "server", page: "adminSystem", permission: "setting:read", letter: "s", group: "watch" },
+  { to: "/admin/system", icon: "server", page: "adminSystem", permission: "system:read", letter: "s", group: "watch" },
   {
     to: "/admin/settings",
     icon: "gear",
