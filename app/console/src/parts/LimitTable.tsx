@@ -40,7 +40,9 @@ export function Fullness({ use }: { use: Use }) {
 
 /** Every budget and limit with how full it is, the fullest first; of one owner with `ownerId`. */
 export function LimitTable(props: {
-  tenantId: number;
+  /** Of all tenants if left out, which the operator may; `tenantName` names them then. */
+  tenantId?: number;
+  tenantName?: (id: number) => string;
   ownerId?: string;
   query?: { scope?: Use["scope"]; unit?: Use["unit"] };
   filters?: ReactNode;
@@ -50,6 +52,7 @@ export function LimitTable(props: {
   toolbar?: ReactNode;
 }) {
   const { t } = useTranslation(["account", "common"]);
+  const { tenantName } = props;
   const all = useListing("/api/limits", {
     query: { tenant_id: props.tenantId, limit: props.ownerId ? 500 : 100, ...props.query },
   });
@@ -66,6 +69,16 @@ export function LimitTable(props: {
       csv: (row) => row.owner_name,
       fixed: true,
     },
+    ...(tenantName
+      ? [
+          {
+            key: "tenant",
+            header: t("common:terms.tenant"),
+            cell: (row: Use) => tenantName(row.tenant_id),
+            csv: (row: Use) => row.tenant_id,
+          },
+        ]
+      : []),
     {
       key: "what",
       header: t("account:unit"),
@@ -125,7 +138,7 @@ export function LimitTable(props: {
       caption={t("account:limitsCaption")}
       columns={shown}
       listing={listing}
-      rowId={(row) => `${row.scope}:${row.owner_id}:${row.unit}:${row.period}`}
+      rowId={(row) => `${row.tenant_id}:${row.scope}:${row.owner_id}:${row.unit}:${row.period}`}
       plain={props.ownerId !== undefined}
       filters={props.filters}
       filtered={props.filtered}

@@ -65,7 +65,7 @@ export default {
     routing: "The health of channels",
     usage: "Usage, requests and statements",
   },
-  upToDate: "Up to date",
+  current: "Up to date",
   catchingUp: "Catching up",
   position: "Position",
   positionHint: "Events of the ledger that are in it.",

@@ -67,7 +67,7 @@ export default {
     routing: "渠道健康",
     usage: "用量、请求与对账单",
   },
-  upToDate: "最新",
+  current: "最新",
   catchingUp: "追赶中",
   position: "位置",
   positionHint: "已进入该读模型的账本事件数。",

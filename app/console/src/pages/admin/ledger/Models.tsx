@@ -47,7 +47,7 @@ export function Models({ health }: { health: Health }) {
         ) : each.events_behind > 0 ? (
           <Status tone="info">{t("adminLedger:catchingUp")}</Status>
         ) : (
-          <Status tone="good">{t("adminLedger:upToDate")}</Status>
+          <Status tone="good">{t("adminLedger:current")}</Status>
         ),
       csv: (each) => each.parked,
     },

@@ -1,11 +1,15 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf } from "~/lib/search";
+import { oneOf, searchOf, text } from "~/lib/search";
 import { adminRoute } from "~/router/roots";
 
 export const adminLimitsRoute = createRoute({
   getParentRoute: () => adminRoute,
   path: "limits",
-  validateSearch: searchOf({}),
+  validateSearch: searchOf({
+    tenant: text,
+    scope: oneOf("tenant", "user", "token"),
+    unit: oneOf("money", "tokens", "requests", "slots"),
+  }),
   component: lazyRouteComponent(() => import("./page")),
 });
 

@@ -1,11 +1,19 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf } from "~/lib/search";
+import { flag, oneOf, searchOf, text } from "~/lib/search";
 import { adminRoute } from "~/router/roots";
 
 export const adminTokensRoute = createRoute({
   getParentRoute: () => adminRoute,
   path: "tokens",
-  validateSearch: searchOf({}),
+  validateSearch: searchOf({
+    search: text,
+    tenant: text,
+    tag: text,
+    model: text,
+    revoked: flag,
+    sort: oneOf("name", "-name", "created_at", "-created_at"),
+    row: text,
+  }),
   component: lazyRouteComponent(() => import("./page")),
 });
 
