@@ -1,6 +1,7 @@
 import { Alert, Button, Group, Select, Stack, Table, Text } from "@mantine/core";
 import { useQueries } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { Fragment } from "react";
 import { useTranslation } from "react-i18next";
 import { Chart, type Point } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
@@ -86,11 +87,12 @@ export function ModelPrices() {
   const costCell = (row: Row, name: "input" | "output") => {
     const known = row.costs.flatMap((price) => price[name] ?? []);
     return known.length ? (
-      <span className="tg-lines">
-        {[...new Set(known)].slice(0, 3).map((value) => (
-          <span key={value}>
-            <Money value={value} currency={now.costs[0]?.currency} />{" "}
-          </span>
+      <span className="tg-nowrap">
+        {[...new Set(known)].slice(0, 3).map((value, index) => (
+          <Fragment key={value}>
+            {index > 0 && <span className="tg-dim">{" · "}</span>}
+            <Money value={value} currency={now.costs[0]?.currency} />
+          </Fragment>
         ))}
       </span>
     ) : (
@@ -131,7 +133,13 @@ export function ModelPrices() {
       key: "since",
       header: t("adminPrices:effective"),
       cell: (row) =>
-        row.sale ? <Time at={now.sale?.effective_from} form="date" /> : <span className="tg-dim">–</span>,
+        row.sale ? (
+          <span className="tg-nowrap">
+            <Time at={now.sale?.effective_from} form="date" />
+          </span>
+        ) : (
+          <span className="tg-dim">–</span>
+        ),
       csv: () => now.sale?.effective_from,
     },
     {
