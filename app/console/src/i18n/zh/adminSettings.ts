@@ -23,7 +23,7 @@ export default {
   bySystem: "系统",
   empty: "空",
   reset: "恢复默认",
-  resetIt: "恢复“{{name}}”的默认值",
+  resetIt: "恢复默认：{{name}}",
   changeIt: "修改“{{name}}”",
   historyOf: "“{{name}}”的历史",
   resetEffect: "将恢复为默认值：",
