@@ -1,12 +1,474 @@
+import { Button, Group, Menu, Modal, Paper, Stack, Text, TextInput } from "@mantine/core";
+import { Link } from "@tanstack/react-router";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { memo, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
+import { api, data } from "~/api/client";
+import type { ApiProblem } from "~/api/problem";
+import { Chart, Sparkline } from "~/kit/Chart";
+import { Empty } from "~/kit/Empty";
+import { Failure } from "~/kit/Failure";
+import { Icon } from "~/kit/Icon";
 import { Page } from "~/kit/Page";
-import { Unwritten } from "~/kit/Unwritten";
+import { Stat } from "~/kit/Stat";
+import { Status, type Tone } from "~/kit/Status";
+import { useZone } from "~/kit/Time";
+import { count, dateTime, milliseconds, money, timeOfDay } from "~/lib/format";
+import { recallJson, remember } from "~/lib/storage";
+import { useUrl } from "~/lib/url";
+import { LogPanel } from "~/parts/LogPanel";
+import {
+  chargeOf,
+  duration,
+  inputTokens,
+  LogFilters,
+  type LogNames,
+  type LogRow,
+  modelsOf,
+  OPERATIONS,
+  outputTokens,
+  useLogNames,
+} from "~/parts/log";
+import { asParameters, filtersOf, type LogSearch, logQuery, noFilters } from "~/parts/logSearch";
+import { RequestState } from "~/parts/Receipt";
+import { address } from "~/site";
+import { LATENCY_ENDS, LiveLog, RATE_SECONDS, type Shown } from "./liveLog";
+import { adminLiveRoute } from "./routes";
+import { type Connection, follow } from "./stream";
+
+/** Rows that are there at once, before the first one comes. */
+const BEFORE = 200;
+const ROW_HEIGHT = 30;
+const ANNOUNCE_MILLISECONDS = 10_000;
 
 export default function AdminLivePage() {
+  const { t } = useTranslation(["adminLive", "common"]);
+  const [search, setSearch] = useUrl(adminLiveRoute);
+  const names = useLogNames();
+  const [paused, setPaused] = useState(false);
+  const filters = filtersOf(search);
+  const asked = asParameters(logQuery({ ...filters, states: filters.states ?? [...OPERATIONS] })).toString();
+  // Other filters are another log.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the filters are what makes it another.
+  const log = useMemo(() => new LiveLog(), [asked]);
+  const [state, problem, retry] = useConnection(log, asked, paused);
+  const shown = useSyncExternalStore(log.subscribe, log.snapshot);
+  const open = shown.rows.find((row) => row.id === search.row);
+  return (
+    <Page
+      title={t("adminLive:title")}
+      about={t("adminLive:about")}
+      bar={{}}
+      actions={
+        <>
+          <ConnectionState state={paused ? "paused" : state} />
+          <Button
+            variant="default"
+            size="xs"
+            aria-pressed={paused}
+            leftSection={<Icon name={paused ? "play" : "pause"} size={14} />}
+            onClick={() => setPaused(!paused)}
+          >
+            {paused ? t("adminLive:resume") : t("adminLive:pause")}
+          </Button>
+        </>
+      }
+    >
+      <Figures log={log} />
+      {problem && state === "refused" && <Failure problem={problem} onRetry={retry} />}
+      <Paper p={0} className="tg-table-card">
+        <div className="tg-table-bar">
+          <div className="tg-table-filters">
+            <LogFilters search={search} onChange={setSearch} names={names} />
+          </div>
+          <SavedFilters
+            filters={filters}
+            onChoose={(saved) => setSearch({ ...noFilters(), ...saved, row: undefined })}
+          />
+        </div>
+        <Rows
+          key={asked}
+          shown={shown}
+          names={names}
+          openId={search.row}
+          waiting={state === "connecting" || state === "live"}
+        />
+      </Paper>
+      <Announcer shown={shown} />
+      <LogPanel
+        rowId={search.row}
+        row={open}
+        onClose={() => setSearch({ row: undefined })}
+        keyName={names.keys.nameOf}
+      />
+    </Page>
+  );
+}
+
+/** Fill the log with what was last, then follow it. Whoever goes on after a pause misses nothing. */
+function useConnection(log: LiveLog, asked: string, paused: boolean) {
+  const [state, setState] = useState<Connection>("connecting");
+  const [problem, setProblem] = useState<ApiProblem | null>(null);
+  const [round, setRound] = useState(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `round` is another try of the same.
+  useEffect(() => {
+    if (paused) return;
+    const stop = new AbortController();
+    const { signal } = stop;
+    const begin = async () => {
+      if (log.last === undefined) {
+        const from = new Date(Date.now() - 3_600_000).toISOString();
+        const query = { ...Object.fromEntries(new URLSearchParams(asked)), from, limit: BEFORE };
+        try {
+          const part = await data(api.GET("/api/reports/requests", { params: { query: query as never }, signal }));
+          log.push([...part.items].reverse());
+        } catch {
+          // The stream asks the same, and tells what is wrong with it.
+        }
+      }
+      await follow({
+        url: address(`api/reports/requests/live?${asked}`),
+        last: () => log.last,
+        signal,
+        onRows: (rows) => log.push(rows),
+        onState: (next, failure) => {
+          if (signal.aborted) return;
+          setState(next);
+          setProblem(failure ?? null);
+        },
+      });
+    };
+    void begin();
+    return () => stop.abort();
+  }, [log, asked, paused, round]);
+  return [state, problem, () => setRound((before) => before + 1)] as const;
+}
+
+const TONES: Record<Connection | "paused", Tone> = {
+  connecting: "info",
+  live: "good",
+  lost: "warn",
+  refused: "bad",
+  paused: "quiet",
+};
+
+function ConnectionState(props: { state: Connection | "paused" }) {
   const { t } = useTranslation("adminLive");
   return (
-    <Page title={t("title")} about={t("about")}>
-      <Unwritten />
-    </Page>
+    <span role="status">
+      <Status tone={TONES[props.state]}>{t(`states.${props.state}`)}</Status>
+    </span>
+  );
+}
+
+/** Rate and durations, drawn anew each second and no oftener. */
+function Figures({ log }: { log: LiveLog }) {
+  const { t } = useTranslation("adminLive");
+  const [now, setNow] = useState(() => Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  const rate = log.rate(now);
+  const minute = rate.reduce((sum, each) => sum + each, 0);
+  const histogram = log.histogram();
+  const signature = histogram.join();
+  const shown = log.snapshot();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the chart is drawn again only for other figures.
+  const chart = useMemo(() => {
+    const name = (index: number) => {
+      const from = LATENCY_ENDS[index - 1];
+      const to = LATENCY_ENDS[index];
+      if (from === undefined) return t("below", { to: milliseconds(to as number) });
+      if (to === undefined) return t("above", { from: milliseconds(from) });
+      return t("between", { from: milliseconds(from), to: milliseconds(to) });
+    };
+    return (
+      <Chart
+        title={t("latency")}
+        unit={t("requestsUnit")}
+        kind="bars"
+        categories
+        points={
+          histogram.some((each) => each > 0)
+            ? histogram.map((n, index) => ({ at: name(index), values: { requests: n } }))
+            : []
+        }
+        series={[{ key: "requests", label: t("requestsUnit"), color: "var(--tg-series-1)" }]}
+        format={(figure) => count(Number(figure))}
+        height={120}
+      />
+    );
+  }, [signature, t]);
+  return (
+    <div className="tg-live-figures">
+      <Stack gap="sm">
+        <Stat
+          label={t("rate")}
+          value={t("perSecond", { text: (minute / RATE_SECONDS).toFixed(1) })}
+          note={
+            <>
+              <Sparkline figures={rate} width={200} height={32} />
+              <div>{t("minute", { count: minute, text: count(minute) })}</div>
+            </>
+          }
+        />
+        <Stat
+          label={t("seen")}
+          value={count(shown.total)}
+          note={t("failed", { count: shown.failed, text: count(shown.failed) })}
+        />
+      </Stack>
+      {chart}
+    </div>
+  );
+}
+
+const COLUMNS = ["time", "status", "tenant", "key", "model", "channel", "tries", "in", "cached", "out"] as const;
+const FIGURES = ["first", "total", "charge"] as const;
+const NUMERIC = new Set<string>(["tries", "in", "cached", "out", ...FIGURES]);
+
+/** The rows that are in sight, of all that there are. Whoever scrolls down reads on undisturbed. */
+function Rows(props: { shown: Shown; names: LogNames; openId: string | undefined; waiting: boolean }) {
+  const { t } = useTranslation("adminLive");
+  const zone = useZone();
+  const frame = useRef<HTMLDivElement>(null);
+  // What is looked at while new rows do not come in; null follows them.
+  const [held, setHeld] = useState<Shown | null>(null);
+  const { rows, total } = held ?? props.shown;
+  const fresh = props.shown.total - total;
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => frame.current,
+    estimateSize: () => ROW_HEIGHT,
+    getItemKey: (index) => (rows[index] as LogRow).id,
+    overscan: 8,
+  });
+  const toTop = () => {
+    setHeld(null);
+    frame.current?.scrollTo({ top: 0 });
+  };
+  return (
+    <>
+      <Group className="tg-table-bulk" justify="space-between" mih={40}>
+        <Text size="xs" c="dimmed">
+          {t("kept", { text: count(rows.length) })}
+        </Text>
+        <Button
+          size="compact-xs"
+          variant={held && fresh > 0 ? "filled" : "default"}
+          aria-pressed={held === null}
+          leftSection={<Icon name={held ? "up" : "check"} size={12} />}
+          onClick={() => (held ? toTop() : setHeld(props.shown))}
+        >
+          {held && fresh > 0 ? t("fresh", { count: fresh, text: count(fresh) }) : t("follow")}
+        </Button>
+      </Group>
+      {rows.length === 0 ? (
+        <div className="tg-table-note">
+          <Empty title={props.waiting ? t("emptyTitle") : t("nothing")} text={t("emptyText")} />
+        </div>
+      ) : (
+        <section
+          ref={frame}
+          className="tg-live"
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard.
+          tabIndex={0}
+          aria-label={t("title")}
+          onScroll={(event) => {
+            const top = event.currentTarget.scrollTop;
+            if (top > ROW_HEIGHT && held === null) setHeld(props.shown);
+            if (top === 0 && held !== null) setHeld(null);
+          }}
+        >
+          {/* biome-ignore lint/a11y/useSemanticElements: rows of a real table cannot be placed one by one. */}
+          <div role="table" aria-label={t("title")} aria-rowcount={rows.length + 1} className="tg-live-table">
+            {/* biome-ignore lint/a11y/useSemanticElements: as above. */}
+            <div role="rowgroup" className="tg-live-head">
+              {/* biome-ignore lint/a11y: as above. */}
+              <div role="row" className="tg-live-row" aria-rowindex={1}>
+                {[...COLUMNS, ...FIGURES].map((key) => (
+                  // biome-ignore lint/a11y: as above.
+                  <div key={key} role="columnheader" className={NUMERIC.has(key) ? "tg-num" : undefined}>
+                    {t(`columns.${key}`)}
+                  </div>
+                ))}
+              </div>
+            </div>
+            {/* biome-ignore lint/a11y/useSemanticElements: as above. */}
+            <div role="rowgroup" className="tg-live-body" style={{ height: virtual.getTotalSize() }}>
+              {virtual.getVirtualItems().map((item) => (
+                <Row
+                  key={item.key}
+                  row={rows[item.index] as LogRow}
+                  index={item.index}
+                  top={item.start}
+                  names={props.names}
+                  zone={zone}
+                  isOpen={(rows[item.index] as LogRow).id === props.openId}
+                />
+              ))}
+            </div>
+          </div>
+        </section>
+      )}
+    </>
+  );
+}
+
+const Row = memo(
+  function Row(props: { row: LogRow; index: number; top: number; names: LogNames; zone: string; isOpen: boolean }) {
+    const { row, names } = props;
+    const charge = chargeOf(row);
+    const some = (value: number) => (value === 0 ? "–" : count(value));
+    const cells = [
+      <Link
+        key="time"
+        to="."
+        search={((old: object) => ({ ...old, row: row.id })) as never}
+        className="tg-row-link"
+        title={dateTime(row.at, props.zone)}
+      >
+        {timeOfDay(row.at, props.zone)}
+      </Link>,
+      <RequestState key="state" state={row.state} />,
+      names.tenants.nameOf(row.tenant_id),
+      names.keys.nameOf(row.token_id) || "–",
+      modelsOf(row) || "–",
+      row.code && row.state === "refused" ? row.code : names.channels.nameOf(row.channel_id) || "–",
+      row.attempts || "–",
+      some(inputTokens(row)),
+      some(row.cached_input_tokens),
+      some(outputTokens(row)),
+      duration(row.first_byte_milliseconds),
+      duration(row.latency_milliseconds),
+      charge === null ? "–" : money(charge),
+    ];
+    return (
+      // biome-ignore lint/a11y: rows of a real table cannot be placed one by one.
+      <div
+        role="row"
+        aria-rowindex={props.index + 2}
+        className="tg-live-row"
+        data-open={props.isOpen || undefined}
+        style={{ transform: `translateY(${props.top}px)` }}
+      >
+        {cells.map((cell, index) => {
+          const key = [...COLUMNS, ...FIGURES][index] as string;
+          return (
+            // biome-ignore lint/a11y: as above.
+            <div
+              key={key}
+              role="cell"
+              className={NUMERIC.has(key) ? "tg-num" : undefined}
+              title={typeof cell === "string" ? cell : undefined}
+            >
+              {cell}
+            </div>
+          );
+        })}
+      </div>
+    );
+  },
+  (before, after) =>
+    before.row === after.row &&
+    before.top === after.top &&
+    before.zone === after.zone &&
+    before.isOpen === after.isOpen &&
+    before.names.tenants.tenants === after.names.tenants.tenants &&
+    before.names.keys.rows === after.names.keys.rows &&
+    before.names.channels.rows === after.names.channels.rows,
+);
+
+/** Say now and then, to whoever does not see it, how much came. */
+function Announcer({ shown }: { shown: Shown }) {
+  const { t } = useTranslation("adminLive");
+  const [said, setSaid] = useState("");
+  const latest = useRef(shown);
+  latest.current = shown;
+  useEffect(() => {
+    let before = latest.current;
+    const timer = setInterval(() => {
+      const now = latest.current;
+      const fresh = now.total - before.total;
+      if (fresh > 0)
+        setSaid(t("announce", { count: fresh, text: count(fresh), failed: count(now.failed - before.failed) }));
+      before = now;
+    }, ANNOUNCE_MILLISECONDS);
+    return () => clearInterval(timer);
+  }, [t]);
+  return (
+    <div className="tg-hidden" aria-live="polite">
+      {said}
+    </div>
+  );
+}
+
+type Saved = { name: string; filters: LogSearch };
+
+/** Filters by name, in this browser. */
+function SavedFilters(props: { filters: LogSearch; onChoose: (filters: LogSearch) => void }) {
+  const { t } = useTranslation(["adminLive", "common"]);
+  const [saved, setSaved] = useState<Saved[]>(() => recallJson("live-filters", []));
+  const [name, setName] = useState<string | null>(null);
+  const keep = (next: Saved[]) => {
+    setSaved(next);
+    remember("live-filters", JSON.stringify(next));
+  };
+  return (
+    <>
+      <Menu position="bottom-end">
+        <Menu.Target>
+          <Button variant="default" size="xs" rightSection={<Icon name="chevron" size={12} />}>
+            {t("adminLive:saved")}
+          </Button>
+        </Menu.Target>
+        <Menu.Dropdown>
+          {saved.length === 0 && <Menu.Label>{t("adminLive:noneSaved")}</Menu.Label>}
+          {saved.map((each) => (
+            <Menu.Item key={each.name} onClick={() => props.onChoose(each.filters)}>
+              {each.name}
+            </Menu.Item>
+          ))}
+          <Menu.Divider />
+          <Menu.Item disabled={Object.keys(props.filters).length === 0} onClick={() => setName("")}>
+            {t("adminLive:saveThese")}
+          </Menu.Item>
+          {saved.map((each) => (
+            <Menu.Item
+              key={each.name}
+              color="red"
+              onClick={() => keep(saved.filter((other) => other.name !== each.name))}
+            >
+              {t("adminLive:forget", { name: each.name })}
+            </Menu.Item>
+          ))}
+        </Menu.Dropdown>
+      </Menu>
+      <Modal opened={name !== null} onClose={() => setName(null)} title={t("adminLive:saveThese")}>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            const given = (name ?? "").trim();
+            if (!given) return;
+            keep([...saved.filter((each) => each.name !== given), { name: given, filters: props.filters }]);
+            setName(null);
+          }}
+        >
+          <Stack>
+            <TextInput
+              label={t("common:name")}
+              value={name ?? ""}
+              onChange={(event) => setName(event.currentTarget.value)}
+              data-autofocus
+              required
+            />
+            <Group justify="flex-end">
+              <Button type="submit">{t("common:save")}</Button>
+            </Group>
+          </Stack>
+        </form>
+      </Modal>
+    </>
   );
 }

@@ -1,11 +1,12 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf } from "~/lib/search";
+import { searchOf, text } from "~/lib/search";
+import { logFilters } from "~/parts/logSearch";
 import { adminRoute } from "~/router/roots";
 
 export const adminLiveRoute = createRoute({
   getParentRoute: () => adminRoute,
   path: "live",
-  validateSearch: searchOf({}),
+  validateSearch: searchOf({ ...logFilters, row: text }),
   component: lazyRouteComponent(() => import("./page")),
 });
 
