@@ -214,7 +214,7 @@ def as_api_error(fault: Exception) -> ApiError | None:
 def from_vendor(error: VendorError) -> ApiError:
     """Give a client the vendor's failure, with its own class kept and nothing of ours in it."""
     status, type_, code = _VENDOR[error.kind]
-    clients_own = not error.is_retryable
+    clients_own = error.is_clients_own
     if clients_own and error.status is not None and 400 <= error.status < 500:  # noqa: PLR2004
         status = error.status if error.status not in {401, 402, 403, 407} else status
     return ApiError(

@@ -28,6 +28,8 @@ understood. not_found: the vendor does not know the model. content: a safety sys
 MESSAGE_CHARACTERS_MAX: Final = 500
 
 _CLIENTS_OWN: Final = frozenset({"bad_request", "content"})
+_KEPT_ELSEWHERE: Final = "previous_response_not_found"
+"""An earlier response is kept by the account that made it: another channel may be that one's."""
 _MESSAGES: Final[dict[Kind, str]] = {
     # An upstream 401 is no fault of the client's token, so nothing here may read as if it were.
     "auth": "The model's vendor refused the gateway. Please try again later.",
@@ -69,9 +71,14 @@ class VendorError(TallygateError):
         super().__init__(self.message)
 
     @property
+    def is_clients_own(self) -> bool:
+        """Tell whether the request is at fault, and the vendor's own words help its client."""
+        return self.kind in _CLIENTS_OWN
+
+    @property
     def is_retryable(self) -> bool:
         """Tell whether another channel may serve the very same request."""
-        return self.kind not in _CLIENTS_OWN
+        return not self.is_clients_own or self.vendor_code == _KEPT_ELSEWHERE
 
     @property
     def is_channel_fault(self) -> bool:

@@ -309,3 +309,46 @@ async def test_an_earlier_response_is_named_to_the_vendor_that_keeps_it_and_refu
     assert answer.output_text == "Hello"
     assert keeps.scripted.asked[0]["previous_response_id"] == "resp_1"
     assert (refused.value.code, refused.value.param) == ("unsupported_parameter", "previous_response_id")
+
+
+async def test_an_earlier_response_is_looked_for_at_every_account_and_is_the_clients_fault_where_none_has_it(
+    vendors: dict[str, Vendor],
+    operator: Operator,
+    customer: Customer,
+    server: ServerProcess,
+    model_names: Iterator[str],
+) -> None:
+    unknown = {
+        "message": "Previous response with id 'resp_1' not found.",
+        "type": "invalid_request_error",
+        "param": "previous_response_id",
+        "code": "previous_response_not_found",
+    }
+    keeps = vendors["openai"]
+    keeps.scripted.forget()
+    step = msgspec.structs.replace(
+        next(step for step in keeps.script.steps if step.path == "/v1/responses"),
+        answer=msgspec.json.encode({"error": unknown}),
+        stream=b"",
+        status=400,
+        body=None,
+        members=None,
+    )
+    both, nowhere = next(model_names), next(model_names)
+    asked: Any = {"input": "And?", "previous_response_id": "resp_1", "max_output_tokens": LIMIT}
+    async with ScriptedVendor(step) as lacks:
+        for name, scripted, priority in ((both, lacks, 2), (both, keeps.scripted, 1), (nowhere, lacks, 1)):
+            more = {"model_map": {name: keeps.script.model}, "priority": priority, "key": keeps.script.key}
+            await operator.channel(scripted.url + keeps.script.suffix, name, **more)
+        async with openai.AsyncOpenAI(api_key=customer.secret, base_url=f"{server.url}/v1", max_retries=0) as client:
+            raw = await client.responses.with_raw_response.create(model=both, **asked)
+            with pytest.raises(openai.BadRequestError) as refused:
+                await client.responses.create(model=nowhere, **asked)
+
+        assert len(lacks.seen) == 2
+        lacks.check()
+    assert raw.parse().output_text == "Hello"
+    assert keeps.scripted.asked[-1]["previous_response_id"] == "resp_1"
+    receipt = await operator.receipt(raw.headers["x-tallygate-request-id"])
+    assert [attempt["outcome"] for attempt in receipt["attempts"]] == ["refused_by_vendor", "completed"]
+    assert (refused.value.code, refused.value.param) == ("previous_response_not_found", "previous_response_id")

@@ -369,6 +369,7 @@ def _error(status: int, **members: object) -> Any:
 @pytest.mark.parametrize(
     ("status", "body", "kind", "is_retryable"),
     [
+        (400, {"error": {"code": "previous_response_not_found"}}, "bad_request", True),
         (401, {"error": {"message": "bad key", "code": "invalid_api_key"}}, "auth", True),
         (403, {"status": 403, "title": "Forbidden", "detail": "no"}, "auth", True),
         (400, {"error": "Incorrect API key provided"}, "auth", True),
