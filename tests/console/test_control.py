@@ -39,7 +39,7 @@ async def test_a_change_is_found_with_before_and_after_and_how_the_thing_was(vis
     await expect(panel.get_by_role("row").filter(has_text="priority")).to_contain_text("5")
     await panel.get_by_role("tab", name="State as of").click()
     await expect(panel.get_by_text("Version 2, by root,")).to_be_visible()
-    await panel.get_by_label("State as of").first.fill("2020-01-01T00:00")
+    await panel.locator("input[type=datetime-local]").fill("2020-01-01T00:00")
     await expect(panel.get_by_text("At this moment it was not there yet.")).to_be_visible()
 
     # That it was not there is an answer, and the API says it with 404.
