@@ -96,3 +96,12 @@ export function useBar(otherwise: RangeName = "24h"): Bar {
     };
   }, [search, minute, otherwise, navigate]);
 }
+
+/** The same span in buckets of another zone: it begins where one of its days does. */
+export function inZone(bar: Bar, zone: string): Bar {
+  if (bar.zone === zone || bar.bucket !== "day" || bar.range === "custom") return { ...bar, zone };
+  const start = startOf("day", Date.parse(bar.from), zone);
+  const end = Date.parse(bar.to);
+  const iso = (at: number) => new Date(at).toISOString();
+  return { ...bar, zone, from: iso(start), before: { from: iso(2 * start - end), to: iso(start) } };
+}

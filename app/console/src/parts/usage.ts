@@ -45,17 +45,68 @@ const plus = (one: Figure | undefined, other: Figure): Figure =>
         ? addAmounts(one, other)
         : Number(one) + Number(other);
 
+/** The dimensions that usage is grouped by. */
+export const DIMENSIONS = [
+  "tenant",
+  "user",
+  "token",
+  "model_asked",
+  "model_routed",
+  "model_billed",
+  "channel",
+  "vendor",
+  "tag",
+] as const;
+export type Dimension = (typeof DIMENSIONS)[number];
+
+const BETWEEN_KEYS = "\u001f";
+
+/** One text for what a row is grouped by, and the parts of it again. */
+export const joinedKey = (keys: Record<string, string>, dimensions: readonly string[]): string =>
+  dimensions.map((each) => keys[each] ?? "").join(BETWEEN_KEYS);
+export const splitKey = (key: string): string[] => key.split(BETWEEN_KEYS);
+
+/** Filters of a report, by the API's names for them. */
+export type UsageFilters = Pick<
+  UsageQuery,
+  | "tenant_id"
+  | "user_id"
+  | "token_id"
+  | "model_asked"
+  | "model_routed"
+  | "model_billed"
+  | "channel_id"
+  | "vendor"
+  | "tag"
+>;
+
 /**
- * Points for a chart: one series for each value of a dimension, `figure` says what is drawn of it. A bucket without a row
- * is nothing used, and so is drawn as zero; a `figure` that gives null stays a gap.
+ * Whether the API has the figures in days of UTC only, if they are of more than a week: over all tenants, sums by the
+ * hour are kept by tenant, and by model and channel.
+ */
+export function isByDaysOfUtc(filters: UsageFilters, by: readonly Dimension[]): boolean {
+  if (filters.tenant_id !== undefined && filters.tenant_id !== null) return false;
+  const names = new Set<string>(by);
+  for (const [name, value] of Object.entries(filters)) if (value !== undefined) names.add(name.replace(/_id$/, ""));
+  if (names.delete("vendor")) names.add("channel");
+  const all = [...names];
+  return !(
+    all.every((each) => each === "tenant") || all.every((each) => each.startsWith("model_") || each === "channel")
+  );
+}
+
+/**
+ * Points for a chart: one series for each value of a dimension, or of several together (`joinedKey`); `figure` says what
+ * is drawn of it. A bucket without a row is nothing used, and so is drawn as zero; a `figure` that gives null stays a gap.
  */
 export function groupedPoints(
   usage: Usage,
-  dimension: string,
+  dimension: string | readonly string[],
   figure: (sums: Sums) => Figure,
   zero: Figure = 0,
   now = Date.now(),
 ): { points: Point[]; keys: string[] } {
+  const dimensions = typeof dimension === "string" ? [dimension] : dimension;
   const keys: string[] = [];
   const points: Point[] = usage.buckets.map((bucket) => ({
     at: bucket.starts_at,
@@ -63,7 +114,7 @@ export function groupedPoints(
     values: {},
   }));
   for (const row of usage.rows) {
-    const key = row.keys[dimension] ?? "";
+    const key = joinedKey(row.keys, dimensions);
     // Refusals have rows, too, which nothing is drawn of.
     if (!plotted(figure(row.sums))) continue;
     if (!keys.includes(key)) keys.push(key);
@@ -99,8 +150,15 @@ export function measuredPoints(
 export function totals(usage: Usage | undefined) {
   const sum = (measure: (sums: Sums) => number) =>
     (usage?.rows ?? []).reduce((total, row) => total + measure(row.sums), 0);
+  // Cost and margin are for some only: either all rows have them or none has.
+  const amount = (measure: (sums: Sums) => string | null) => {
+    const amounts = (usage?.rows ?? []).map((row) => measure(row.sums));
+    return amounts.every((each) => each !== null) ? addAmounts(...amounts) : null;
+  };
   return {
     charged: addAmounts(...(usage?.rows ?? []).map((row) => row.sums.charged)),
+    cost: amount((each) => each.cost),
+    margin: amount((each) => each.margin),
     requests: sum((each) => each.requests),
     failures: sum((each) => each.voids + each.expired),
     refusals: sum((each) => each.refusals),
@@ -110,9 +168,12 @@ export function totals(usage: Usage | undefined) {
   };
 }
 
+export const REST = "(rest)";
+export const isRest = (key: string): boolean => splitKey(key)[0] === REST;
+
 /** The series of keys, with names; the rest last, in gray. */
 export const seriesOf = (keys: string[], nameOf: (key: string) => string): Series[] =>
-  [...keys.filter((key) => key !== "(rest)"), ...keys.filter((key) => key === "(rest)")].map((key) => ({
+  [...keys.filter((key) => !isRest(key)), ...keys.filter(isRest)].map((key) => ({
     key,
     label: nameOf(key),
   }));

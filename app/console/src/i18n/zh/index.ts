@@ -47,6 +47,7 @@ import tenantSettings from "./tenantSettings";
 import tenantStatements from "./tenantStatements";
 import tenantUsage from "./tenantUsage";
 import tenantWallet from "./tenantWallet";
+import usage from "./usage";
 
 export default {
   account,
@@ -98,4 +99,5 @@ export default {
   tenantStatements,
   tenantUsage,
   tenantWallet,
+  usage,
 };
