@@ -1,12 +1,18 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf } from "~/lib/search";
+import { searchOf, text } from "~/lib/search";
 import { adminRoute } from "~/router/roots";
 
 export const adminStatementsRoute = createRoute({
   getParentRoute: () => adminRoute,
   path: "statements",
-  validateSearch: searchOf({}),
+  validateSearch: searchOf({ tenant_id: text, period: text }),
   component: lazyRouteComponent(() => import("./page")),
 });
 
-export const adminStatementsRoutes = [adminStatementsRoute] as const;
+export const adminStatementRoute = createRoute({
+  getParentRoute: () => adminRoute,
+  path: "statements/$tenantId/$period",
+  component: lazyRouteComponent(() => import("./statement")),
+});
+
+export const adminStatementsRoutes = [adminStatementsRoute, adminStatementRoute] as const;

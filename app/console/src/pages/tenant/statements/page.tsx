@@ -1,4 +1,4 @@
-import { Anchor, Group, Text } from "@mantine/core";
+import { Anchor, Group } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, type LinkProps } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
@@ -11,10 +11,9 @@ import { Id } from "~/kit/Id";
 import { Loaded } from "~/kit/Loaded";
 import { Money } from "~/kit/Money";
 import { Page, Section } from "~/kit/Page";
-import { Stat, Stats } from "~/kit/Stat";
 import { Time } from "~/kit/Time";
 import { useTenantId } from "~/parts/account";
-import { exportUrl, statementQuery } from "./statementQuery";
+import { StatementSum, statementFile, statementQuery } from "~/parts/StatementSheet";
 
 type Line = Schema["StatementSummary"];
 
@@ -99,7 +98,7 @@ export default function TenantStatementsPage() {
           <Empty title={t("tenantStatements:noneTitle")} text={t("tenantStatements:noneText")} />
         ) : (
           <Loaded query={current} rows={2}>
-            {(statement) => <Sum statement={statement} />}
+            {(statement) => <StatementSum statement={statement} />}
           </Loaded>
         )}
       </Section>
@@ -114,10 +113,10 @@ export default function TenantStatementsPage() {
         }
         rowActions={(row) => (
           <Group gap="xs" wrap="nowrap">
-            <Anchor size="sm" href={exportUrl(tenantId, row.period, "csv")} download>
+            <Anchor size="sm" href={statementFile(tenantId, row.period, "csv")} download>
               {t("tenantStatements:download")}
             </Anchor>
-            <Anchor size="sm" href={exportUrl(tenantId, row.period, "parquet")} download>
+            <Anchor size="sm" href={statementFile(tenantId, row.period, "parquet")} download>
               {t("tenantStatements:parquet")}
             </Anchor>
           </Group>
@@ -125,24 +124,5 @@ export default function TenantStatementsPage() {
         empty={{ title: t("tenantStatements:emptyTitle"), text: t("tenantStatements:emptyText") }}
       />
     </Page>
-  );
-}
-
-/** Opening + credit - use = closing. */
-export function Sum({ statement }: { statement: Schema["StatementView"] }) {
-  const { t } = useTranslation("tenantStatements");
-  const { currency } = statement;
-  return (
-    <>
-      <Stats>
-        <Stat label={t("opening")} value={<Money value={statement.opening} currency={currency} />} />
-        <Stat label={t("credited")} value={<Money value={statement.credited} currency={currency} signed />} />
-        <Stat label={t("charged")} value={<Money value={statement.charged} currency={currency} />} />
-        <Stat label={t("closing")} value={<Money value={statement.closing} currency={currency} />} />
-      </Stats>
-      <Text size="xs" c="dimmed" mt={6}>
-        {t("sumHint")}
-      </Text>
-    </>
   );
 }
