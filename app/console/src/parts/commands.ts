@@ -7,3 +7,6 @@ export const environmentOf = (secret: string): string =>
 /** A report of the REST API, asked for by a program. */
 export const reportCommand = (path: string, query: Record<string, string>): string =>
   `curl -H "Authorization: Bearer tgp_..." \\\n  "${address(path)}?${new URLSearchParams(query)}"`;
+
+/** The setting that names where alerts are told. */
+export const ALERT_SETTING = 'TALLYGATE_ALERT_URLS="https://hooks.example.com/... mailtos://..."';

@@ -19,6 +19,7 @@ import { Status, type Tone } from "~/kit/Status";
 import { Time } from "~/kit/Time";
 import { count, milliseconds, plotted } from "~/lib/format";
 import { useUrl } from "~/lib/url";
+import { ALERT_SETTING } from "~/parts/commands";
 import { useMay } from "~/session/session";
 import { adminAlertsRoute } from "./routes";
 
@@ -80,7 +81,7 @@ export default function AdminAlertsPage() {
               {t("logOnlyTitle")}
             </Text>
             <Text size="sm">{t("logOnlyText")}</Text>
-            <Code text={'TALLYGATE_ALERT_URLS="https://hooks.example.com/... mailtos://..."'} />
+            <Code text={ALERT_SETTING} />
           </Stack>
         </Notice>
       )}
