@@ -384,7 +384,8 @@ async def follow(
     yield b"retry: 1000\n\n"
     while clock() < until:
         lowest = max(begins - (OVERLAP if since is not None else dt.timedelta(0)), newest - OVERLAP)
-        rows = await read_since(call.api.pool, query, lowest, _LIVE_ROWS + len(sent))
+        most = _LIVE_ROWS + len(sent)
+        rows = await read_since(call.api.pool, query, lowest, most)
         fresh = [row for row in rows if id_of(row) not in sent and not _is_before(row, since)]
         for row in fresh:
             heard = clock()
@@ -393,10 +394,11 @@ async def follow(
             sent[id_of(row)] = row["recorded_at"]
             newest = max(newest, row["recorded_at"])
         sent = {key: at for key, at in sent.items() if at >= newest - OVERLAP}
-        if not fresh:
-            if clock() - heard > 15:  # noqa: PLR2004 -- proxies close what is silent for 30 s
-                heard = clock()
-                yield _HEARTBEAT
+        if clock() - heard > 15:  # noqa: PLR2004 -- proxies close what is silent for 30 s
+            heard = clock()
+            yield _HEARTBEAT
+        if len(rows) < most:
+            # All that there was: under steady traffic, too, the log is looked at once in a while, and not all the time.
             await asyncio.sleep(POLL_SECONDS)
 
 

@@ -495,6 +495,8 @@ function Refunds({ receipt }: Part) {
       return found.items.filter((each) => each.reference === receipt.request_id);
     },
     enabled: may("balance:read", receipt.tenant_id),
+    // What was just given back is there as soon as the read model has come to it.
+    refetchInterval: 3000,
   });
   if (!query.data?.length) return null;
   return (

@@ -13,7 +13,7 @@ import { Page } from "~/kit/Page";
 import { Stat } from "~/kit/Stat";
 import { Status, type Tone } from "~/kit/Status";
 import { useZone } from "~/kit/Time";
-import { count, dateTime, milliseconds, money, timeOfDay } from "~/lib/format";
+import { count, dateTime, decimal, milliseconds, money, timeOfDay } from "~/lib/format";
 import { recallJson, remember } from "~/lib/storage";
 import { useUrl } from "~/lib/url";
 import { LogPanel } from "~/parts/LogPanel";
@@ -205,7 +205,7 @@ function Figures({ log }: { log: LiveLog }) {
       <Stack gap="sm">
         <Stat
           label={t("rate")}
-          value={t("perSecond", { text: (minute / RATE_SECONDS).toFixed(1) })}
+          value={t("perSecond", { text: decimal((minute / RATE_SECONDS).toFixed(1)) })}
           note={
             <>
               <Sparkline figures={rate} width={200} height={32} />
@@ -252,7 +252,7 @@ function Rows(props: { shown: Shown; names: LogNames; openId: string | undefined
     <>
       <Group className="tg-table-bulk" justify="space-between" mih={40}>
         <Text size="xs" c="dimmed">
-          {t("kept", { text: count(rows.length) })}
+          {t("kept", { count: rows.length, text: count(rows.length) })}
         </Text>
         <Button
           size="compact-xs"
