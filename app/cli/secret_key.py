@@ -33,7 +33,7 @@ class _Key(msgspec.Struct, frozen=True):
     """How many are."""
 
 
-@click.command("secret-key", short_help="Show the keys that vendors' credentials are under, or change the key.")
+@click.command("secret-key", short_help="Show the keys over vendors' credentials, or change the key.")
 @click.option("--rotate", "is_rotated", is_flag=True, help="Put a new key in use; old ones still decrypt.")
 @click.option("--reencrypt", is_flag=True, help="Encrypt everything that is under old keys under the one in use.")
 @click.option(

@@ -251,9 +251,7 @@ function Rows(props: { shown: Shown; names: LogNames; openId: string | undefined
   return (
     <>
       <Group className="tg-table-bulk" justify="space-between" mih={40}>
-        <Text size="xs" c="dimmed">
-          {t("kept", { count: rows.length, text: count(rows.length) })}
-        </Text>
+        <Text size="xs">{t("kept", { count: rows.length, text: count(rows.length) })}</Text>
         <Button
           size="compact-xs"
           variant={held && fresh > 0 ? "filled" : "default"}
