@@ -58,6 +58,8 @@ function Details({ batch }: { batch: Batch }) {
   const redemptions = useListing("/api/code-batches/{batch_id}/redemptions", {
     path: { batch_id: batch.id },
     query: { limit: 500 },
+    // Somebody may redeem one just now, and the read model comes to it a moment later.
+    refetchInterval: 2000,
   });
   const used = redemptions.rows.length;
   const given = addAmounts("0", ...redemptions.rows.map((each) => each.amount));
