@@ -586,9 +586,9 @@ function Routing({ receipt, nameOf }: Part & { nameOf: (id: string) => string })
   );
 }
 
-/** Accounts count in billionths of the currency, but for those of limits of another unit. */
-const written = (account: string, units: number): string =>
-  /\.(tokens|requests|slots)\b/.test(account) ? count(units) : nanosText(String(units));
+/** Accounts count in billionths of the currency, but for rates, slots and budgets of tokens. */
+export const written = (account: string, units: number): string =>
+  /^(rpm|tpm|concurrency)\.|^budget\.\w+\.tokens\./.test(account) ? count(units) : nanosText(String(units));
 
 function Limits({ receipt }: Part) {
   const { t } = useTranslation("adminRequests");
