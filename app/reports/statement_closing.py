@@ -6,15 +6,17 @@ import datetime as dt
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
 import structlog
 
 from adapters.clock import now
 from adapters.postgres.admin_store import AdminStore
+from adapters.postgres.errors import AWAY
 from app.jobs import Jobs
 from app.reports.statements import Statements
 
 if TYPE_CHECKING:
+    import asyncpg
+
     Pool = asyncpg.Pool[asyncpg.Record]
 
 EVERY_SECONDS: Final = 600.0
@@ -70,6 +72,6 @@ class StatementCloser:
             try:
                 with self._jobs.running("statements", EVERY_SECONDS) as job:
                     job.done = await self.close()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except AWAY as error:
                 _log.warning("statement_closing_delayed", error=str(error) or type(error).__name__)
             await asyncio.sleep(EVERY_SECONDS)

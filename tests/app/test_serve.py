@@ -60,4 +60,4 @@ async def test_after_kill_9_of_postgres_the_server_is_ready_again(server: Server
     await server.wait_ready()
 
     assert server.pid == before
-    assert await server.stop() == 0
+    assert await server.stop() == 0, server.output
