@@ -58,7 +58,10 @@ class Told(msgspec.Struct):
 
 
 async def until(happened: Callable[[], Awaitable[object] | object], what: str) -> None:
-    """Wait for something that only looking tells: another process' state."""
+    """Wait for something that only looking tells: another process' state.
+
+    Looks less often than the REST API lets one user ask for long, 50 times a second.
+    """
     deadline = asyncio.get_running_loop().time() + _WAIT_SECONDS
     while True:
         found = happened()
@@ -67,7 +70,7 @@ async def until(happened: Callable[[], Awaitable[object] | object], what: str) -
         if found:
             return
         assert asyncio.get_running_loop().time() < deadline, f"never happened: {what}"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.03)
 
 
 class World:
