@@ -18,7 +18,7 @@ from app.api.report_exports import file_of
 from app.api.report_money import moment_of
 from app.api.report_scope import FormatName, From, To, Zone, span_of, tenant_of
 from app.api.report_views import BucketView
-from app.api.routing import policy_state
+from app.api.routing_policies import policy_state
 from app.api.schemas.announcements import announcement_state
 from app.api.schemas.channels import channel_state
 from app.api.schemas.codes import batch_state

@@ -11,12 +11,12 @@ from litestar.params import FromQuery, QueryParameter
 
 from adapters.postgres.row_security import owner_of
 from app.api.call import Call, TenantNumber, ThisCall, route
+from app.api.channel_health import HealthView, health_view
 from app.api.permissions import Permission
 from app.api.problems import ApiError
 from app.api.report_money import CURRENCY
 from app.api.report_scope import From, Scope, To, Zone, scope_of, span_of, zone_of
 from app.api.report_views import BucketView
-from app.api.routing import HealthView, health_view
 from app.api.schemas.common import Amount
 from app.reports.balances import read_balances
 from app.reports.beginning import unpriced_models
