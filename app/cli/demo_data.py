@@ -17,7 +17,7 @@ from adapters.postgres.migrate import migrate
 from app.cli.database import database
 from app.cli.refusals import StartError
 from app.demo_data.load import Loaded, LoadError, Progress, is_fresh, load
-from app.demo_data.story import Plan
+from app.demo_data.plan import Plan
 from app.settings import Settings
 
 _EARLIEST = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)

@@ -19,8 +19,9 @@ import asyncpg
 import msgspec
 
 from app.demo_data.lane import ACCOUNT_COLUMNS, EVENT_COLUMNS, HOLD_COLUMNS, LaneBook
-from app.demo_data.story import Plan, World
+from app.demo_data.plan import Plan
 from app.demo_data.traffic import History, arrivals
+from app.demo_data.world import World
 from app.projections import PROJECTIONS
 from app.reports.closing import Closer
 from app.sealer import KeyFile, Sealer

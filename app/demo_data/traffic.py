@@ -15,8 +15,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from app.demo_data.cast import MIXES, Rhythm, Task
+from app.demo_data.clerk import admin_command, note
 from app.demo_data.lane import LaneBook, time_of
-from app.demo_data.story import DAY, HOUR, MINUTE, NODES, SECOND, Ids, Story, Terms, World, admin_command, note
+from app.demo_data.people import Story
+from app.demo_data.plan import DAY, HOUR, MINUTE, NODES, SECOND, Ids
+from app.demo_data.terms import Terms
+from app.demo_data.world import World
 from app.relay import errors
 from app.wallets import grant_command
 from domain.accounts import credit_line, grant_account, wallet

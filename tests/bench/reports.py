@@ -19,7 +19,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import asyncpg
 import httpx
@@ -37,7 +36,7 @@ from app.api.document import openapi_config
 from app.api.router import api_router
 from app.api.sessions import Sessions
 from app.demo_data.load import load
-from app.demo_data.story import Plan
+from app.demo_data.plan import Plan
 from app.projections import PROJECTIONS
 from app.reports.closing import Closer
 from app.reports.export import Format, stream
@@ -51,25 +50,17 @@ from domain.reports.periods import Bucket
 from projections.runner import Runner
 from tests.bench.processes import ROOT
 from tests.bench.report import Surroundings
+from tests.bench.report_pages import UNTIL, Asked, Page, pages_of
 
 Pool = "asyncpg.Pool[asyncpg.Record]"
 
 PAGE_MILLISECONDS: Final = 200.0
-UNTIL: Final = dt.datetime(2026, 11, 30, 12, tzinfo=dt.UTC)
 DAYS: Final = (10, 40)
 REQUESTS_A_DAY: Final = 62_500
 """Two events each, and a few more: five million in 40 days."""
 EXPORT_ROWS: Final = 200_000
 _FOLD_SECONDS_MAX: Final = 3600.0
 _ALONE: Final = {"max_parallel_workers_per_gather": "0"}
-
-
-class Page(msgspec.Struct, frozen=True):
-    """One page that is asked for."""
-
-    name: str
-    path: str
-    as_tenant: bool = False
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -213,163 +204,6 @@ async def _secret(administration: Administration, sessions: Sessions, tenant_id:
     return secret
 
 
-async def pages_of(desk: Desk, days: int) -> list[Page]:
-    """Give every report page, with what is in the data."""
-    first = UNTIL - dt.timedelta(days=min(days, 30))
-    tenant = desk.tenant_id
-    month = f"from={_time(first)}&to={_time(UNTIL)}"
-    week = f"from={_time(UNTIL - dt.timedelta(days=7))}&to={_time(UNTIL)}"
-    pages = [
-        Page("usage by the day, platform", f"/reports/usage?{week}"),
-        Page("usage by the hour, platform", f"/reports/usage?{week}&bucket=hour"),
-        Page(
-            "usage by the minute, 3 hours, platform",
-            f"/reports/usage?bucket=minute&from={_time(UNTIL - dt.timedelta(hours=3))}&to={_time(UNTIL)}",
-        ),
-        Page("usage by the day in Tokyo, tenant", f"/reports/usage?{week}&zone=Asia/Tokyo", as_tenant=True),
-        Page("usage by the hour, tenant", f"/reports/usage?{week}&bucket=hour", as_tenant=True),
-        Page("usage by the month, all there is", f"/reports/usage?bucket=month&{month}"),
-    ]
-    for name in (
-        "tenant", "user", "token", "model_asked", "model_routed", "model_billed", "channel", "vendor", "tag",
-        "multiplier",
-    ):  # fmt: skip
-        pages.append(Page(f"usage by {name}, 30 days, platform", f"/reports/usage?{month}&by={name}"))
-        pages.append(Page(f"usage by {name}, 30 days, tenant", f"/reports/usage?{month}&by={name}", as_tenant=True))
-    pages += [
-        Page("usage by model and channel, 30 days", f"/reports/usage?{month}&by=model_asked,channel"),
-        Page("usage by tenant, model and tag, 30 days", f"/reports/usage?{month}&by=tenant,model_asked,tag"),
-        *(
-            Page(f"top 100 by {name}, 30 days", f"/reports/top?{month}&by={name}&limit=100")
-            for name in ("tenant", "user", "token", "model_asked", "vendor", "tag")
-        ),
-        Page("top users by tokens, tenant", f"/reports/top?{month}&by=user&order=output_tokens", as_tenant=True),
-        Page("balances now", "/reports/balances?limit=100"),
-        Page(
-            "balances as of a past moment", f"/reports/balances?at={_time(first + dt.timedelta(hours=37, minutes=12))}"
-        ),
-        Page(
-            "balance as of a past moment, held included",
-            f"/reports/balances?tenant_id={tenant}&at={_time(first + dt.timedelta(hours=61, minutes=7))}",
-            as_tenant=True,
-        ),
-        Page(
-            "price as of a past moment",
-            f"/reports/prices?model=gpt-5-mini&user_group=pro&at={_time(first + dt.timedelta(days=2))}",
-        ),
-        Page("statements of a tenant", f"/tenants/{tenant}/statements", as_tenant=True),
-        Page("statement, the open period", f"/tenants/{tenant}/statements/current", as_tenant=True),
-        Page("movements of credit", f"/tenants/{tenant}/movements", as_tenant=True),
-    ]
-    period = await desk.pool.fetchval(
-        "SELECT period FROM projection.statement WHERE tenant_id = $1 ORDER BY starts_at LIMIT 1", tenant
-    )
-    if period is not None:
-        pages.append(Page("statement, closed", f"/tenants/{tenant}/statements/{period}", as_tenant=True))
-    pages += await _log_pages(desk, month)
-    return pages + await _reasons(desk, month)
-
-
-async def _log_pages(desk: Desk, month: str) -> list[Page]:
-    log = f"/reports/requests?limit=100&{month}"
-    deep = UNTIL - dt.timedelta(days=9, hours=5)
-    micros = int(deep.timestamp() * 1_000_000)
-    after = f"after={micros}-{desk.tenant_id}-{desk.tenant_id}-1"
-    pages = [
-        Page("log, first page, platform", log),
-        Page("log, first page, tenant", log, as_tenant=True),
-        Page("log, a page 9 days deep, platform", f"{log}&{after}"),
-        Page("log, a page 9 days deep, tenant", f"{log}&{after}", as_tenant=True),
-    ]
-    return pages + [
-        Page(f"log, {name}{', tenant' if as_tenant else ''}", f"{log}&{condition}", as_tenant=as_tenant)
-        for name, condition in await _conditions(desk)
-        for as_tenant in (False, True)
-        if not (as_tenant and name.startswith(("cost", "margin")))
-    ]
-
-
-async def _conditions(desk: Desk) -> list[tuple[str, str]]:
-    """Give a filter on every column: values that the tenant has, the commonest and the rarest."""
-    fixed = [
-        ("states=voided", "states=voided"),
-        ("states=attempt_failed", "states=attempt_failed"),
-        ("states=expired", "states=expired"),
-        ("stream=true", "stream=true"),
-        ("cached=true", "cached=true"),
-        ("tag=production", "tag=production"),
-        ("tag nobody has", "tag=nobody"),
-        ("vendor=anthropic", "vendor=anthropic"),
-        ("status=500", "status=500"),
-        ("multiplier=1.1", "multiplier=1.1"),
-        ("card_version=1", "card_version=1"),
-        ("limit_name=wallet", "limit_name=wallet"),
-        ("attempts_min=3", "attempts_min=3"),
-        ("latency_min=20000", "latency_min=20000"),
-        ("latency_max=5", "latency_max=5"),
-        ("first_byte_min=2500", "first_byte_min=2500"),
-        ("first_byte_max=60", "first_byte_max=60"),
-        ("tokens_min=60000", "tokens_min=60000"),
-        ("input_tokens_min=60000", "input_tokens_min=60000"),
-        ("output_tokens_min=4096", "output_tokens_min=4096"),
-        ("charged_min=0.2", "charged_min=0.2"),
-        ("charged_max=0", "charged_max=0"),
-        ("cost_min=0.2", "cost_min=0.2"),
-        ("margin_max=-0.1", "margin_max=-0.1"),
-        ("request_id", f"request_id={await _some(desk, 'request_id')}"),
-    ]
-    for column in ("user_id", "token_id", "surface", "model_asked", "model_routed", "model_billed", "channel_id",
-                   "outcome", "code", "basis", "card_id"):  # fmt: skip
-        rows = await desk.pool.fetch(
-            f"SELECT {column} AS value FROM projection.request_log WHERE tenant_id = $1 AND {column} <> ''"
-            " GROUP BY 1 ORDER BY count(*) DESC",
-            desk.tenant_id,
-        )
-        values = list(dict.fromkeys([rows[0]["value"], rows[-1]["value"]])) if rows else []
-        fixed += [
-            (f"{column}, {'commonest' if n == 0 else 'rarest'}", f"{column}={quote(value)}")
-            for n, value in enumerate(values)
-        ]
-    return fixed
-
-
-async def _some(desk: Desk, column: str) -> Any:
-    return await desk.pool.fetchval(
-        f"SELECT {column} FROM projection.request_log WHERE tenant_id = $1 AND recorded_at < $2"
-        f" AND {column} IS NOT NULL AND state = 'captured' LIMIT 1",
-        desk.tenant_id,
-        UNTIL - dt.timedelta(days=5),
-    )
-
-
-async def _reasons(desk: Desk, month: str) -> list[Page]:
-    request = await _some(desk, "request_id")
-    pages = [
-        Page("receipt of a request", f"/requests/{request}", as_tenant=True),
-        Page("why a charge", f"/reports/charges/{request}", as_tenant=True),
-    ]
-    refused = await desk.pool.fetchrow(
-        "SELECT tenant_id, lane, position, recorded_at FROM projection.request_log WHERE state = 'refused' LIMIT 1"
-    )
-    if refused is not None:
-        micros = int(refused["recorded_at"].timestamp() * 1_000_000)
-        row = f"{micros}-{refused['tenant_id']}-{refused['lane']}-{refused['position']}"
-        pages.append(Page("why a refusal", f"/tenants/{refused['tenant_id']}/refusals/{row}"))
-    card = await desk.pool.fetchval(
-        "SELECT entity_id FROM admin.entity WHERE kind = 'rate_card' AND owner = 'sale'"
-        " ORDER BY created_at DESC LIMIT 1"
-    )
-    pages += [
-        Page("what if, 30 days, platform", f"/rate-cards/{card}/what-if?{month}"),
-        Page("what if, 30 days, one tenant", f"/rate-cards/{card}/what-if?{month}&tenant_id={desk.tenant_id}"),
-    ]
-    return pages
-
-
-def _time(moment: dt.datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
-
-
 async def live_start(desk: Desk, repeats: int) -> Figure:
     """Measure what a live log does when a client comes back: the look at what it may have missed."""
     times = []
@@ -436,7 +270,7 @@ async def prepare(data: Path, days: int, server: EmbeddedPostgres) -> None:
             await Statements(pool).close(TenantId(row["tenant_id"]), "UTC", UNTIL)
 
 
-async def measure(data: Path, days: int, repeats: int) -> tuple[list[Figure], list[str]]:
+async def measure(data: Path, days: int, repeats: int, only: str) -> tuple[list[Figure], list[str]]:
     """Measure the pages on data of so many days."""
     notes: list[str] = []
     async with EmbeddedPostgres(data, shared_buffers_mebibytes=512) as server:
@@ -446,11 +280,15 @@ async def measure(data: Path, days: int, repeats: int) -> tuple[list[Figure], li
             size = await desk.pool.fetchval("SELECT pg_size_pretty(pg_database_size(current_database()))")
             notes.append(f"{days} days: {events:,} events, {size}")
             figures = []
-            for page in await pages_of(desk, days):
+            for page in await pages_of(Asked(desk.pool, desk.tenant_id), days):
+                if only not in page.name:
+                    continue
                 figures.append(await desk.measure(page, repeats))
                 last = figures[-1]
                 figures_of_it = f"{last.middle:7.1f} ms  {last.cpu_middle:7.1f} ms of CPU  {last.blocks:7,} blocks"
                 _say(f"{days} days  {figures_of_it}  {page.name}")
+            if only:
+                return figures, notes
             figures.append(await live_start(desk, repeats))
             formats: tuple[Format, ...] = ("csv", "parquet")
             for format_ in formats:
@@ -500,12 +338,12 @@ def _say(text: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {text}\n")
 
 
-async def _run(folder: Path, days: Sequence[int], repeats: int) -> str:
+async def _run(folder: Path, days: Sequence[int], repeats: int, only: str) -> str:
     surroundings = Surroundings.look(folder)
     measured: dict[int, list[Figure]] = {}
     notes: list[str] = []
     for each in days:
-        measured[each], more = await measure(folder / f"{each}-days", each, repeats)
+        measured[each], more = await measure(folder / f"{each}-days", each, repeats, only)
         notes += more
     return render(surroundings, measured, notes)
 
@@ -516,12 +354,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT / "bench-results" / ".reports", help="where data are kept")
     parser.add_argument("--days", type=int, nargs="*", default=list(DAYS))
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--only", default="", help="only pages with this in their name, and no files")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     arguments.data.mkdir(parents=True, exist_ok=True)
-    table = asyncio.run(_run(arguments.data, arguments.days, arguments.repeats))
-    (ROOT / "bench-results").mkdir(exist_ok=True)
-    (ROOT / "bench-results" / f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H%M%SZ}-reports.md").write_text(table)
+    table = asyncio.run(_run(arguments.data, arguments.days, arguments.repeats, arguments.only))
+    if not arguments.only:
+        (ROOT / "bench-results").mkdir(exist_ok=True)
+        (ROOT / "bench-results" / f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H%M%SZ}-reports.md").write_text(table)
     sys.stdout.write(table)
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from app.demo_data.lane import EVENT_COLUMNS, LaneBook, Refused, Row
-from app.demo_data.story import Plan, World
+from app.demo_data.plan import Plan
 from app.demo_data.traffic import History, arrivals
+from app.demo_data.world import World
 from domain.events import decode
 from domain.ids import first_lane
 from domain.ledger.commands import Code, Command

@@ -15,7 +15,7 @@ from app.administration import Administration
 from app.bootstrap import bootstrap
 from app.cli import cli
 from app.demo_data.load import Loaded, Progress, is_fresh, load
-from app.demo_data.story import Plan
+from app.demo_data.plan import Plan
 from app.projections import PROJECTIONS
 from app.reports.usage import UsageQuery, read_usage
 from app.verify import Options, verify
