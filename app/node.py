@@ -97,7 +97,11 @@ class NodeReporter:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin."""
+        """Say that it is there, and go on saying so: who asks the first request of it is told of it."""
+        try:
+            await self.say()
+        except _AWAY as error:
+            _log.debug("node_report_delayed", error=type(error).__name__)
         self._task = asyncio.create_task(self._run(), name="node-reports")
 
     async def stop(self) -> None:

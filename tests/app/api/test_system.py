@@ -188,6 +188,22 @@ async def test_nodes_say_what_they_are_and_how_their_jobs_went(world: World, roo
     assert (await root.get("/system")).json()["nodes"] == []
 
 
+async def test_a_node_is_there_as_soon_as_it_has_started(world: World, root: Person) -> None:
+    vitals = Vitals(
+        config_position=0, config_fresh=True, requests_running=0, journal_bytes=0, journal_bytes_max=9,
+        journal_holds=0, ledger_available=True,
+    )  # fmt: skip
+    reporter = NodeReporter(owner_of(world.pool), node="fresh", vitals=lambda: vitals, jobs=Jobs())
+
+    await reporter.start()
+    try:
+        nodes = (await root.get("/system")).json()["nodes"]
+    finally:
+        await reporter.stop()
+
+    assert [(node["node"], node["silent"]) for node in nodes] == [("fresh", False)]
+
+
 async def test_the_support_bundle_has_no_secret_and_names_nobody(
     world: World, root: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
