@@ -27,6 +27,7 @@ from domain.admin.errors import (
     ArchivedError,
     BulkRefusedError,
     InvalidEntityError,
+    NameTakenError,
     NotArchivedError,
     NotFoundError,
     PasswordRefusedError,
@@ -198,16 +199,21 @@ class Administration:
             await self._submission.open_lane(tenant_id)
         if secret:
             await self._keep_key(entity_id, 1, event_id, secret)
-        await self._submission.submit(
-            tenant_id,
-            admin_type_name(kind, event),
-            event,
-            decide(kind, None, entity, 0),
-            event_id=event_id,
-            actor=actor,
-            correlation_id=correlation_id,
-            dropped_key=entity_id if secret else None,
-        )
+        try:
+            await self._submission.submit(
+                tenant_id,
+                admin_type_name(kind, event),
+                event,
+                decide(kind, None, entity, 0),
+                event_id=event_id,
+                actor=actor,
+                correlation_id=correlation_id,
+                dropped_key=entity_id if secret else None,
+            )
+        except NameTakenError:
+            # Whoever is refused looks for what another has made.
+            await self._submission.advance(tenant_id)
+            raise
         return await self._settled(kind, entity, Step(None, entity, event_id, actor))
 
     async def change(

@@ -1,5 +1,6 @@
 """The first steps: a tenant with its key in one step, a key to try things with, limits, how far one has come."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -143,6 +144,31 @@ async def test_a_playground_key_is_one_for_each_person_with_terms_that_nobody_wi
     assert made.status_code == 422
     assert (await member.patch(where, {"revoked": True}, token["version"])).status_code == 200
     assert (await world.client.post(path, headers=session)).json()["token"]["id"] != token["id"]
+
+
+async def test_twenty_calls_at_once_make_one_playground_key_and_the_last_secret_works(world: World) -> None:
+    tenant = await world.tenant()
+    member = await world.person(tenants={tenant: "member"})
+    session = await _session(world, member)
+    path = f"/api/tenants/{tenant}/playground-key"
+
+    async def twenty() -> set[str]:
+        answers = await asyncio.gather(*(world.client.post(path, headers=session) for _ in range(20)))
+        assert [answer.status_code for answer in answers] == [201] * 20
+        secrets = [secret_sha256(answer.json()["secret"]) for answer in answers]
+        working = [secret for secret in secrets if await world.administration.find("token", secret) is not None]
+        assert len(working) == 1
+        return {answer.json()["token"]["id"] for answer in answers}
+
+    (first,) = await twenty()
+    token = (await world.administration.get("token", first)).entity
+    assert (token.user_id, token.tags) == (member.user.user_id, ("playground",))
+    version = (await world.administration.get("token", first)).version
+    assert (await member.patch(f"/tokens/{first}", {"revoked": True}, version)).status_code == 200
+
+    (second,) = await twenty()
+    assert second != first
+    assert len((await member.get(f"/tokens?tenant_id={tenant}")).json()["items"]) == 2
 
 
 async def test_a_playground_key_needs_a_session_of_a_member_who_may_make_keys(world: World, root: Person) -> None:
