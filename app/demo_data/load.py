@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 import msgspec
 
+from app.demo_data.arrivals import arrivals
+from app.demo_data.history import History
 from app.demo_data.lane import ACCOUNT_COLUMNS, EVENT_COLUMNS, HOLD_COLUMNS, LaneBook
 from app.demo_data.plan import Plan
-from app.demo_data.traffic import History, arrivals
 from app.demo_data.world import World
 from app.projections import PROJECTIONS
 from app.reports.closing import Closer
@@ -204,12 +205,12 @@ class _Worker:
                 async with connection.transaction():
                     for history in histories:
                         history.day(day)
-                        await copy_events(connection, history.book)
-                    await write(connection, [history.book for history in histories])
+                        await copy_events(connection, history.diary.book)
+                    await write(connection, [history.diary.book for history in histories])
                 self._said.put(("requests", sum(sum(counts[n][day * 24 : day * 24 + 24]) for n in mine)))
             self._said.put(("written", 1))
             await asyncio.to_thread(go.wait)
-            lanes = [history.book.tenant_id for history in histories] + ([PLATFORM] if number == 0 else [])
+            lanes = [history.diary.book.tenant_id for history in histories] + ([PLATFORM] if number == 0 else [])
             await self._fold(connection, lanes)
             self._said.put(("folded", 1))
         finally:

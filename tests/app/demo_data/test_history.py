@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.demo_data.arrivals import arrivals
+from app.demo_data.history import History
 from app.demo_data.lane import EVENT_COLUMNS, LaneBook, Refused, Row
 from app.demo_data.plan import Plan
-from app.demo_data.traffic import History, arrivals
 from app.demo_data.world import World
 from domain.events import decode
 from domain.ids import first_lane
@@ -36,7 +37,7 @@ def histories(plan: Plan) -> tuple[World, list[History]]:
 
 def rows(plan: Plan) -> Iterator[Row]:
     world, made = histories(plan)
-    for book in (world.platform, *(history.book for history in made)):
+    for book in (world.platform, *(history.diary.book for history in made)):
         yield from book.take()
 
 
@@ -141,7 +142,7 @@ def test_the_reference_model_of_the_ledger_decides_the_same(number: int, monkeyp
     world = World(plan)
     counts = arrivals(world)
     history = History(world, number, [min(count, 2) for count in counts[number]])
-    book = history.book = Watched(history.book)
+    book = history.diary.book = Watched(history.diary.book)
     for day in range(plan.days):
         history.day(day)
     model = Ledger()
