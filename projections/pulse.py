@@ -84,7 +84,7 @@ class Pulse:
     """The projection `pulse`."""
 
     name = "pulse"
-    version = 2
+    version = 3
     tables = ("projection.pulse", "projection.refusal_hour")
     shapes: Mapping[str, Any] = {
         "hold.captured.v1": Captured,
@@ -113,9 +113,7 @@ def fold(events: Sequence[StoredEvent], fine: dict[Cell, list[int]], refusals: d
     for event in events:
         value = event.value
         if isinstance(value, Refused):
-            hour = event.recorded_at.replace(minute=0, second=0, microsecond=0)
-            key = RefusalKey(event.tenant_id, hour, value.reason, value.model_asked)
-            refusals.setdefault(key, [0])[0] += value.count
+            _refuse(refusals, event.tenant_id, event.recorded_at, value)
             continue
         channel_id, model = _where(value)
         at = event.recorded_at
@@ -127,6 +125,14 @@ def fold(events: Sequence[StoredEvent], fine: dict[Cell, list[int]], refusals: d
         if counts is None:
             counts = fine[cell] = [0] * len(COLUMNS)
         _count(counts, value)
+
+
+def _refuse(refusals: dict[RefusalKey, list[int]], tenant_id: int, at: dt.datetime, value: Refused) -> None:
+    """Count a refusal for its tenant and for everybody, by model and for all models."""
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    for whose in (tenant_id, EVERYBODY):
+        for model in (value.model_asked, ALL):
+            refusals.setdefault(RefusalKey(whose, hour, value.reason, model), [0])[0] += value.count
 
 
 def _where(value: Any) -> tuple[str, str]:

@@ -15,14 +15,13 @@ from app.api.permissions import Permission
 from app.api.report_scope import scope_of
 from app.api.schemas.common import Listing
 from app.reports.limits import Limit as Window
-from app.reports.limits import Scope, Unit, read_limits
+from app.reports.limits import Place, Scope, Unit, read_limits
 from domain.ids import TenantId
 from domain.money import format_amount
 
 _SCOPES: Final[tuple[Scope, ...]] = ("tenant", "user", "token")
-_After = Annotated[
-    str | None, QueryParameter(name="after", pattern=r"^[0-9]{1,9}$", description="`next` of the part before.")
-]
+_PLACE: Final = r"^[0-9]{1,30}~(tenant|user|token):[0-9]{1,16}:[0-9a-f-]{1,40}:[a-z]{1,10}:[a-z]{1,10}$"
+_After = Annotated[str | None, QueryParameter(name="after", pattern=_PLACE, description="`next` of the part before.")]
 
 
 class LimitUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,21 +64,28 @@ async def list_limits(
     limit: Limit = 50,
 ) -> Listing[LimitUse]:
     whose = scope_of(call, tenant_id)
-    found = await read_limits(
+    found, following = await read_limits(
         call.api.pool,
         owner=owner_of(call.api.pool),
         tenant_id=whose.tenant_id,
         user_id=whose.user_id,
         scopes=_SCOPES if of is None else (of,),
         now=call.api.clock(),
+        unit=unit,
+        after=_place(after),
+        limit=limit,
     )
-    # What is used changes with each request, so there is no place in this order that stays: a part is counted off.
-    found = [each for each in found if unit in {None, each.unit}]
-    first = int(after) if after is not None else 0
-    part = found[first : first + limit]
     return Listing(
-        items=tuple(_use(each) for each in part), next=str(first + limit) if len(found) > first + limit else None
+        items=tuple(_use(each) for each in found),
+        next=f"{following.nearness}~{following.key}" if following is not None else None,
     )
+
+
+def _place(after: str | None) -> Place | None:
+    if after is None:
+        return None
+    nearness, _, key = after.partition("~")
+    return Place(int(nearness), key)
 
 
 def _use(window: Window) -> LimitUse:
@@ -97,7 +103,7 @@ def _use(window: Window) -> LimitUse:
         used=shown(window.used),
         held=shown(window.held),
         left=shown(max(0, window.limit - window.used - window.held)),
-        used_permille=int(window.share * 1000),
+        used_permille=window.permille,
         ends_at=window.ends_at,
     )
 

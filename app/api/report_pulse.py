@@ -21,7 +21,17 @@ from app.api.schemas.common import Amount
 from app.reports.balances import read_balances
 from app.reports.beginning import unpriced_models
 from app.reports.breakers import read_breakers
-from app.reports.pulse import By, PulseQuery, PulseRow, RefusalRow, joined, percentile, read_pulse, read_refusals
+from app.reports.pulse import (
+    By,
+    PulseQuery,
+    PulseRow,
+    RefusalRow,
+    joined,
+    percentile,
+    percentiles,
+    read_pulse,
+    read_refusals,
+)
 from app.reports.usage import UsageQuery, read_usage
 from domain.ids import PLATFORM, EntityId
 from domain.money import format_amount
@@ -133,6 +143,8 @@ def _five_minutes(span: Bucket) -> tuple[Bucket, ...]:
 
 def _latency(row: PulseRow, groups: Sequence[str]) -> LatencyRow:
     failed = row.counts["voids"] + row.counts["expired"]
+    latencies = percentiles(row.latency, 50, 95, 99)
+    first_bytes = percentiles(row.first_byte, 50, 95)
     return LatencyRow(
         bucket=row.bucket,
         keys=dict(zip(groups, row.keys, strict=True)),
@@ -142,11 +154,11 @@ def _latency(row: PulseRow, groups: Sequence[str]) -> LatencyRow:
         expired=row.counts["expired"],
         failed_attempts=row.counts["failed_attempts"],
         error_permille=failed * 1000 // row.asked if row.asked else None,
-        latency_p50=percentile(row.latency, 50),
-        latency_p95=percentile(row.latency, 95),
-        latency_p99=percentile(row.latency, 99),
-        first_byte_p50=percentile(row.first_byte, 50),
-        first_byte_p95=percentile(row.first_byte, 95),
+        latency_p50=latencies[0],
+        latency_p95=latencies[1],
+        latency_p99=latencies[2],
+        first_byte_p50=first_bytes[0],
+        first_byte_p95=first_bytes[1],
         tokens_per_second=row.tokens_per_second,
     )
 

@@ -5,8 +5,8 @@ the ledger's accounts, by their ids. A window in which nothing has happened yet 
 """
 
 import datetime as dt
+import heapq
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -56,6 +56,11 @@ SELECT account_id::text, posted, held FROM ledger.account WHERE account_id = ANY
 """
 
 
+_WHOLE: Final = 10**9
+_PER_THOUSANDTH: Final = _WHOLE // 1000
+_UNUSED: Final = (0, 0)
+
+
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """One limit in its open window."""
 
@@ -75,19 +80,32 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """When the window ends; None: never."""
 
     @property
-    def share(self) -> Fraction:
-        """How much of it is used or held."""
-        return Fraction(self.used + self.held, self.limit) if self.limit else Fraction(1)
+    def permille(self) -> int:
+        """How much of it is used or held, in thousandths."""
+        return nearness(self.limit, self.used + self.held) // _PER_THOUSANDTH
 
-    @property
-    def key(self) -> str:
-        """Tells it from every other one."""
-        return f"{self.scope}:{self.tenant_id}:{self.owner_id}:{self.unit}:{self.period}"
+
+class Place(NamedTuple):
+    """A place in the list, by what is there: what moves meanwhile neither repeats nor hides what does not."""
+
+    nearness: int
+    key: str
+    """Tells a limit from every other one: scope, tenant, owner, unit and period."""
 
 
 class _Wanted(msgspec.Struct, frozen=True):
     account: AccountId
     limit: Limit
+
+    @property
+    def key(self) -> str:
+        limit = self.limit
+        return f"{limit.scope}:{limit.tenant_id}:{limit.owner_id}:{limit.unit}:{limit.period}"
+
+
+def nearness(limit: int, used: int) -> int:
+    """Give how much of a limit is used, in 10^-9 of it; of a limit of nothing all is."""
+    return used * _WHOLE // limit if limit else _WHOLE
 
 
 async def read_limits(
@@ -98,8 +116,11 @@ async def read_limits(
     user_id: str | None,
     scopes: Sequence[Scope],
     now: dt.datetime,
-) -> list[Limit]:
-    """Give the limits of a tenant, or of all; those nearest to their limit first.
+    unit: Unit | None = None,
+    after: Place | None = None,
+    limit: int = 50,
+) -> tuple[list[Limit], Place | None]:
+    """Give a part of the limits of a tenant, or of all, those nearest to their limit first; and where it goes on.
 
     `user_id` leaves those of one member and of their tokens. People stand in the platform's lane, so they are read by
     the `owner` of the tables, and only what concerns the tenant is given.
@@ -124,13 +145,24 @@ async def read_limits(
         for each in wanted_of.all(thing)
         if (tenant_id is None or each.limit.tenant_id == tenant_id) and _concerns(user_id, thing)
     ]
+    wanted = [each for each in wanted if unit in {None, each.limit.unit}]
     rows = await pool.fetch(_USED, [each.account for each in wanted], sorted({each.limit.tenant_id for each in wanted}))
-    used = {row["account_id"]: (-row["posted"], row["held"]) for row in rows}
+    used = {account: (-posted, held) for account, posted, held in rows}
+    places = []
+    for n, each in enumerate(wanted):
+        place = Place(nearness(each.limit.limit, sum(used.get(each.account, _UNUSED))), each.key)
+        if after is None or _order(place) > _order(after):
+            places.append((_order(place), place, n))
+    part = heapq.nsmallest(limit + 1, places)
     found = []
-    for each in wanted:
-        spent, held = used.get(each.account, (0, 0))
-        found.append(msgspec.structs.replace(each.limit, used=spent, held=held))
-    return sorted(found, key=lambda each: (-each.share, each.key))
+    for _, _, n in part[:limit]:
+        spent, held = used.get(wanted[n].account, _UNUSED)
+        found.append(msgspec.structs.replace(wanted[n].limit, used=spent, held=held))
+    return found, part[limit - 1][1] if len(part) > limit else None
+
+
+def _order(place: Place) -> tuple[int, str]:
+    return -place.nearness, place.key
 
 
 def _concerns(user_id: str | None, thing: Tenant | User | Token) -> bool:

@@ -1,21 +1,22 @@
 """Latency and availability over time, from the rows of the projection `pulse`; refusals by reason.
 
-A page reads one kind of row: of 5 minutes for up to two days of everybody, of an hour for up to a bit more than a
-month, of a day (UTC) beyond. There are rows of each channel, of each model, of both, and of all
-together, so a page reads as many as it shows, whatever the number of requests; the primary key (tenant, kind of row,
-time) gives just those.
+There are rows of 5 minutes, of an hour and of a day (UTC), and a page reads the longest that its buckets allow; rows of
+each channel, of each model, of both, and of all together, so that it reads as many as it shows, whatever the number of
+requests. The primary key (tenant, kind of row, time) gives just those.
 """
 
 import datetime as dt
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from domain.ids import TenantId
 from domain.reports.periods import Bucket, ReportRangeError
 from projections.base import live
-from projections.pulse import ALL, BOUNDS, CLASSES, COLUMNS, COUNTS, DAY, EVERYBODY, FIRST_BYTE, HOUR, LATENCY, SHORT
+from projections.pulse import ALL, BOUNDS, CLASSES, COLUMNS, COUNTS, DAY, EVERYBODY, HOUR, SHORT
 
 if TYPE_CHECKING:
     import asyncpg
@@ -27,6 +28,11 @@ _COLUMN: Final[Mapping[By, str]] = {"model": "model", "channel": "channel_id"}
 _LIVE: Final = live("pulse")
 _SHORT_MAX: Final = dt.timedelta(hours=48)
 _HOURS_MAX: Final = dt.timedelta(days=45)
+_ONE_DAY: Final = dt.timedelta(days=1)
+_TOO_FINE: Final = (
+    "Latencies are kept by 5 minutes for 48 hours of all tenants together, by model or by channel; by the hour for"
+    f" {_HOURS_MAX.days} days, and by the day of UTC beyond: ask for larger buckets, the zone UTC, or less at once."
+)
 _LAST_MILLISECONDS: Final = 600_000
 """What the class without a bound is taken to end at: no request takes longer."""
 
@@ -69,32 +75,37 @@ class PulseRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def percentile(classes: Sequence[int], percent: int) -> int | None:
     """Give the milliseconds that so many percent of requests did not exceed, by interpolation; None of nothing."""
-    total = sum(classes)
-    if not total:
+    return percentiles(classes, percent)[0]
+
+
+def percentiles(classes: Sequence[int], *percents: int) -> tuple[int | None, ...]:
+    """Give several percentiles of the same requests."""
+    passed = list(accumulate(classes))
+    return tuple(_percentile(passed, percent) for percent in percents)
+
+
+def _percentile(passed: Sequence[int], percent: int) -> int | None:
+    """Give a percentile from how many requests are in each class and those before it."""
+    if not passed[-1]:
         return None
     # The rank as a whole number: the smallest that so many percent are at or below.
-    rank = max(1, -(-total * percent // 100))
-    passed = 0
-    for n, count in enumerate(classes):
-        if passed + count >= rank:
-            lower = BOUNDS[n - 1] if n else 0
-            upper = BOUNDS[n] if n < len(BOUNDS) else _LAST_MILLISECONDS
-            return lower + (upper - lower) * (rank - passed) // count
-        passed += count
-    raise AssertionError("the rank is within the total")
+    rank = max(1, -(-passed[-1] * percent // 100))
+    n = bisect_left(passed, rank)
+    before = passed[n - 1] if n else 0
+    lower = BOUNDS[n - 1] if n else 0
+    upper = BOUNDS[n] if n < len(BOUNDS) else _LAST_MILLISECONDS
+    return lower + (upper - lower) * (rank - before) // (passed[n] - before)
 
 
 async def read_pulse(pool: "Pool", query: PulseQuery) -> list[PulseRow]:
     """Give the counts of each bucket and group; raises ReportRangeError for what no kind of row can tell."""
-    minutes = _minutes(query)
+    stretches = stretches_of(query)
     values: list[Any] = [
         query.tenant_id if query.tenant_id is not None else EVERYBODY,
-        minutes,
         [tile.starts_at for tile in query.tiles],
-        _beginning(query.tiles[0].starts_at, minutes),
-        query.tiles[-1].ends_at,
+        *(list(column) for column in zip(*stretches, strict=True)),
     ]
-    where = [f"generation = {_LIVE}", "tenant_id = $1", "minutes = $2", "at >= $4", "at < $5"]
+    where = [f"generation = {_LIVE}", "tenant_id = $1"]
     for name, value in (("model", query.model), ("channel", query.channel_id)):
         column = _COLUMN[name]  # type: ignore[index]  # of these two
         if value is None and name in query.by:
@@ -106,37 +117,56 @@ async def read_pulse(pool: "Pool", query: PulseQuery) -> list[PulseRow]:
     keys = "".join(f", {_COLUMN[name]} AS k{n}" for n, name in enumerate(query.by))
     numbers = ", ".join(str(n + 1) for n in range(len(query.by) + 1))
     rows = await pool.fetch(
-        f"SELECT width_bucket(at, $3::timestamptz[]) - 1 AS n{keys}, {_SUMS} FROM projection.pulse"
+        f"SELECT greatest(width_bucket(at, $2::timestamptz[]) - 1, 0) AS n{keys}, {_SUMS}"
+        " FROM unnest($3::smallint[], $4::timestamptz[], $5::timestamptz[]) AS s (kind, starts_at, ends_at)"
+        " JOIN projection.pulse ON minutes = s.kind AND at >= s.starts_at AND at < s.ends_at"
         f" WHERE {' AND '.join(where)} GROUP BY {numbers} ORDER BY {numbers}",
         *values,
     )
-    return [_row(row, len(query.by)) for row in rows]
+    return [_row(row, 1 + len(query.by)) for row in rows]
 
 
-def _minutes(query: PulseQuery) -> int:
-    tiles = query.tiles
-    span = tiles[-1].ends_at - tiles[0].starts_at
-    starts = [tile.starts_at for tile in tiles]
+class Stretch(NamedTuple):
+    """A part of the range that is read from one kind of row."""
+
+    minutes: int
+    starts_at: dt.datetime
+    ends_at: dt.datetime
+
+
+def stretches_of(query: PulseQuery) -> list[Stretch]:
+    """Say what is read from which kind of row: whole days (UTC) that no bucket cuts by the day, the rest by the hour.
+
+    Up to two days of everybody are read by 5 minutes. A range that begins within a row has all of that row.
+    """
+    first, last = query.tiles[0].starts_at, query.tiles[-1].ends_at
+    starts = [tile.starts_at for tile in query.tiles[1:]]
     is_joint = len({*query.by, *(["model"] if query.model else []), *(["channel"] if query.channel_id else [])}) > 1
-    if (
-        query.tenant_id is None
-        and not is_joint
-        and span <= _SHORT_MAX
-        and all(_is_at(start, SHORT) for start in starts[1:])
-    ):
-        return SHORT
-    if span <= _HOURS_MAX and all(_is_at(start, HOUR) for start in starts[1:]):
-        return HOUR
-    if all(start == start.replace(hour=0, minute=0, second=0, microsecond=0) for start in starts[1:]):
-        return DAY
-    raise ReportRangeError(
-        "Latencies are kept by 5 minutes for 48 hours of all tenants together, by model or by channel; by the hour for"
-        f" {_HOURS_MAX.days} days, and by the day of UTC beyond: ask for larger buckets, the zone UTC, or less at once."
-    )
+    is_short = query.tenant_id is None and not is_joint and last - first <= _SHORT_MAX
+    if is_short and all(_is_at(start, SHORT) for start in starts):
+        return [Stretch(SHORT, _floor(first, SHORT), last)]
+    if not all(_is_at(start, HOUR) for start in starts):
+        raise ReportRangeError(_TOO_FINE)
+    found: list[Stretch] = []
+    cut = {_floor(start, DAY) for start in starts if start != _floor(start, DAY)}
+    moment = _floor(first, HOUR)
+    while moment < last:
+        following = _floor(moment, DAY) + _ONE_DAY
+        is_whole = moment == _floor(moment, DAY) and following <= last and moment not in cut
+        kind = DAY if is_whole else HOUR
+        if found and found[-1].minutes == kind:
+            found[-1] = found[-1]._replace(ends_at=min(following, last))
+        else:
+            found.append(Stretch(kind, moment, min(following, last)))
+        moment = following
+    hours = sum((each.ends_at - each.starts_at for each in found if each.minutes == HOUR), dt.timedelta())
+    if hours > _HOURS_MAX:
+        raise ReportRangeError(_TOO_FINE)
+    return found
 
 
-def _beginning(moment: dt.datetime, minutes: int) -> dt.datetime:
-    """Give the beginning of the row that a moment is in: a range that begins within it has all of it."""
+def _floor(moment: dt.datetime, minutes: int) -> dt.datetime:
+    """Give the beginning of the row that a moment is in."""
     hour = moment.replace(minute=0, second=0, microsecond=0)
     if minutes == DAY:
         return hour.replace(hour=0)
@@ -147,13 +177,15 @@ def _is_at(moment: dt.datetime, minutes: int) -> bool:
     return moment.second == moment.microsecond == 0 and moment.minute % minutes == 0
 
 
-def _row(row: "asyncpg.Record", keys: int) -> PulseRow:
+def _row(row: "asyncpg.Record", first: int) -> PulseRow:
+    values = tuple(row)
+    latency = first + len(COUNTS)
     return PulseRow(
-        bucket=max(0, row["n"]),
-        keys=tuple(row[f"k{n}"] for n in range(keys)),
-        counts={name: row[name] for name in COUNTS},
-        latency=tuple(row[name] for name in LATENCY),
-        first_byte=tuple(row[name] for name in FIRST_BYTE),
+        bucket=values[0],
+        keys=values[1:first],
+        counts=dict(zip(COUNTS, values[first:latency], strict=True)),
+        latency=values[latency : latency + CLASSES],
+        first_byte=values[latency + CLASSES :],
     )
 
 
@@ -181,20 +213,20 @@ class RefusalRow(msgspec.Struct, frozen=True, kw_only=True):
 async def read_refusals(
     pool: "Pool", tiles: Sequence[Bucket], *, tenant_id: TenantId | None, by_model: bool, limit: int
 ) -> list[RefusalRow]:
-    """Count refusals by reason, and by model if wished: of hours, by the index on their time. The most first."""
+    """Count refusals by reason, and by model if wished. The most first."""
     model = "model" if by_model else "NULL::text"
     rows = await pool.fetch(
-        f"SELECT width_bucket(hour, $2::timestamptz[]) - 1 AS n, reason, {model} AS model,"
+        f"SELECT greatest(width_bucket(hour, $2::timestamptz[]) - 1, 0) AS n, reason, {model} AS model,"
         " sum(refusals)::bigint AS refusals FROM projection.refusal_hour"
-        f" WHERE generation = {_LIVE} AND hour >= $3 AND hour < $4 AND ($1::bigint IS NULL OR tenant_id = $1)"
-        " GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 2, 3 LIMIT $5",
-        tenant_id,
+        f" WHERE generation = {_LIVE} AND tenant_id = $1 AND hour >= $3 AND hour < $4"
+        f" AND model {'<>' if by_model else '='} $5 GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 2, 3 LIMIT $6",
+        tenant_id if tenant_id is not None else EVERYBODY,
         [tile.starts_at for tile in tiles],
-        tiles[0].starts_at.replace(minute=0, second=0, microsecond=0),
+        _floor(tiles[0].starts_at, HOUR),
         tiles[-1].ends_at,
+        ALL,
         limit,
     )
     return [
-        RefusalRow(bucket=max(0, row["n"]), reason=row["reason"], model=row["model"], refusals=row["refusals"])
-        for row in rows
+        RefusalRow(bucket=row["n"], reason=row["reason"], model=row["model"], refusals=row["refusals"]) for row in rows
     ]

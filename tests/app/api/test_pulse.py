@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from adapters.clock import now
-from app.reports.pulse import percentile
+from app.reports.pulse import PulseQuery, percentile, stretches_of
 from domain.events import encode
 from domain.holds.events import RequestsRefused
 from domain.ids import EntityId, TenantId, first_lane
 from domain.ledger.commands import Kind
+from domain.reports.periods import ReportRangeError, buckets
 from projections.multipliers import MULTIPLIERS
-from projections.pulse import BOUNDS, CLASSES, PULSE
+from projections.pulse import BOUNDS, CLASSES, DAY, HOUR, PULSE
 from projections.routing import Routing
 from projections.runner import advance, ensure
 from projections.usage import USAGE
@@ -116,6 +117,82 @@ async def test_refusals_are_counted_by_reason_and_model(world: World, root: Pers
 
     assert [(row["reason"], row["model"], row["refusals"]) for row in plain] == [("unpriced_model", None, 4)]
     assert [(row["reason"], row["model"], row["refusals"]) for row in by_model] == [("unpriced_model", "nope", 4)]
+
+
+async def test_refusals_of_everybody_are_those_of_all_tenants_together(world: World, root: Person) -> None:
+    tenants = []
+    for _ in range(2):
+        tenant, owner, spender = await _spender(world, root)
+        await _work(world, spender, tenant)
+        tenants.append((tenant, owner))
+
+    for by_model in ("false", "true"):
+        path = f"/reports/refusals?bucket=month&by_model={by_model}"
+        ours = (await _json(root, path))["rows"]
+        theirs = [(await _json(owner, path))["rows"] for _, owner in tenants]
+        of_one = (await _json(root, f"{path}&tenant_id={tenants[0][0]}"))["rows"]
+
+        assert [row["refusals"] for row in ours] == [8]
+        assert [[row["refusals"] for row in rows] for rows in theirs] == [[4], [4]]
+        assert of_one == theirs[0]
+
+
+async def test_a_range_that_begins_within_an_hour_has_one_row_for_each_group(world: World, root: Person) -> None:
+    tenant, _, spender = await _spender(world, root)
+    await _work(world, spender, tenant)
+    # The hour before the events', which the range cuts, has some too.
+    for table, column in (("pulse", "at"), ("refusal_hour", "hour")):
+        await world.pool.execute(
+            f"CREATE TEMP TABLE earlier AS SELECT * FROM projection.{table};"
+            f" UPDATE earlier SET {column} = {column} - interval '1 hour';"
+            f" INSERT INTO projection.{table} SELECT * FROM earlier ON CONFLICT DO NOTHING; DROP TABLE earlier"
+        )
+    until = now() + dt.timedelta(seconds=1)
+    since = until.replace(minute=0, second=0, microsecond=0) - dt.timedelta(minutes=30)
+    span = f"bucket=month&from={since.isoformat()}&to={until.isoformat()}".replace("+00:00", "Z")
+
+    latency = (await _json(root, f"/reports/latency?by=model&{span}"))["rows"]
+    refused = (await _json(root, f"/reports/refusals?{span}"))["rows"]
+
+    for rows in (latency, refused):
+        keys = [(row["bucket"], str(row.get("keys", row.get("reason")))) for row in rows]
+        assert len(keys) == len(set(keys)) > 0
+
+
+@pytest.mark.parametrize(
+    ("size", "starts_at", "days", "zone", "kinds"),
+    [
+        ("day", "2026-03-01T00:00:00Z", 30, "UTC", {DAY}),
+        ("day", "2026-03-01T10:20:00Z", 30, "UTC", {DAY, HOUR}),
+        ("hour", "2026-03-01T00:00:00Z", 30, "UTC", {HOUR}),
+        ("day", "2026-03-01T00:00:00Z", 30, "Europe/Berlin", {HOUR}),
+        ("week", "2026-03-01T00:00:00Z", 30, "Pacific/Apia", {DAY, HOUR}),
+        ("month", "2025-06-11T07:00:00Z", 360, "America/New_York", {DAY, HOUR}),
+    ],
+)
+def test_a_page_reads_the_longest_rows_that_its_buckets_allow_and_each_moment_once(
+    size: Any, starts_at: str, days: int, zone: str, kinds: set[int]
+) -> None:
+    first = dt.datetime.fromisoformat(starts_at)
+    tiles = buckets(size, first, first + dt.timedelta(days=days), zone)
+
+    stretches = stretches_of(PulseQuery(tiles=tiles, tenant_id=TenantId(7)))
+
+    assert {each.minutes for each in stretches} == kinds
+    assert all(before.ends_at == after.starts_at for before, after in pairwise(stretches))
+    assert stretches[0].starts_at == first.replace(minute=0)
+    assert stretches[-1].ends_at == tiles[-1].ends_at
+    for tile in tiles[1:]:
+        inside = next(each for each in stretches if each.starts_at <= tile.starts_at < each.ends_at)
+        assert (tile.starts_at - inside.starts_at) % dt.timedelta(minutes=inside.minutes) == dt.timedelta(0)
+
+
+def test_more_single_hours_than_are_kept_are_refused() -> None:
+    first = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    tiles = buckets("day", first, first + dt.timedelta(days=60), "Europe/Berlin")
+
+    with pytest.raises(ReportRangeError):
+        stretches_of(PulseQuery(tiles=tiles))
 
 
 async def test_the_strip_of_a_channel_has_a_cell_for_each_five_minutes(world: World, root: Person) -> None:

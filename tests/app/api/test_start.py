@@ -215,6 +215,32 @@ async def test_limits_are_listed_by_how_full_they_are(world: World, root: Person
     assert [each["unit"] for each in (await root.get("/limits?unit=tokens")).json()["items"]] == ["tokens"]
 
 
+async def test_limits_go_on_from_a_limit_whatever_moves_meanwhile(world: World, root: Person) -> None:
+    tenants = []
+    for number in range(3):
+        tenant, owner, spender = await _spender(world, root)
+        budgets = [{"unit": "tokens", "period": period, "amount": "1000"} for period in ("day", "month", "total")]
+        await root.patch(f"/tenants/{tenant}", {"budgets": budgets[number:], "limits": {"concurrency": 7}}, 1)
+        tenants.append((tenant, owner, spender))
+    _, _, spender = tenants[0]
+    holds = [await spender.hold(20_000_000)]
+
+    seen: list[dict[str, Any]] = []
+    path = "/limits?limit=2"
+    while path:
+        part = (await root.get(path)).json()
+        seen += part["items"]
+        path = f"/limits?limit=2&after={part['next']}" if part["next"] else ""
+        # Whatever this does to the limits that were shown, or come yet, no other is told twice or left out.
+        while holds:
+            await spender.capture(holds.pop())
+
+    keys = [(each["tenant_id"], each["unit"], each["period"]) for each in seen]
+    assert len(keys) == len(set(keys)) == 9
+    assert (await root.get("/limits?after=2")).status_code == 400
+    assert (await root.get("/limits?after=1~token:1:x:y:z")).status_code == 400
+
+
 async def test_setup_says_how_far_one_has_come(world: World, root: Person) -> None:
     before = (await root.get("/setup")).json()
     await root.post("/channels", {"name": "c", "type": "openai", "models": ["unpriced"], "key": "k" * 20})
