@@ -8,14 +8,15 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Protocol
 
 import asyncpg
 import click
+import msgspec
 import structlog
 import uvicorn
-from litestar import Litestar
+from litestar import Litestar, Router
 
 from adapters import clock, ids
 from adapters.channel_types import TYPES
@@ -82,7 +83,7 @@ from domain.relay.vendor_errors import VendorError
 from projections.runner import Runner
 
 if TYPE_CHECKING:
-    from app.observability.tracing import Tracing
+    from app.observability.tracing import TracedLedger, Tracing
 
     Pool = asyncpg.Pool[asyncpg.Record]
 
@@ -150,271 +151,148 @@ def _node_name() -> str:
     return f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
+class _Part(Protocol):
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+class _Base(msgspec.Struct, frozen=True, kw_only=True):
+    """What every part of a worker stands on."""
+
+    stack: contextlib.AsyncExitStack
+    """Closes what was made, in the opposite order."""
+    settings: Settings
+    dsn: str
+    port: int
+    node: str
+    pool: "Pool"
+    instruments: Instruments
+    tracing: "Tracing | None"
+    ledger: Flusher
+    traced: "Flusher | TracedLedger"
+    """The ledger as requests see it."""
+    runner: Runner
+    jobs: Jobs
+
+    async def run(self, part: _Part) -> None:
+        """Start a part, and stop it in its turn."""
+        await part.start()
+        self.stack.push_async_callback(part.stop)
+
+
+class _Site(msgspec.Struct, frozen=True, kw_only=True):
+    """What is configured here, and who changes it."""
+
+    vault: Vault
+    catalog: Catalog
+    walled: "Pool"
+    administration: Administration
+    tokenizer: Tokenizer
+
+
+class _Gateway(msgspec.Struct, frozen=True, kw_only=True):
+    """What serves the model routes."""
+
+    journal: Journal
+    authenticator: Authenticator
+    inspection: Inspection
+    routing: Routing
+    relay: Relay
+
+
 @contextlib.asynccontextmanager
 async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tuple[Observed | Prefixed, Relay]]:
     """Make everything that a worker needs, in order; whatever was made is closed in the opposite one."""
-    node = _node_name()
     async with contextlib.AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            asyncpg.create_pool(
-                dsn,
-                min_size=2,
-                max_size=10,
-                timeout=5.0,
-                connection_class=Connection,
-                server_settings={"application_name": "tallygate"},
-            )
+        base = await _stand(stack, settings, dsn, port)
+        journal, settlements = await _settle(base)
+        site = await _configure(base)
+        await _do_chores(base, site)
+        gateway = await _open_gateway(base, site, journal, settlements)
+        await _observe(base, journal)
+        runs = await _report(base, site, gateway)
+        yield _application(base, site, gateway, runs), gateway.relay
+
+
+async def _stand(stack: contextlib.AsyncExitStack, settings: Settings, dsn: str, port: int) -> _Base:
+    """Reach the database; begin to count, to write the log and to fold it."""
+    node = _node_name()
+    pool = await stack.enter_async_context(
+        asyncpg.create_pool(
+            dsn,
+            min_size=2,
+            max_size=10,
+            timeout=5.0,
+            connection_class=Connection,
+            server_settings={"application_name": "tallygate"},
         )
-        await pool.execute("SELECT ledger.create_days(current_date - 1, 9)")
-        runner = Runner(pool, PROJECTIONS)
-        cells = Cells(metrics_folder(settings.data), node)
-        stack.callback(cells.close)
-        instruments = Instruments(cells, now=clock.now)
-        tracing = open_tracing(settings, node, stack)
-        ledger = Flusher(dsn, on_lanes=runner.notice, on_batch=instruments.ledger_batch)
-        await ledger.start()
-        stack.push_async_callback(ledger.stop, 10.0)
-
-        await runner.start()
-        stack.push_async_callback(runner.stop)
-
-        journal = Journal(settings.data / "journal", node, settings.journal_max_bytes)
-        stack.callback(journal.close)
-        traced = ledger if tracing is None else tracing.ledger(ledger)
-        settlements = Settlements(traced, journal, pool)
-        await _recover(settlements)
-
-        vault = Vault.open(settings.secret_key_file)
-        catalog = Catalog(pool, vault, traits=traits_of(TYPES))
-        instruments.snapshot = lambda: catalog.snapshot
-        walled = await _wall(stack, settings, dsn, pool)
-        administration = Administration(ledger, walled, vault, on_change=catalog.refresh)
-        tokenizer = Tokenizer()
-        await tokenizer.load_off_loop()
-        await bootstrap(
-            administration,
-            ledger,
-            pool,
-            root_password=settings.root_password,
-            announce=lambda welcome: click.echo(welcome.text(settings.host, port)),
-        )
-        await administration.settle_members()
-        await catalog.start()
-        stack.push_async_callback(catalog.stop)
-        jobs = Jobs()
-        housekeeper = Housekeeper(ledger, pool, hold_timeout_seconds=settings.hold_timeout_seconds, jobs=jobs)
-        for chores in (housekeeper, Closer(pool, jobs=jobs), StatementCloser(pool, jobs=jobs)):
-            await chores.start()
-            stack.push_async_callback(chores.stop)
-        await _seal(stack, settings, pool, jobs)
-
-        await _send_mails(stack, settings, pool, administration, port, jobs)
-
-        refusals = _count_refusals(stack, ledger, instruments, node)
-        authenticator = Authenticator(catalog, now=clock.now, trusted_proxies=settings.trusted_proxies)
-        vendors, outbound = await _ways_out(stack, settings, tokenizer, tracing)
-        inspection = Inspection(vendors, ids.new_id, functools.partial(secret_of, catalog))
-        routing = await _route(
-            stack, settings, ledger=ledger, pool=pool, catalog=catalog, inspection=inspection, node=node
-        )
-        relay = Relay(
-            ledger=traced,
-            settlements=settlements,
-            refusals=refusals,
-            repeats=Repeats(pool),
-            authenticator=authenticator,
-            quoting=Quoting(catalog, tokenizer, routing.router, on_nobody=routing.nobody),
-            routing=routing,
-            vendors=vendors,
-            fetch=outbound.fetch,
-            count=tokenizer.count,
-            clock=_Clock(),
-            node=node,
-            body_bytes_max=settings.body_max_bytes,
-            hold_timeout_seconds=int(settings.hold_timeout_seconds),
-        )
-        sampler = Sampler(
-            instruments,
-            journal=journal,
-            journal_bytes_max=settings.journal_max_bytes,
-            ledger=ledger,
-            outbox=tracing.outbox if tracing is not None else None,
-        )
-        sampler.start()
-        stack.push_async_callback(sampler.stop)
-        runs = await _report(
-            stack,
-            pool,
-            node,
-            lambda: Vitals(
-                config_position=catalog.position,
-                config_fresh=catalog.fresh,
-                requests_running=relay.running,
-                journal_bytes=journal.size_bytes,
-                journal_bytes_max=settings.journal_max_bytes,
-                journal_holds=journal.open_holds,
-                ledger_available=ledger.available,
-            ),
-            jobs,
-        )
-        public = PublicPages(owner_of(walled), clock.now, base_url=settings.public_url or "")
-        app = Observed(
-            _fronted(
-                settings,
-                public,
-                create_app(
-                    relay=relay,
-                    catalog_routes=CatalogRoutes(catalog, authenticator, pool, clock.now),
-                    token_counts=TokenCounts(authenticator, tokenizer, settings.body_max_bytes),
-                    api=[
-                        api_router(
-                            administration=administration,
-                            wallets=Wallets(ledger, walled),
-                            pool=walled,
-                            secure_cookies=(settings.public_url or "").startswith("https:"),
-                            public=public,
-                            trusted_proxies=settings.trusted_proxies,
-                            outbound=settings.outbound_allow,
-                            desk=routing.desk,
-                            inspection=inspection,
-                            sends_mail=settings.smtp_url is not None,
-                            runs=runs,
-                        )
-                    ],
-                    openapi=openapi_config(),
-                    observability=observability_routes(
-                        readiness=Readiness(
-                            relay=relay,
-                            ledger=ledger,
-                            catalog=catalog,
-                            settlements=settlements,
-                            pool=pool,
-                            migrations=[migration.number for migration in read_migrations()],
-                        ),
-                        instruments=instruments,
-                        figures=DatabaseFigures(pool, runner),
-                        folder=metrics_folder(settings.data),
-                        token=settings.metrics_token,
-                    ),
-                ),
-            ),
-            instruments,
-            new_id=ids.new_id,
-            tracing=tracing,
-            access_log=settings.access_log,
-        )
-        yield Prefixed(app, settings.prefix) if settings.prefix else app, relay
-
-
-def _count_refusals(
-    stack: contextlib.AsyncExitStack, ledger: Flusher, instruments: Instruments, node: str
-) -> CountedRefusals:
-    refusals = CountedRefusals(ledger, now=clock.now, new_id=ids.new_id, node=node)
-    refusals.counted = instruments.refused
-    refusals.start()
-    stack.push_async_callback(refusals.stop)
-    return refusals
-
-
-def _fronted(settings: Settings, public: PublicPages, app: Litestar) -> Litestar | Console:
-    """Give the application with the console before it, if this node has one."""
-    if not settings.console:
-        return app
-    build = Build.read()
-    if build is None:
-        _log.warning("console_not_built", remedy="make run builds it")
-    return Console(app, build, public, prefix=settings.prefix)
-
-
-async def _route(
-    stack: contextlib.AsyncExitStack,
-    settings: Settings,
-    *,
-    ledger: Flusher,
-    pool: "Pool",
-    catalog: Catalog,
-    inspection: Inspection,
-    node: str,
-) -> Routing:
-    """Know how channels are, and see to it that those that are out come back; SettingsError for an alert's address."""
-    try:
-        sinks = sinks_of(settings.alert_urls, settings.outbound_allow)
-    except ValueError as error:
-        raise SettingsError(f"TALLYGATE_ALERT_URLS: its value (not shown) is wrong, it must be {error}") from None
-
-    async def probe(channel: Channel, key: int) -> int:
-        if not inspection.can_probe(channel):
-            # Nothing cheap can be asked: it gets some weight back, and requests say the rest. A key is not tried so.
-            raise VendorError("not_found")
-        await inspection.probe(channel, secret_of(catalog, channel, key))
-        return 200
-
-    routing = Routing(
-        ledger=ledger,
-        pool=pool,
-        catalog=catalog,
+    )
+    await pool.execute("SELECT ledger.create_days(current_date - 1, 9)")
+    runner = Runner(pool, PROJECTIONS)
+    cells = Cells(metrics_folder(settings.data), node)
+    stack.callback(cells.close)
+    instruments = Instruments(cells, now=clock.now)
+    tracing = open_tracing(settings, node, stack)
+    ledger = Flusher(dsn, on_lanes=runner.notice, on_batch=instruments.ledger_batch)
+    await ledger.start()
+    stack.push_async_callback(ledger.stop, 10.0)
+    base = _Base(
+        stack=stack,
+        settings=settings,
+        dsn=dsn,
+        port=port,
         node=node,
-        probe=probe,
-        sinks=sinks,
-        bounds=Bounds(
-            requests_max=settings.requests_max,
-            queue_max=settings.queue_max,
-            queue_seconds=settings.queue_seconds,
-            cache_max_bytes=settings.cache_max_bytes,
-        ),
+        pool=pool,
+        instruments=instruments,
+        tracing=tracing,
+        ledger=ledger,
+        traced=ledger if tracing is None else tracing.ledger(ledger),
+        runner=runner,
+        jobs=Jobs(),
     )
-    return await stack.enter_async_context(routing.running())
+    await base.run(runner)
+    return base
 
 
-async def _report(
-    stack: contextlib.AsyncExitStack, pool: "Pool", node: str, vitals: Callable[[], Vitals], jobs: Jobs
-) -> Runs:
-    """Say to everybody how this process is; give who runs what people ask for."""
-    runs = Runs(pool, node=node, environment=os.environ)
-    stack.push_async_callback(runs.stop)
-    reporter = NodeReporter(pool, node=node, vitals=vitals, jobs=jobs)
-    await reporter.start()
-    stack.push_async_callback(reporter.stop)
-    return runs
+async def _settle(base: _Base) -> tuple[Journal, Settlements]:
+    """Give where holds end; what processes left behind that died is settled before anything new is admitted."""
+    journal = Journal(base.settings.data / "journal", base.node, base.settings.journal_max_bytes)
+    base.stack.callback(journal.close)
+    settlements = Settlements(base.traced, journal, base.pool)
+    recovered = await settlements.recover()
+    if recovered:
+        _log.warning("journal_recovered", holds=recovered)
+    return journal, settlements
 
 
-async def _seal(stack: contextlib.AsyncExitStack, settings: Settings, pool: "Pool", jobs: Jobs) -> None:
-    """Seal the log, and publish the heads of what is sealed."""
-    heads = await stack.enter_async_context(
-        publishing(pool, file=settings.seal_heads_file, url=settings.seal_heads_url, rules=settings.outbound_allow)
-    )
-    sealer = Sealer(pool, KeyFile(settings.seal_key_file), on_seal=heads.notice, jobs=jobs)
-    await sealer.start()
-    stack.push_async_callback(sealer.stop)
-
-
-async def _send_mails(  # noqa: PLR0917 -- its one caller has them all
-    stack: contextlib.AsyncExitStack,
-    settings: Settings,
-    pool: "Pool",
-    administration: Administration,
-    port: int,
-    jobs: Jobs,
-) -> None:
-    """Send what is queued, if there is a mail server."""
-    if settings.smtp_url is None:
-        return
-    mailer = Mailer(
-        Links(pool),
+async def _configure(base: _Base) -> _Site:
+    """Read what is configured; at the first start of all, make it."""
+    settings, pool, ledger = base.settings, base.pool, base.ledger
+    vault = Vault.open(settings.secret_key_file)
+    catalog = Catalog(pool, vault, traits=traits_of(TYPES))
+    base.instruments.snapshot = lambda: catalog.snapshot
+    walled = await _wall(base)
+    administration = Administration(ledger, walled, vault, on_change=catalog.refresh)
+    tokenizer = Tokenizer()
+    await tokenizer.load_off_loop()
+    await bootstrap(
         administration,
-        SmtpMail(settings.smtp_url, settings.mail_from),
-        base_url=settings.public_url or f"http://{settings.host}:{port}",
-        jobs=jobs,
+        ledger,
+        pool,
+        root_password=settings.root_password,
+        announce=lambda welcome: click.echo(welcome.text(settings.host, base.port)),
     )
-    await mailer.start()
-    stack.push_async_callback(mailer.stop)
+    await administration.settle_members()
+    await base.run(catalog)
+    return _Site(vault=vault, catalog=catalog, walled=walled, administration=administration, tokenizer=tokenizer)
 
 
-async def _wall(stack: contextlib.AsyncExitStack, settings: Settings, dsn: str, pool: "Pool") -> "Pool":
+async def _wall(base: _Base) -> "Pool":
     """Give the pool that requests of tenants read by: confined by row-level security, if that is to be had.
 
     Raises PostgresError where it is required and is not.
     """
+    settings, pool = base.settings, base.pool
     if settings.row_security == "off":
         return pool
     gap = await find_gap(pool)
@@ -423,9 +301,9 @@ async def _wall(stack: contextlib.AsyncExitStack, settings: Settings, dsn: str, 
             raise PostgresError(f"TALLYGATE_ROW_SECURITY=required, but {gap}")
         _log.warning("row_security_off", reason=gap)
         return pool
-    confined = await stack.enter_async_context(
+    confined = await base.stack.enter_async_context(
         asyncpg.create_pool(
-            dsn,
+            base.dsn,
             min_size=1,
             max_size=5,
             timeout=5.0,
@@ -436,20 +314,77 @@ async def _wall(stack: contextlib.AsyncExitStack, settings: Settings, dsn: str, 
     return TenantPool.over(pool, confined)
 
 
-async def _recover(settlements: Settlements) -> None:
-    """Replay what processes left behind that died."""
-    recovered = await settlements.recover()
-    if recovered:
-        _log.warning("journal_recovered", holds=recovered)
+async def _do_chores(base: _Base, site: _Site) -> None:
+    """See to what nobody asks for."""
+    settings, pool, jobs = base.settings, base.pool, base.jobs
+    await base.run(Housekeeper(base.ledger, pool, hold_timeout_seconds=settings.hold_timeout_seconds, jobs=jobs))
+    await base.run(Closer(pool, jobs=jobs))
+    await base.run(StatementCloser(pool, jobs=jobs))
+    await _seal(base)
+    await _send_mails(base, site.administration)
 
 
-async def _ways_out(
-    stack: contextlib.AsyncExitStack, settings: Settings, tokenizer: Tokenizer, tracing: "Tracing | None"
-) -> tuple[Vendors, Outbound]:
+async def _seal(base: _Base) -> None:
+    """Seal the log, and publish the heads of what is sealed."""
+    settings, pool = base.settings, base.pool
+    heads = await base.stack.enter_async_context(
+        publishing(pool, file=settings.seal_heads_file, url=settings.seal_heads_url, rules=settings.outbound_allow)
+    )
+    await base.run(Sealer(pool, KeyFile(settings.seal_key_file), on_seal=heads.notice, jobs=base.jobs))
+
+
+async def _send_mails(base: _Base, administration: Administration) -> None:
+    """Send what is queued, if there is a mail server."""
+    settings = base.settings
+    if settings.smtp_url is None:
+        return
+    await base.run(
+        Mailer(
+            Links(base.pool),
+            administration,
+            SmtpMail(settings.smtp_url, settings.mail_from),
+            base_url=settings.public_url or f"http://{settings.host}:{base.port}",
+            jobs=base.jobs,
+        )
+    )
+
+
+async def _open_gateway(base: _Base, site: _Site, journal: Journal, settlements: Settlements) -> _Gateway:
+    """Make the relay, the ways to its vendors, and what chooses among them."""
+    settings, catalog = base.settings, site.catalog
+    refusals = CountedRefusals(base.ledger, now=clock.now, new_id=ids.new_id, node=base.node)
+    refusals.counted = base.instruments.refused
+    refusals.start()
+    base.stack.push_async_callback(refusals.stop)
+    authenticator = Authenticator(catalog, now=clock.now, trusted_proxies=settings.trusted_proxies)
+    vendors, outbound = await _ways_out(base, site.tokenizer)
+    inspection = Inspection(vendors, ids.new_id, functools.partial(secret_of, catalog))
+    routing = await _route(base, catalog, inspection)
+    relay = Relay(
+        ledger=base.traced,
+        settlements=settlements,
+        refusals=refusals,
+        repeats=Repeats(base.pool),
+        authenticator=authenticator,
+        quoting=Quoting(catalog, site.tokenizer, routing.router, on_nobody=routing.nobody),
+        routing=routing,
+        vendors=vendors,
+        fetch=outbound.fetch,
+        count=site.tokenizer.count,
+        clock=_Clock(),
+        node=base.node,
+        body_bytes_max=settings.body_max_bytes,
+        hold_timeout_seconds=int(settings.hold_timeout_seconds),
+    )
+    return _Gateway(journal=journal, authenticator=authenticator, inspection=inspection, routing=routing, relay=relay)
+
+
+async def _ways_out(base: _Base, tokenizer: Tokenizer) -> tuple[Vendors, Outbound]:
     """Open every way to vendors, by the scheme of an address, and to addresses that others name."""
+    settings, tracing = base.settings, base.tracing
     rules = settings.outbound_allow
-    http = await stack.enter_async_context(HttpVendor(rules=rules))
-    websocket = await stack.enter_async_context(WebSocketVendor(rules=rules))
+    http = await base.stack.enter_async_context(HttpVendor(rules=rules))
+    websocket = await base.stack.enter_async_context(WebSocketVendor(rules=rules))
     demo = DemoVendor(count=lambda text: tokenizer.count(text, "gpt-4o"))
     vendors = Vendors(
         TYPES,
@@ -463,4 +398,132 @@ async def _ways_out(
         watch=None if tracing is None else tracing.vendor,
         sockets=websocket,
     )
-    return vendors, await stack.enter_async_context(Outbound(rules))
+    return vendors, await base.stack.enter_async_context(Outbound(rules))
+
+
+async def _route(base: _Base, catalog: Catalog, inspection: Inspection) -> Routing:
+    """Know how channels are, and see to it that those that are out come back; SettingsError for an alert's address."""
+    settings = base.settings
+    try:
+        sinks = sinks_of(settings.alert_urls, settings.outbound_allow)
+    except ValueError as error:
+        raise SettingsError(f"TALLYGATE_ALERT_URLS: its value (not shown) is wrong, it must be {error}") from None
+
+    async def probe(channel: Channel, key: int) -> int:
+        if not inspection.can_probe(channel):
+            # Nothing cheap can be asked: it gets some weight back, and requests say the rest. A key is not tried so.
+            raise VendorError("not_found")
+        await inspection.probe(channel, secret_of(catalog, channel, key))
+        return 200
+
+    routing = Routing(
+        ledger=base.ledger,
+        pool=base.pool,
+        catalog=catalog,
+        node=base.node,
+        probe=probe,
+        sinks=sinks,
+        bounds=Bounds(
+            requests_max=settings.requests_max,
+            queue_max=settings.queue_max,
+            queue_seconds=settings.queue_seconds,
+            cache_max_bytes=settings.cache_max_bytes,
+        ),
+    )
+    return await base.stack.enter_async_context(routing.running())
+
+
+async def _observe(base: _Base, journal: Journal) -> None:
+    """Look now and then at what nobody counts as it happens."""
+    sampler = Sampler(
+        base.instruments,
+        journal=journal,
+        journal_bytes_max=base.settings.journal_max_bytes,
+        ledger=base.ledger,
+        outbox=base.tracing.outbox if base.tracing is not None else None,
+    )
+    sampler.start()
+    base.stack.push_async_callback(sampler.stop)
+
+
+async def _report(base: _Base, site: _Site, gateway: _Gateway) -> Runs:
+    """Say to everybody how this process is; give who runs what people ask for."""
+    journal, catalog = gateway.journal, site.catalog
+
+    def vitals() -> Vitals:
+        return Vitals(
+            config_position=catalog.position,
+            config_fresh=catalog.fresh,
+            requests_running=gateway.relay.running,
+            journal_bytes=journal.size_bytes,
+            journal_bytes_max=base.settings.journal_max_bytes,
+            journal_holds=journal.open_holds,
+            ledger_available=base.ledger.available,
+        )
+
+    runs = Runs(base.pool, node=base.node, environment=os.environ)
+    base.stack.push_async_callback(runs.stop)
+    await base.run(NodeReporter(base.pool, node=base.node, vitals=vitals, jobs=base.jobs))
+    return runs
+
+
+def _application(base: _Base, site: _Site, gateway: _Gateway, runs: Runs) -> Observed | Prefixed:
+    """Put every route together, and what stands before them all."""
+    settings = base.settings
+    public = PublicPages(owner_of(site.walled), clock.now, base_url=settings.public_url or "")
+    routes = create_app(
+        relay=gateway.relay,
+        catalog_routes=CatalogRoutes(site.catalog, gateway.authenticator, base.pool, clock.now),
+        token_counts=TokenCounts(gateway.authenticator, site.tokenizer, settings.body_max_bytes),
+        api=[_api(base, site, gateway, runs, public)],
+        openapi=openapi_config(),
+        observability=observability_routes(
+            readiness=Readiness(
+                relay=gateway.relay,
+                ledger=base.ledger,
+                catalog=site.catalog,
+                settlements=gateway.relay.settlements,
+                pool=base.pool,
+                migrations=[migration.number for migration in read_migrations()],
+            ),
+            instruments=base.instruments,
+            figures=DatabaseFigures(base.pool, base.runner),
+            folder=metrics_folder(settings.data),
+            token=settings.metrics_token,
+        ),
+    )
+    app = Observed(
+        _fronted(settings, public, routes),
+        base.instruments,
+        new_id=ids.new_id,
+        tracing=base.tracing,
+        access_log=settings.access_log,
+    )
+    return Prefixed(app, settings.prefix) if settings.prefix else app
+
+
+def _api(base: _Base, site: _Site, gateway: _Gateway, runs: Runs, public: PublicPages) -> Router:
+    settings = base.settings
+    return api_router(
+        administration=site.administration,
+        wallets=Wallets(base.ledger, site.walled),
+        pool=site.walled,
+        secure_cookies=(settings.public_url or "").startswith("https:"),
+        public=public,
+        trusted_proxies=settings.trusted_proxies,
+        outbound=settings.outbound_allow,
+        desk=gateway.routing.desk,
+        inspection=gateway.inspection,
+        sends_mail=settings.smtp_url is not None,
+        runs=runs,
+    )
+
+
+def _fronted(settings: Settings, public: PublicPages, app: Litestar) -> Litestar | Console:
+    """Give the application with the console before it, if this node has one."""
+    if not settings.console:
+        return app
+    build = Build.read()
+    if build is None:
+        _log.warning("console_not_built", remedy="make run builds it")
+    return Console(app, build, public, prefix=settings.prefix)
