@@ -79,15 +79,16 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     resident_bytes: int
     loop_lag_milliseconds: int
     """The longest that the event loop was late since the last report."""
-    vitals: Vitals
+    vitals: Vitals | None = None
+    """Of a process that serves."""
     jobs: tuple[Job, ...]
 
 
 class NodeReporter:
     """Writes a report every few seconds, and a sample every minute."""
 
-    def __init__(self, pool: "Pool", *, node: str, vitals: Callable[[], Vitals], jobs: Jobs) -> None:
-        """Take where it is written, this process's name, and who knows how it is."""
+    def __init__(self, pool: "Pool", *, node: str, vitals: Callable[[], Vitals] | None, jobs: Jobs) -> None:
+        """Take where it is written, this process's name, and who knows how it is, where it serves."""
         self._pool = pool
         self._node = node
         self._vitals = vitals
@@ -130,7 +131,7 @@ class NodeReporter:
             report.loop_lag_milliseconds,
             report.pool.size - report.pool.idle,
             report.pool.most,
-            report.vitals.requests_running,
+            report.vitals.requests_running if report.vitals is not None else 0,
         )
         for statement in _FORGET:
             await self._pool.execute(statement, KEPT)
@@ -147,7 +148,7 @@ class NodeReporter:
             cpu_permille=round(1000 * (cpu - cpu_before) / max(at - before, 0.001)),
             resident_bytes=_resident_bytes(),
             loop_lag_milliseconds=round(1000 * lag_seconds),
-            vitals=self._vitals(),
+            vitals=self._vitals() if self._vitals is not None else None,
             jobs=self._jobs.all(),
         )
 

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import functools
-import gc
 import logging
 import os
-import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +19,7 @@ from litestar import Litestar, Router
 from adapters import clock, ids
 from adapters.channel_types import TYPES
 from adapters.demo import DemoVendor
+from adapters.hints import HintWriter
 from adapters.http import HttpVendor
 from adapters.journal import Journal
 from adapters.outbound import Outbound
@@ -54,6 +53,7 @@ from app.observability.refusals import CountedRefusals
 from app.observability.routes import observability_routes
 from app.observability.sampler import Sampler
 from app.observability.wiring import metrics_folder, open_tracing
+from app.process import node_name, spare_collections
 from app.projections import PROJECTIONS
 from app.relay.authentication import Authenticator
 from app.relay.catalog_routes import CatalogRoutes
@@ -64,14 +64,10 @@ from app.relay.repeats import Repeats
 from app.relay.service import Relay
 from app.relay.settlement import Settlements
 from app.relay.vendors import Vendors
-from app.reports.closing import Closer
-from app.reports.statement_closing import StatementCloser
 from app.routing.router import traits_of
 from app.routing.service import Bounds, Routing
 from app.routing.sinks import sinks_of
 from app.runs import Runs
-from app.seal_heads import publishing
-from app.sealer import KeyFile, Sealer
 from app.settings import Settings, SettingsError
 from app.wallets import Wallets
 from app.web.build import Build
@@ -80,7 +76,7 @@ from app.web.routes import Console
 from domain.admin.entities import Channel
 from domain.relay.ports import Timeouts
 from domain.relay.vendor_errors import VendorError
-from projections.runner import Runner
+from projections.runner import ensure, lag
 
 if TYPE_CHECKING:
     from app.observability.tracing import TracedLedger, Tracing
@@ -103,11 +99,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def run(settings: Settings, dsn: str, *, listener: socket.socket) -> None:
-    """Serve on a listening socket until cancelled; then drain, settle and close everything."""
+async def run(settings: Settings, dsn: str, *, listener: socket.socket, hints: int) -> None:
+    """Serve on a listening socket until cancelled; then drain, settle and close everything.
+
+    `hints` is the pipe that takes which lanes have moved.
+    """
     # What uvicorn says at each start and stop is ours to say.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    async with _worker(settings, dsn, listener.getsockname()[1]) as (app, relay):
+    async with _worker(settings, dsn, listener.getsockname()[1], HintWriter(hints)) as (app, relay):
         server = _Server(
             uvicorn.Config(
                 app,
@@ -126,7 +125,7 @@ async def run(settings: Settings, dsn: str, *, listener: socket.socket) -> None:
                 timeout_keep_alive=75,
             )
         )
-        _spare_collections()
+        spare_collections()
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         _log.info("serving", address=f"{settings.host}:{listener.getsockname()[1]}")
         try:
@@ -138,17 +137,6 @@ async def run(settings: Settings, dsn: str, *, listener: socket.socket) -> None:
             await relay.stop(settings.drain_seconds)
             server.force_exit = relay.running > 0
             await asyncio.wait([serving], timeout=5.0)
-
-
-def _spare_collections() -> None:
-    """Keep what is there for good out of garbage collections: each look at all of it stops every request for 50 ms."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
-
-
-def _node_name() -> str:
-    return f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 class _Part(Protocol):
@@ -171,7 +159,6 @@ class _Base(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Flusher
     traced: "Flusher | TracedLedger"
     """The ledger as requests see it."""
-    runner: Runner
     jobs: Jobs
 
     async def run(self, part: _Part) -> None:
@@ -201,10 +188,12 @@ class _Gateway(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextlib.asynccontextmanager
-async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tuple[Observed | Prefixed, Relay]]:
+async def _worker(
+    settings: Settings, dsn: str, port: int, hints: HintWriter
+) -> AsyncIterator[tuple[Observed | Prefixed, Relay]]:
     """Make everything that a worker needs, in order; whatever was made is closed in the opposite one."""
     async with contextlib.AsyncExitStack() as stack:
-        base = await _stand(stack, settings, dsn, port)
+        base = await _stand(stack, settings, dsn, port, hints)
         journal, settlements = await _settle(base)
         site = await _configure(base)
         await _do_chores(base, site)
@@ -214,9 +203,9 @@ async def _worker(settings: Settings, dsn: str, port: int) -> AsyncIterator[tupl
         yield _application(base, site, gateway, runs), gateway.relay
 
 
-async def _stand(stack: contextlib.AsyncExitStack, settings: Settings, dsn: str, port: int) -> _Base:
-    """Reach the database; begin to count, to write the log and to fold it."""
-    node = _node_name()
+async def _stand(stack: contextlib.AsyncExitStack, settings: Settings, dsn: str, port: int, hints: HintWriter) -> _Base:
+    """Reach the database; begin to count, and to write the log."""
+    node = node_name()
     pool = await stack.enter_async_context(
         asyncpg.create_pool(
             dsn,
@@ -228,15 +217,16 @@ async def _stand(stack: contextlib.AsyncExitStack, settings: Settings, dsn: str,
         )
     )
     await pool.execute("SELECT ledger.create_days(current_date - 1, 9)")
-    runner = Runner(pool, PROJECTIONS)
+    # What folds them is another process, but who asks for a lane's state at once has it folded here.
+    await ensure(pool, PROJECTIONS)
     cells = Cells(metrics_folder(settings.data), node)
     stack.callback(cells.close)
     instruments = Instruments(cells, now=clock.now)
     tracing = open_tracing(settings, node, stack)
-    ledger = Flusher(dsn, on_lanes=runner.notice, on_batch=instruments.ledger_batch)
+    ledger = Flusher(dsn, on_lanes=hints.notice, on_batch=instruments.ledger_batch)
     await ledger.start()
     stack.push_async_callback(ledger.stop, 10.0)
-    base = _Base(
+    return _Base(
         stack=stack,
         settings=settings,
         dsn=dsn,
@@ -247,11 +237,8 @@ async def _stand(stack: contextlib.AsyncExitStack, settings: Settings, dsn: str,
         tracing=tracing,
         ledger=ledger,
         traced=ledger if tracing is None else tracing.ledger(ledger),
-        runner=runner,
         jobs=Jobs(),
     )
-    await base.run(runner)
-    return base
 
 
 async def _settle(base: _Base) -> tuple[Journal, Settlements]:
@@ -315,38 +302,13 @@ async def _wall(base: _Base) -> "Pool":
 
 
 async def _do_chores(base: _Base, site: _Site) -> None:
-    """See to what nobody asks for."""
+    """See to what nobody asks for and what writes to the log; what only reads it is done in app/background.py."""
     settings, pool, jobs = base.settings, base.pool, base.jobs
     await base.run(Housekeeper(base.ledger, pool, hold_timeout_seconds=settings.hold_timeout_seconds, jobs=jobs))
-    await base.run(Closer(pool, jobs=jobs))
-    await base.run(StatementCloser(pool, jobs=jobs))
-    await _seal(base)
-    await _send_mails(base, site.administration)
-
-
-async def _seal(base: _Base) -> None:
-    """Seal the log, and publish the heads of what is sealed."""
-    settings, pool = base.settings, base.pool
-    heads = await base.stack.enter_async_context(
-        publishing(pool, file=settings.seal_heads_file, url=settings.seal_heads_url, rules=settings.outbound_allow)
-    )
-    await base.run(Sealer(pool, KeyFile(settings.seal_key_file), on_seal=heads.notice, jobs=base.jobs))
-
-
-async def _send_mails(base: _Base, administration: Administration) -> None:
-    """Send what is queued, if there is a mail server."""
-    settings = base.settings
-    if settings.smtp_url is None:
-        return
-    await base.run(
-        Mailer(
-            Links(base.pool),
-            administration,
-            SmtpMail(settings.smtp_url, settings.mail_from),
-            base_url=settings.public_url or f"http://{settings.host}:{base.port}",
-            jobs=base.jobs,
-        )
-    )
+    if settings.smtp_url is not None:
+        address = settings.public_url or f"http://{settings.host}:{base.port}"
+        mail = SmtpMail(settings.smtp_url, settings.mail_from)
+        await base.run(Mailer(Links(pool), site.administration, mail, base_url=address, jobs=jobs))
 
 
 async def _open_gateway(base: _Base, site: _Site, journal: Journal, settlements: Settlements) -> _Gateway:
@@ -487,7 +449,7 @@ def _application(base: _Base, site: _Site, gateway: _Gateway, runs: Runs) -> Obs
                 migrations=[migration.number for migration in read_migrations()],
             ),
             instruments=base.instruments,
-            figures=DatabaseFigures(base.pool, base.runner),
+            figures=DatabaseFigures(base.pool, functools.partial(lag, base.pool, PROJECTIONS)),
             folder=metrics_folder(settings.data),
             token=settings.metrics_token,
         ),

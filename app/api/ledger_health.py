@@ -189,11 +189,12 @@ async def health_of(call: Call) -> LedgerHealthView:
         journals=tuple(
             JournalView(
                 node=node.node,
-                holds=node.report.vitals.journal_holds,
-                bytes=node.report.vitals.journal_bytes,
-                bytes_max=node.report.vitals.journal_bytes_max,
+                holds=vitals.journal_holds,
+                bytes=vitals.journal_bytes,
+                bytes_max=vitals.journal_bytes_max,
             )
             for node in await read_nodes(pool)
+            if (vitals := node.report.vitals) is not None
         ),
     )
 

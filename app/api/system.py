@@ -13,7 +13,7 @@ from adapters.postgres.row_security import owner_of
 from app.api.call import Call, ThisCall, route
 from app.api.permissions import Permission
 from app.jobs import Job
-from app.node import PoolUse
+from app.node import PoolUse, Vitals
 from app.reports.health import DatabaseState, Node, config_position, read_database, read_nodes, read_samples
 from app.version import VERSION
 
@@ -80,6 +80,16 @@ async def system_of(call: Call) -> SystemView:
 
 def _node(node: Node, now: dt.datetime, head: int) -> NodeView:
     report = node.report
+    # One that does not serve has no configuration that could be old, and owes the log nothing.
+    vitals = report.vitals or Vitals(
+        config_position=head,
+        config_fresh=True,
+        requests_running=0,
+        journal_bytes=0,
+        journal_bytes_max=0,
+        journal_holds=0,
+        ledger_available=True,
+    )
     return NodeView(
         node=node.node,
         host=report.host,
@@ -89,17 +99,17 @@ def _node(node: Node, now: dt.datetime, head: int) -> NodeView:
         started_at=node.started_at,
         seen_at=node.seen_at,
         silent=now - node.seen_at > dt.timedelta(seconds=SILENT_SECONDS),
-        config_position=report.vitals.config_position,
-        config_behind=max(0, head - report.vitals.config_position),
-        config_fresh=report.vitals.config_fresh,
+        config_position=vitals.config_position,
+        config_behind=max(0, head - vitals.config_position),
+        config_fresh=vitals.config_fresh,
         pool=report.pool,
         cpu_permille=report.cpu_permille,
         resident_bytes=report.resident_bytes,
         loop_lag_milliseconds=report.loop_lag_milliseconds,
-        requests_running=report.vitals.requests_running,
-        journal_holds=report.vitals.journal_holds,
-        journal_bytes=report.vitals.journal_bytes,
-        ledger_available=report.vitals.ledger_available,
+        requests_running=vitals.requests_running,
+        journal_holds=vitals.journal_holds,
+        journal_bytes=vitals.journal_bytes,
+        ledger_available=vitals.ledger_available,
         jobs=report.jobs,
     )
 

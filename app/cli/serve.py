@@ -1,43 +1,32 @@
-"""`tallygate serve`: port, lock, database, schema, then the workers; and all of it backwards at the end."""
+"""`tallygate serve`: port, lock, database, schema, then the processes; and all of it backwards at the end."""
 
 import asyncio
 import contextlib
 import os
-import signal
 import socket
-import subprocess
-import sys
-from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import msgspec
-import structlog
 import uvloop
 
 from adapters.file_lock import FileLock, LockHeldError, check_free
+from adapters.hints import hint_pipe
 from adapters.logging import configure_logging
 from adapters.postgres.embedded import EmbeddedPostgres, make_data_directory
 from adapters.postgres.errors import PostgresError
 from adapters.postgres.migrate import find_pending, migrate
+from adapters.seal_keys import SealKeys
+from app.cli.crew import KILL_AFTER_SECONDS, Crew
 from app.cli.listeners import open_listeners
+from app.cli.order import stop_on_signals
 from app.cli.refusals import StartError
-from app.cli.worker import WorkerOrder, run_worker, stop_on_signals
 from app.observability.cells import clear
 from app.observability.wiring import metrics_folder
 from app.settings import PREFIX, Settings
 
-REFUSED = 2
-_DEATHS_MAX = 5
-_DEATH_WINDOW_SECONDS = 60.0
-_KILL_AFTER_SECONDS = 30.0
-"""What a worker may take beyond the time to drain before it is killed."""
-
 _Result = TypeVar("_Result")
-
-_log = structlog.get_logger(__name__)
 
 
 @click.command("serve", short_help="Serve the API, with its own PostgreSQL if no other is set.")
@@ -74,6 +63,8 @@ async def _serve(settings: Settings, environ: Mapping[str, str]) -> int:
             for listener in listeners:
                 stack.callback(listener.close)
             lock = stack.enter_context(_data_lock(settings.data))
+            # Only the process beside the workers signs, but a file that cannot be used is to be told of now.
+            SealKeys.open(settings.seal_key_file)
             server = await stack.enter_async_context(_postgres(settings, stop))
             dsn = server.dsn if server is not None else settings.database_url
             assert dsn is not None
@@ -81,14 +72,15 @@ async def _serve(settings: Settings, environ: Mapping[str, str]) -> int:
         except _StoppedError:
             return 0
         clear(metrics_folder(settings.data))
-        workers = Workers(settings, environ, dsn, listeners=listeners, inherited=[lock.fileno()])
-        return await _work(workers, server, stop)
+        hints = stack.enter_context(hint_pipe())
+        crew = Crew(settings, environ, dsn, listeners=listeners, hints=hints, inherited=[lock.fileno()])
+        return await _work(crew, server, stop)
 
 
 async def _wait_for_orphans(settings: Settings) -> None:
     """Let workers finish whose supervisor was killed: they drain, and keep port and journal until they are done."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + settings.drain_seconds + _KILL_AFTER_SECONDS
+    deadline = loop.time() + settings.drain_seconds + KILL_AFTER_SECONDS
     while loop.time() < deadline:
         try:
             check_free(_lock_path(settings.data))
@@ -158,10 +150,10 @@ async def _unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, _Result
     return working.result()
 
 
-async def _work(workers: "Workers", server: EmbeddedPostgres | None, stop: asyncio.Event) -> int:
+async def _work(crew: Crew, server: EmbeddedPostgres | None, stop: asyncio.Event) -> int:
     """Serve until told to stop, or until the database is given up; give the exit status."""
     watching = asyncio.create_task(_stop_when_failed(server, stop)) if server is not None else None
-    status = await workers.run(stop)
+    status = await crew.run(stop)
     if watching is None:
         return status
     if watching.done():
@@ -176,85 +168,3 @@ async def _stop_when_failed(server: EmbeddedPostgres, stop: asyncio.Event) -> Po
         return await server.wait_failed()
     finally:
         stop.set()
-
-
-class Workers:
-    """The workers of a server: one in this process, or several of their own, started again when they die."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        environ: Mapping[str, str],
-        dsn: str,
-        *,
-        listeners: list[socket.socket],
-        inherited: Sequence[int] = (),
-        command: Sequence[str] = (sys.executable, "-m", "app.cli.worker"),
-    ) -> None:
-        self._settings = settings
-        self._environ = environ
-        self._dsn = dsn
-        self._listeners = listeners
-        self._inherited = inherited
-        self._command = command
-        self._deaths: deque[float] = deque(maxlen=_DEATHS_MAX)
-        self._status = 0
-
-    async def run(self, stop: asyncio.Event) -> int:
-        """Keep one worker for each socket until `stop` is set; give the exit status."""
-        if len(self._listeners) == 1:
-            await run_worker(self._settings, self._dsn, self._listeners[0], stop)
-        else:
-            await asyncio.gather(*(self._keep(listener, stop) for listener in self._listeners))
-        return self._status
-
-    async def _keep(self, listener: socket.socket, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            process = await self._start(listener)
-            _log.info("worker started", pid=process.pid)
-            ending = asyncio.create_task(process.wait())
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait([ending, stopping], return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            if not ending.done():
-                await self._end(process, ending)
-            elif not stop.is_set():
-                self._note_death(process, ending.result(), stop)
-
-    def _note_death(self, process: asyncio.subprocess.Process, status: int, stop: asyncio.Event) -> None:
-        """Let the loop start another one, unless that would not help."""
-        _log.error("worker died", pid=process.pid, status=status)
-        now = asyncio.get_running_loop().time()
-        if status == REFUSED:
-            # It has said why, and would say it again.
-            self._status = REFUSED
-            stop.set()
-        elif len(self._deaths) == _DEATHS_MAX and now - self._deaths[0] < _DEATH_WINDOW_SECONDS:
-            click.echo("tallygate: the workers keep dying, see the log above", err=True)
-            self._status = 1
-            stop.set()
-        self._deaths.append(now)
-
-    async def _start(self, listener: socket.socket) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=subprocess.PIPE,
-            env=dict(self._environ),
-            pass_fds=[listener.fileno(), *self._inherited],
-            # Ctrl-C reaches the terminal's whole group, and workers are to hear of it from here, once.
-            start_new_session=True,
-        )
-        assert process.stdin is not None
-        order = WorkerOrder(dsn=self._dsn, listener=listener.fileno())
-        process.stdin.write(msgspec.json.encode(order) + b"\n")
-        return process
-
-    async def _end(self, process: asyncio.subprocess.Process, ending: asyncio.Task[int]) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        await asyncio.wait([ending], timeout=self._settings.drain_seconds + _KILL_AFTER_SECONDS)
-        if not ending.done():
-            _log.error("worker does not end, killing it", pid=process.pid)
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await ending

@@ -9,7 +9,7 @@ from app.observability.exposition import Figure
 from app.observability.probe import Probe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     import asyncpg
 
@@ -41,17 +41,13 @@ class _Lag(Protocol):
     def parked(self) -> int: ...
 
 
-class _Runner(Protocol):
-    async def lag(self) -> "Sequence[_Lag]": ...
-
-
 class DatabaseFigures:
     """Holds, read models and the sealer; several scrapers at once ask the database once."""
 
-    def __init__(self, pool: "Pool", runner: _Runner) -> None:
-        """Take the database, and who knows of read models."""
+    def __init__(self, pool: "Pool", lag: "Callable[[], Awaitable[Sequence[_Lag]]]") -> None:
+        """Take the database, and who knows how far read models are behind."""
         self._pool = pool
-        self._runner = runner
+        self._lag = lag
         self._figures = Probe(self._ask, QUERY_SECONDS_MAX)
         self._busy = asyncio.Lock()
         self._kept: list[Figure] = []
@@ -73,7 +69,7 @@ class DatabaseFigures:
         row = await self._pool.fetchrow(_HOLDS)
         assert row is not None
         figures: list[Figure] = [(m.HOLDS_OPEN, (), row["open"]), (m.HOLDS_OVERDUE, (), row["overdue"])]
-        for lag in await self._runner.lag():
+        for lag in await self._lag():
             figures.append((m.PROJECTION_LAG, (lag.projection,), lag.events))
             figures.append((m.PROJECTION_PARKED, (lag.projection,), lag.parked))
         unsealed = await self._pool.fetchval(_UNSEALED)

@@ -144,9 +144,15 @@ WORKERS: Final = Metric("tallygate_workers", "gauge", "Workers that run.")
 WORKER_STARTS: Final = Metric(
     "tallygate_worker_starts", "counter", "Starts of workers: more than there are workers means that some have died."
 )
-CPU_SECONDS: Final = Metric("process_cpu_seconds", "counter", "CPU time of the workers, user and system.")
-RESIDENT: Final = Metric("process_resident_memory_bytes", "gauge", "Resident memory of the workers.")
-OPEN_FILES: Final = Metric("process_open_fds", "gauge", "Open files and sockets of the workers.")
+CPU_SECONDS: Final = Metric(
+    "process_cpu_seconds", "counter", "CPU time of the workers and the process beside them, user and system."
+)
+RESIDENT: Final = Metric(
+    "process_resident_memory_bytes", "gauge", "Resident memory of the workers and the process beside them."
+)
+OPEN_FILES: Final = Metric(
+    "process_open_fds", "gauge", "Open files and sockets of the workers and the process beside them."
+)
 SPANS: Final = Metric("tallygate_spans", "counter", "Spans of traces: exported, failed to export, dropped.", ("fate",))
 BUILD: Final = Metric("tallygate_build_info", "gauge", "1, with the version that runs.", ("version",), merge="max")
 

@@ -2,13 +2,12 @@
 
 import asyncio
 import contextlib
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from app.observability import metrics as m
 from app.observability.instruments import Instruments
+from app.observability.process_figures import ProcessFigures
 from app.version import VERSION
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 EVERY_SECONDS: Final = 0.25
 _EACH: Final = 4
 """How many looks at the event loop there are to one at everything else."""
-_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class _Journal(Protocol):
@@ -57,6 +55,7 @@ class Sampler:
         self._journal_bytes_max = journal_bytes_max
         self._ledger = ledger
         self._outbox = outbox
+        self._process = ProcessFigures(instruments.cells)
         self._counted: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
         self._worst = 0.0
@@ -85,11 +84,7 @@ class Sampler:
         put(m.LEDGER_AVAILABLE, (), float(self._ledger.available))
         put(m.LOOP_LAG_MAX, (), self._worst)
         self._worst = 0.0
-        self._advance(m.CPU_SECONDS, (), time.process_time())
-        # What /proc tells is there on Linux alone.
-        with contextlib.suppress(OSError, IndexError, ValueError):
-            put(m.RESIDENT, (), int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES)
-            put(m.OPEN_FILES, (), len(os.listdir("/proc/self/fd")))  # noqa: PTH208 -- counting needs no paths
+        self._process.look()
         if self._outbox is not None:
             for fate in ("exported", "failed", "dropped"):
                 self._advance(m.SPANS, (fate,), getattr(self._outbox, fate))

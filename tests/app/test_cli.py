@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -11,11 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from adapters.file_lock import FileLock, LockHeldError, check_free
+from adapters.hints import hint_pipe
 from app.cli import cli
+from app.cli.crew import Crew
 from app.cli.database import database
 from app.cli.listeners import open_listeners
 from app.cli.refusals import StartError
-from app.cli.serve import Workers
 from app.settings import Settings
 from app.version import VERSION
 from tests.support.server import free_port
@@ -39,6 +41,9 @@ while True:
         os._exit(2)
 """
 """A worker that tells its process number, and dies or refuses when told so."""
+
+BACKGROUND = "import sys; sys.stdin.read()"
+"""A process beside them that lives for as long as its supervisor does."""
 
 
 @pytest.fixture
@@ -183,18 +188,21 @@ def test_listeners_of_several_workers_share_one_port() -> None:
 class Running:
     """Workers that serve in the background of a test."""
 
-    def __init__(self) -> None:
+    def __init__(self, background: str = BACKGROUND) -> None:
         self.listeners = open_listeners("127.0.0.1", 0, 2)
         self.port = int(self.listeners[0].getsockname()[1])
         self.stop = asyncio.Event()
-        workers = Workers(
+        self.pipe = contextlib.ExitStack()
+        crew = Crew(
             Settings.load({"TALLYGATE_WORKERS": "2"}),
             os.environ,
             "postgresql:///nowhere",
             listeners=self.listeners,
-            command=[sys.executable, "-c", WORKER],
+            hints=self.pipe.enter_context(hint_pipe()),
+            worker=[sys.executable, "-c", WORKER],
+            background=[sys.executable, "-c", background],
         )
-        self.task = asyncio.create_task(workers.run(self.stop))
+        self.task = asyncio.create_task(crew.run(self.stop))
 
     async def ask_all(self) -> set[int]:
         """Ask until both workers have answered; the kernel spreads connections by chance."""
@@ -209,6 +217,7 @@ class Running:
         status = await asyncio.wait_for(self.task, 30)
         for listener in self.listeners:
             listener.close()
+        self.pipe.close()
         return status
 
 
@@ -227,6 +236,25 @@ async def test_a_worker_that_dies_is_replaced_and_no_connection_is_lost() -> Non
 async def test_a_worker_that_refuses_ends_the_server_with_its_status() -> None:
     running = Running()
     await asyncio.to_thread(ask, running.port, b"refuse")
+
+    assert await asyncio.wait_for(running.task, 30) == 2
+    await running.end()
+
+
+async def test_the_process_beside_the_workers_is_started_again_and_they_serve_meanwhile(tmp_path: Path) -> None:
+    noted = tmp_path / "starts"
+    running = Running(f"open({str(noted)!r}, 'a').write('x'); raise SystemExit(9)")
+    before = await running.ask_all()
+    async with asyncio.timeout(30):
+        while not noted.exists() or len(noted.read_text()) < 2:  # noqa: ASYNC110 -- another process' doing
+            await asyncio.sleep(0.02)
+
+    assert await running.ask_all() == before
+    assert await running.end() == 0
+
+
+async def test_a_refusal_of_the_process_beside_the_workers_ends_the_server_with_its_status() -> None:
+    running = Running("raise SystemExit(2)")
 
     assert await asyncio.wait_for(running.task, 30) == 2
     await running.end()
