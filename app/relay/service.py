@@ -187,6 +187,8 @@ class Run:
         finally:
             if self.watcher is not None:
                 self.watcher.cancel()
+                # What cancels it keeps its frame, and that this: see `_relay`.
+                self.watcher = None
         if error is not None:
             self._note_refusal(error)
             if not exchange.started:
@@ -340,12 +342,14 @@ class Run:
 
     async def _relay(self, quote: Quote) -> None:
         """Have a vendor answer, and say how that went where somebody compares."""
-        self.failover = Failover(self, quote)
+        failover = self.failover = Failover(self, quote)
         answered: Progress | None = None
         try:
-            answered = await self.failover.serve()
+            answered = await failover.serve()
         finally:
-            measured = self.failover.measured(answered, began=self.began)
+            # The two know each other, so that only a garbage collection, which stops all requests, would free them.
+            self.failover = None
+            measured = failover.measured(answered, began=self.began)
             if measured is not None:
                 self.relay.routing.measured(measured)
 
