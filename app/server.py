@@ -258,7 +258,7 @@ async def _configure(base: _Base) -> _Site:
     vault = Vault.open(settings.secret_key_file)
     catalog = Catalog(pool, vault, traits=traits_of(TYPES))
     base.instruments.snapshot = lambda: catalog.snapshot
-    walled = await _wall(base)
+    walled = await _wall(base.stack, settings, base.dsn, pool)
     administration = Administration(ledger, walled, vault, on_change=catalog.refresh)
     tokenizer = Tokenizer()
     await tokenizer.load_off_loop()
@@ -274,12 +274,11 @@ async def _configure(base: _Base) -> _Site:
     return _Site(vault=vault, catalog=catalog, walled=walled, administration=administration, tokenizer=tokenizer)
 
 
-async def _wall(base: _Base) -> "Pool":
+async def _wall(stack: contextlib.AsyncExitStack, settings: Settings, dsn: str, pool: "Pool") -> "Pool":
     """Give the pool that requests of tenants read by: confined by row-level security, if that is to be had.
 
     Raises PostgresError where it is required and is not.
     """
-    settings, pool = base.settings, base.pool
     if settings.row_security == "off":
         return pool
     gap = await find_gap(pool)
@@ -288,9 +287,9 @@ async def _wall(base: _Base) -> "Pool":
             raise PostgresError(f"TALLYGATE_ROW_SECURITY=required, but {gap}")
         _log.warning("row_security_off", reason=gap)
         return pool
-    confined = await base.stack.enter_async_context(
+    confined = await stack.enter_async_context(
         asyncpg.create_pool(
-            base.dsn,
+            dsn,
             min_size=1,
             max_size=5,
             timeout=5.0,
