@@ -69,7 +69,22 @@ def lint(card: RateCard, previous: RateCard | None = None) -> list[Finding]:
             *_jumps(price, previous.find(model) if previous is not None else None),
         )
     ]
+    findings += [
+        Finding(
+            "error",
+            "alias_shadowed",
+            alias,
+            f"is a name for {model}, but has a price of its own, which is the one used",
+        )
+        for alias, model in card.aliases.items()
+        if alias in card.models
+    ]
     if previous is not None:
+        findings += [
+            Finding("warning", "alias_removed", alias, f"was a name for {model} on the previous card and is none now")
+            for alias, model in previous.aliases.items()
+            if card.find(alias) is None and card.find(model) is not None
+        ]
         findings += [
             Finding("warning", "model_removed", model, "had a price on the previous card and has none now")
             for model in previous.models

@@ -34,6 +34,17 @@ def test_sound_prices_pass() -> None:
     assert codes(ModelPrice(input=Decimal(0), output=Decimal(0), free=True)) == []
 
 
+def test_a_name_that_stands_for_a_model_has_no_price_of_its_own_and_does_not_get_lost() -> None:
+    named = msgspec.structs.replace(card(m=GOOD, n=GOOD), aliases={"latest": "m"})
+    shadowed = msgspec.structs.replace(named, aliases={"n": "m"})
+
+    assert lint(named) == []
+    assert [(each.severity, each.code, each.model) for each in lint(shadowed)] == [("error", "alias_shadowed", "n")]
+    assert [(each.code, each.model) for each in lint(card(m=GOOD, n=GOOD), named)] == [("alias_removed", "latest")]
+    # Whose model is gone is told with its model.
+    assert [(each.code, each.model) for each in lint(card(n=GOOD), named)] == [("model_removed", "m")]
+
+
 @pytest.mark.parametrize(
     ("price", "found"),
     [
