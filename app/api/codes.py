@@ -6,7 +6,7 @@ from typing import Annotated
 from litestar import Request, Response, delete, get, patch, post
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromPath, FromQuery, JSONBody, PathParameter
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 
 from app.api.call import (
     NO_STORE,
@@ -33,13 +33,14 @@ from app.api.schemas.codes import (
     BatchView,
     CreatedBatch,
     NewBatch,
+    RedeemedView,
     Redemption,
     RedemptionView,
     batch_state,
 )
 from app.api.schemas.common import History, Listing
 from app.api.schemas.money import MovementView
-from app.reports.credit import RecordedRedemption, read_redemptions
+from app.reports.credit import RecordedRedemption, read_redeemed, read_redemptions
 from app.wallets import BatchChangedError, UnknownCodeError, code_hash, new_code
 from domain.admin.entities import CodeBatch
 from domain.grants.events import GrantKind
@@ -51,6 +52,7 @@ BATCHES = Resource(
 )
 
 _REDEEM_ATTEMPTS = 3
+BatchIds = Annotated[str, QueryParameter(max_length=20_000, description="Batches, between commas: those of a list.")]
 
 
 @post(
@@ -119,6 +121,25 @@ async def list_batches(
     revoked: FromQuery[bool | None] = None,
 ) -> Listing[BatchView]:
     return await BATCHES.list(call, listing, filters={"kind": kind, "revoked": revoked})
+
+
+@get(
+    "/code-batches/redeemed",
+    **route(Permission.CODE_READ, "listRedeemed", "How much of each of these batches was redeemed so far", 422),
+)
+async def list_redeemed(call: ThisCall, batch_ids: BatchIds) -> Listing[RedeemedView]:
+    wanted = list(dict.fromkeys(part.strip() for part in batch_ids.split(",") if part.strip()))
+    items = (
+        RedeemedView(
+            batch_id=each.batch_id,
+            uses=each.uses,
+            amount=format_amount(each.amount_nanos),
+            tenants=each.tenants,
+            last_at=each.last_at,
+        )
+        for each in await read_redeemed(call.api.pool, wanted)
+    )
+    return Listing(items=tuple(items), next=None)
 
 
 @get("/code-batches/{batch_id:str}", **route(Permission.CODE_READ, "getCodeBatch", "Read a batch of codes", 404))
@@ -267,6 +288,7 @@ ROUTES: Sequence[BaseRouteHandler] = (
     BATCHES.restoring("/code-batches", "Code batch"),
     create_codes,
     list_batches,
+    list_redeemed,
     read_batch,
     change_batch,
     change_batches,

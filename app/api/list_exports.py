@@ -12,12 +12,14 @@ from adapters.postgres.admin_store import Stored
 from app.api.call import Call, Search, TenantNumber, ThisCall, route
 from app.api.codes import BATCHES
 from app.api.listing import IncludeArchived, Label, Since, Until
-from app.api.money import MovementKind, TenantPath, recorded
+from app.api.money import MovementKind, TenantPath, recorded, searched
 from app.api.permissions import Permission
 from app.api.report_exports import file_of
 from app.api.report_scope import FormatName
+from app.api.schemas.money import MovementRecord
 from app.api.tokens import whose_tokens
-from app.reports.credit import MovementFilters, read_movements, read_redemptions
+from app.reports.credit import MovementFilters, read_movements, read_redemptions, search_movements
+from app.reports.log import cursor_of
 from domain.admin.entities import Budget, PlatformRole, Tenant, Token, User
 from domain.grants.events import Source
 from domain.ids import PLATFORM, TenantId
@@ -298,30 +300,66 @@ async def export_movements(
         while True:
             found = await read_movements(call.api.pool, TenantId(tenant_id), filters, before=before, limit=_PIECE)
             views = await recorded(call, TenantId(tenant_id), found)
-            yield [
-                {
-                    "at": each.at,
-                    "tenant_id": str(tenant_id),
-                    "position": each.position,
-                    "kind": each.kind,
-                    "source": each.source,
-                    "amount": parse_amount(each.amount),
-                    "balance": parse_amount(each.balance),
-                    "currency": each.currency,
-                    "grant_id": each.grant_id or "",
-                    "grant_kind": each.grant_kind or "",
-                    "reference": each.reference,
-                    "reason": each.reason,
-                    "actor": each.actor,
-                    "event_id": each.event_id,
-                }
-                for each in views
-            ]
+            yield [_movement(each, tenant_id) | {"balance": parse_amount(each.balance)} for each in views]
             if len(found) < _PIECE:
                 return
             before = found[-1].position
 
     return file_of(format_, f"movements-{tenant_id}", chunks(), MOVEMENT_COLUMNS)
+
+
+def _movement(moved: MovementRecord, tenant_id: int) -> dict[str, Any]:
+    return {
+        "at": moved.at,
+        "tenant_id": str(tenant_id),
+        "position": moved.position,
+        "kind": moved.kind,
+        "source": moved.source,
+        "amount": parse_amount(moved.amount),
+        "currency": moved.currency,
+        "grant_id": moved.grant_id or "",
+        "grant_kind": moved.grant_kind or "",
+        "reference": moved.reference,
+        "reason": moved.reason,
+        "actor": moved.actor,
+        "event_id": moved.event_id,
+    }
+
+
+@get(
+    "/reports/movements/export",
+    media_type="text/csv",
+    **route(Permission.BALANCE_READ, "exportAllMovements", "Movements of credit of all tenants or one, as a file", 422),
+)
+async def export_all_movements(
+    call: ThisCall,
+    *,
+    format_: FormatName = "csv",
+    tenant_id: TenantNumber = None,
+    kind: FromQuery[MovementKind | None] = None,
+    source: FromQuery[Source | None] = None,
+    starts_at: Since = None,
+    ends_at: Until = None,
+) -> Stream:
+    filters = MovementFilters(
+        tenant_id=TenantId(tenant_id) if tenant_id is not None else None,
+        kind=kind,
+        source=source,
+        starts_at=starts_at,
+        ends_at=ends_at,
+    )
+
+    async def chunks() -> Chunks:
+        before = None
+        while True:
+            found = await search_movements(call.api.pool, filters, before=before, limit=_PIECE)
+            yield [_movement(searched(each), each.tenant_id) for each in found]
+            if len(found) < _PIECE:
+                return
+            before = cursor_of(found[-1].place)
+
+    columns = {name: kind_ for name, kind_ in MOVEMENT_COLUMNS.items() if name != "balance"}
+    return file_of(format_, "movements", chunks(), columns)
 
 
 @get(
@@ -363,5 +401,6 @@ ROUTES: Sequence[BaseRouteHandler] = (
     export_tenants,
     export_users,
     export_movements,
+    export_all_movements,
     export_redemptions,
 )

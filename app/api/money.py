@@ -1,13 +1,13 @@
 """Money in and out of a tenant's wallet, and what is in it."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from litestar import get, post
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromQuery, JSONBody, PathParameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
-from app.api.call import Call, ThisCall, route
+from app.api.call import Call, TenantNumber, ThisCall, route
 from app.api.idempotency import IdempotencyKey, once
 from app.api.listing import AfterPosition, Label, Limit, Since, Until, position_of
 from app.api.permissions import Permission
@@ -23,10 +23,12 @@ from app.api.schemas.money import (
     RecordedMovementView,
     Refund,
     SpendView,
+    TenantMovementView,
     TopUp,
 )
 from app.reports.balances import balances_after
-from app.reports.credit import MovementFilters, RecordedMovement, read_movements
+from app.reports.credit import MovementFilters, RecordedMovement, SearchedMovement, read_movements, search_movements
+from app.reports.log import cursor_of
 from app.wallets import Balance, GrantTerms, Movement, Spend
 from domain.grants.events import Source
 from domain.ids import PLATFORM, EventId, TenantId
@@ -34,6 +36,9 @@ from domain.money import format_amount, parse_amount
 
 TenantPath = Annotated[int, PathParameter(ge=1, le=2**53 - 1)]
 MovementKind = Literal["granted", "redeemed", "lapsed", "adjusted"]
+AfterPlace = Annotated[
+    str | None, QueryParameter(name="after", max_length=80, description="`next` of the part before.")
+]
 _SHOWN = 100
 
 
@@ -175,20 +180,60 @@ async def recorded(
 
 
 def _recorded(moved: RecordedMovement, balance_nanos: int) -> RecordedMovementView:
-    return RecordedMovementView(
-        event_id=moved.event_id,
-        position=moved.position,
-        at=moved.recorded_at,
-        kind=moved.kind,  # type: ignore[arg-type]  # one of those that the projection writes
-        source=moved.source,  # type: ignore[arg-type]  # the same
-        amount=format_amount(moved.amount_nanos),
-        currency=moved.currency,
-        balance=format_amount(balance_nanos),
-        grant_id=moved.grant_id or None,
-        grant_kind=moved.grant_kind or None,
-        reference=moved.reference,
-        reason=moved.reason,
-        actor=moved.actor,
+    return RecordedMovementView(**_facts(moved), balance=format_amount(balance_nanos))
+
+
+def searched(moved: SearchedMovement) -> TenantMovementView:
+    """Give a movement as it is shown in the list over all tenants."""
+    return TenantMovementView(**_facts(moved), tenant_id=moved.tenant_id)
+
+
+def _facts(moved: RecordedMovement) -> dict[str, Any]:
+    return {
+        "event_id": moved.event_id,
+        "position": moved.position,
+        "at": moved.recorded_at,
+        "kind": moved.kind,
+        "source": moved.source,
+        "amount": format_amount(moved.amount_nanos),
+        "currency": moved.currency,
+        "grant_id": moved.grant_id or None,
+        "grant_kind": moved.grant_kind or None,
+        "reference": moved.reference,
+        "reason": moved.reason,
+        "actor": moved.actor,
+    }
+
+
+@get(
+    "/reports/movements",
+    **route(
+        Permission.BALANCE_READ, "searchMovements", "Movements of credit, of all tenants or one, the latest first", 422
+    ),
+)
+async def search_all_movements(
+    call: ThisCall,
+    *,
+    tenant_id: TenantNumber = None,
+    after: AfterPlace = None,
+    limit: Limit = 50,
+    kind: FromQuery[MovementKind | None] = None,
+    source: FromQuery[Source | None] = None,
+    starts_at: Since = None,
+    ends_at: Until = None,
+) -> Listing[TenantMovementView]:
+    filters = MovementFilters(
+        tenant_id=TenantId(tenant_id) if tenant_id is not None else None,
+        kind=kind,
+        source=source,
+        starts_at=starts_at,
+        ends_at=ends_at,
+    )
+    before = cursor_of(after) if after is not None else None
+    found = await search_movements(call.api.pool, filters, before=before, limit=limit + 1)
+    return Listing(
+        items=tuple(searched(each) for each in found[:limit]),
+        next=found[limit - 1].place if len(found) > limit else None,
     )
 
 
@@ -274,4 +319,4 @@ def _balance(
     )
 
 
-ROUTES: Sequence[BaseRouteHandler] = (top_up, grant, adjust, refund, list_movements, balance)
+ROUTES: Sequence[BaseRouteHandler] = (top_up, grant, adjust, refund, list_movements, search_all_movements, balance)

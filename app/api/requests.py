@@ -105,6 +105,7 @@ def _attempt(attempt: Attempt, *, with_cost: bool) -> AttemptView:
         outcome=attempt.outcome,
         status=attempt.status,
         code=attempt.code,
+        began_milliseconds=attempt.began_milliseconds,
         latency_milliseconds=attempt.latency_milliseconds,
         first_byte_milliseconds=attempt.first_byte_milliseconds,
         cost=format_amount(attempt.cost_nanos) if with_cost else None,

@@ -17,7 +17,7 @@ from app.demo_data.plan import DAY, HOUR, MINUTE, NODES, SECOND, Ids
 from app.demo_data.purse import UNIT, Purse, round_sum
 from app.demo_data.refusals import Refusals
 from app.demo_data.terms import Terms
-from app.demo_data.vendors import Vendors, failed
+from app.demo_data.vendors import Vendors, begun, failed
 from app.demo_data.world import World
 from app.relay import errors
 from domain.admin.entities import RoutingPolicy
@@ -268,7 +268,7 @@ class History:
             if fault is None:
                 self._answer(quote, route, ask, moment, number, began=at)
                 return
-            last = failed(route, fault)
+            last = begun(failed(route, fault), quote.hold_id, moment - at)
             moment += last.latency_milliseconds * 1000
             if number < min(_ATTEMPTS_MAX, len(quote.routes)):
                 self.diary.put(moment, attempt_failed_command(quote, number, last))
@@ -285,7 +285,7 @@ class History:
             outcome = "client_gone"
             if self._customer.tenant.disconnect == "abort":
                 usage, basis = _cut(usage, max(1, int(usage.output_total * draw()))), "stream"
-        attempt = self._attempt(route, usage, ask, outcome)
+        attempt = begun(self._attempt(route, usage, ask, outcome), quote.hold_id, at - began)
         ends = at + attempt.latency_milliseconds * 1000
         if draw() < _GONE_EARLY:
             gone = msgspec.structs.replace(attempt, outcome="client_gone", cost_nanos=0, first_byte_milliseconds=None)

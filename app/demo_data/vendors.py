@@ -3,9 +3,12 @@
 import random
 from typing import Final
 
+import msgspec
+
 from app.demo_data.world import World
 from domain.admission import Route, cost_of
 from domain.holds.events import Attempt, Outcome
+from domain.ids import HoldId
 from domain.metering.usage import TokenUsage
 
 _FAILING: Final = 0.97
@@ -71,6 +74,12 @@ def failed(route: Route, fault: str) -> Attempt:
         code=_CODES[fault],
         latency_milliseconds=_LATENCY[fault],
     )
+
+
+def begun(attempt: Attempt, hold_id: HoldId, waited: int) -> Attempt:
+    """Give an attempt that began so many microseconds after its hold; admission took a few milliseconds before that."""
+    admission = 2 + int(hold_id[-2:], 16) % 9
+    return msgspec.structs.replace(attempt, began_milliseconds=admission + waited // 1000)
 
 
 def _first_byte(channel_type: str) -> int:

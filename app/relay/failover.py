@@ -100,7 +100,9 @@ class Failover:
             if lease is None:
                 continue
             self._number += 1
-            line = Line(self, route, key, Progress(quote, route, self._number, self.run.relay.count))
+            run = self.run
+            progress = Progress(quote, route, self._number, run.relay.count, arrived=run.began)
+            line = Line(self, route, key, progress)
             for other in self.lines:
                 other.progress.attempts = self._number
             self.lines.append(line)

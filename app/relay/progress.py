@@ -23,8 +23,8 @@ CountText = Callable[[str, str], int]
 class Progress:
     """One attempt: what the vendor reported, what was generated, how long it took."""
 
-    def __init__(self, quote: Quote, route: Route, number: int, count: CountText) -> None:
-        """Start the clock of an attempt."""
+    def __init__(self, quote: Quote, route: Route, number: int, count: CountText, *, arrived: float) -> None:
+        """Start the clock of an attempt of a request that arrived at a moment of `time.monotonic`."""
         self.quote = quote
         self.route = route
         self.number = number
@@ -40,6 +40,7 @@ class Progress:
         self._result: TaskResult | None = None
         self._counted_tokens = 0
         self._began = time.monotonic()
+        self._arrived = arrived
         self._first_byte: float | None = None
 
     def first_byte(self) -> None:
@@ -89,6 +90,7 @@ class Progress:
             outcome=outcome,
             status=self.status,
             code=code,
+            began_milliseconds=round((self._began - self._arrived) * 1000),
             latency_milliseconds=round((time.monotonic() - self._began) * 1000),
             first_byte_milliseconds=self.first_byte_milliseconds,
             cost_nanos=cost_of(self.route, usage) if usage is not None else 0,

@@ -1,10 +1,12 @@
 """Movements of credit, and redemptions of codes: what there is of each, the latest first."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from app.reports.log import Cursor
 from domain.ids import PLATFORM, EntityId, EventId, TenantId
 from projections.base import live
 
@@ -25,6 +27,28 @@ WHERE c.tenant_id = $1 AND c.generation = {live("usage")}
 ORDER BY c.recorded_at DESC, c.position DESC LIMIT $8
 """  # noqa: S608 -- constants only
 
+# The newest of all tenants are found in an index alone; only then is each one's event looked up.
+_SEARCHED: Final = """
+SELECT c.*, e.event_id::text AS event_id, e.actor
+FROM (
+    SELECT tenant_id, lane, position, recorded_at, kind, source, grant_id, grant_kind, amount_nanos, currency,
+        reference, reason
+    FROM projection.credit_log
+    WHERE {conditions}
+    ORDER BY recorded_at DESC, tenant_id DESC, lane DESC LIMIT {limit}
+) AS c
+JOIN ledger.event AS e ON e.lane = c.lane AND e.position = c.position AND e.tenant_id = c.tenant_id
+ORDER BY c.recorded_at DESC, c.tenant_id DESC, c.lane DESC
+"""
+
+_REDEEMED: Final = f"""
+SELECT batch_id, count(*) AS uses, sum(amount_nanos)::bigint AS amount_nanos, count(DISTINCT redeemed_for) AS tenants,
+    max(redeemed_at) AS last_at
+FROM projection.redemptions
+WHERE batch_id = ANY ($1) AND tenant_id = $2 AND generation = {live("redemptions")}
+GROUP BY batch_id
+"""  # noqa: S608 -- constants only
+
 _REDEMPTIONS: Final = f"""
 SELECT position, batch_id, code_hash, redeemed_for, user_id, grant_id, amount_nanos, redeemed_at
 FROM projection.redemptions
@@ -42,6 +66,8 @@ class MovementFilters(msgspec.Struct, frozen=True, kw_only=True):
     grant_id: str | None = None
     starts_at: dt.datetime | None = None
     ends_at: dt.datetime | None = None
+    tenant_id: TenantId | None = None
+    """Of a search over all tenants."""
 
 
 class RecordedMovement(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +85,28 @@ class RecordedMovement(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     event_id: EventId
     actor: str
+
+
+class SearchedMovement(RecordedMovement, frozen=True, kw_only=True):
+    """A movement with whose wallet it moved."""
+
+    tenant_id: TenantId
+    lane: int
+
+    @property
+    def place(self) -> str:
+        """Where it stands among those of all tenants: what a client goes on from."""
+        return Cursor(self.recorded_at, self.tenant_id, self.lane, self.position).text()
+
+
+class Redeemed(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a batch of codes was redeemed so far."""
+
+    batch_id: EntityId
+    uses: int
+    amount_nanos: int
+    tenants: int
+    last_at: dt.datetime
 
 
 class RecordedRedemption(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +138,41 @@ async def read_movements(
         limit,
     )
     return [RecordedMovement(**_named(row)) for row in rows]
+
+
+async def search_movements(
+    pool: "Pool", filters: MovementFilters, *, before: Cursor | None, limit: int
+) -> list[SearchedMovement]:
+    """Give movements of all tenants, or of the one that is filtered for, before a place, the latest first.
+
+    Only the filters that are given are in the statement, so that each is served by an index of its own.
+    """
+    values: list[Any] = []
+
+    def placed(value: object) -> str:
+        values.append(value)
+        return f"${len(values)}"
+
+    conditions = [f"generation = {live('usage')}"]
+    for column in ("tenant_id", "kind", "source", "grant_id"):
+        value = getattr(filters, column)
+        if value is not None:
+            conditions.append(f"{column} = {placed(value)}")
+    if filters.starts_at is not None:
+        conditions.append(f"recorded_at >= {placed(filters.starts_at)}")
+    if filters.ends_at is not None:
+        conditions.append(f"recorded_at < {placed(filters.ends_at)}")
+    if before is not None:
+        place = ", ".join(placed(part) for part in (before.recorded_at, before.tenant_id, before.lane))
+        conditions.append(f"(recorded_at, tenant_id, lane) < ({place})")
+    rows = await pool.fetch(_SEARCHED.format(conditions=" AND ".join(conditions), limit=placed(limit)), *values)
+    return [SearchedMovement(**_named(row)) for row in rows]
+
+
+async def read_redeemed(pool: "Pool", batch_ids: Sequence[str]) -> list[Redeemed]:
+    """Give what was redeemed of each of these batches; those of which nothing was are left out."""
+    rows = await pool.fetch(_REDEEMED, list(batch_ids), PLATFORM)
+    return [Redeemed(**_named(row)) for row in rows]
 
 
 async def read_redemptions(

@@ -97,8 +97,12 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The vendor's HTTP status, 0 where there was none."""
     code: str = ""
     """The vendor's error code, or our name for the fault."""
+    began_milliseconds: int | None = None
+    """From the request's arrival at its node to this call; None where that was not recorded. Before the first call it
+    is the admission: who asks, what it may cost, and the hold."""
     latency_milliseconds: int = 0
     first_byte_milliseconds: int | None = None
+    """Counted from the beginning of this call, as the latency is."""
     cost_nanos: int = 0
     """What the vendor charges the operator, by the channel's cost card (list price where it has none)."""
 

@@ -105,6 +105,17 @@ def batch_state(batch: e.CodeBatch) -> BatchState:
     )
 
 
+class RedeemedView(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a batch was redeemed so far; a batch of which nothing was is not told."""
+
+    batch_id: EntityId
+    uses: int
+    amount: str
+    tenants: int
+    """How many tenants have redeemed at least one."""
+    last_at: dt.datetime
+
+
 class RedemptionView(msgspec.Struct, frozen=True, kw_only=True):
     """One use of a code. The code itself is not stored; who has it finds it by its hash."""
 

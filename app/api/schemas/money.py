@@ -59,7 +59,7 @@ class Refund(Body, frozen=True, kw_only=True):
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=r"^[^\x00]+$")]
 
 
-class RecordedMovementView(msgspec.Struct, frozen=True, kw_only=True):
+class MovementRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Credit that was given, lapsed or taken back."""
 
     event_id: str
@@ -72,13 +72,24 @@ class RecordedMovementView(msgspec.Struct, frozen=True, kw_only=True):
     amount: str
     """What it did to the wallet: below zero for what was taken or has lapsed."""
     currency: str
-    balance: str
-    """Of the wallet right after it, what was spent meanwhile included."""
     grant_id: str | None
     grant_kind: str | None
     reference: str
     reason: str
     actor: str
+
+
+class RecordedMovementView(MovementRecord, frozen=True, kw_only=True):
+    """A movement of a wallet."""
+
+    balance: str
+    """Of the wallet right after it, what was spent meanwhile included."""
+
+
+class TenantMovementView(MovementRecord, frozen=True, kw_only=True):
+    """A movement in the list over all tenants."""
+
+    tenant_id: TenantId
 
 
 class GrantView(msgspec.Struct, frozen=True, kw_only=True):

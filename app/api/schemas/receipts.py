@@ -70,6 +70,8 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     status: int
     code: str
+    began_milliseconds: int | None
+    """From the request's arrival to this call: before the first one that is the admission. Null where unrecorded."""
     latency_milliseconds: int
     first_byte_milliseconds: int | None
     cost: str | None

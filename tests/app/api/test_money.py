@@ -272,6 +272,68 @@ async def test_every_movement_of_credit_is_listed_with_who_did_it_and_narrowed(w
     assert (await billing.get(f"/tenants/{other}/movements")).status_code == 404
 
 
+async def test_movements_of_all_tenants_are_narrowed_paged_and_saved_by_the_operator_alone(
+    world: World, root: Person
+) -> None:
+    one, other = await world.tenant("One"), await world.tenant("Other")
+    code = (await _codes(root)).json()["codes"][0]
+    await root.pay(f"/tenants/{one}/top-ups", {"amount": "10", "reference": "INV-1"})
+    await root.pay(f"/tenants/{other}/top-ups", {"amount": "7"})
+    await root.pay(f"/tenants/{one}/redeem", {"code": code})
+    await root.pay(f"/tenants/{other}/adjustments", {"amount": "4", "reason": "mistake"})
+    await _fold(world, one, other)
+    path = "/reports/movements"
+
+    whole = (await root.get(path)).json()
+    parts, after = [], ""
+    while True:
+        part = (await root.get(f"{path}?limit=1{after}")).json()
+        parts += part["items"]
+        if part["next"] is None:
+            break
+        after = f"&after={part['next']}"
+
+    shown = [(each["tenant_id"], each["kind"], each["source"], each["amount"]) for each in whole["items"]]
+    assert shown == [
+        (other, "adjusted", "", "-4"),
+        (one, "redeemed", "redemption", "2.5"),
+        (other, "granted", "top_up", "7"),
+        (one, "granted", "top_up", "10"),
+    ]
+    assert parts == whole["items"]
+    assert [each["reference"] for each in (await root.get(f"{path}?tenant_id={one}&kind=granted")).json()["items"]] == [
+        "INV-1"
+    ]
+    assert [each["amount"] for each in (await root.get(f"{path}?source=top_up")).json()["items"]] == ["7", "10"]
+    assert (await root.get(f"{path}?to=2020-01-01T00:00:00Z")).json()["items"] == []
+    assert (await root.get(f"{path}?after=nonsense")).status_code == 422
+    table = await root.get(f"{path}/export?kind=granted")
+    assert table.headers["content-disposition"] == 'attachment; filename="movements.csv"'
+    assert [line.split(",")[1] for line in table.text.strip().splitlines()[1:]] == [str(other), str(one)]
+    owner = await world.person(tenants={one: "owner"})
+    assert [(await owner.get(each)).status_code for each in (path, f"{path}?tenant_id={one}", f"{path}/export")] == [
+        403
+    ] * 3
+
+
+async def test_how_much_of_batches_was_redeemed_is_told_for_a_whole_list(world: World, root: Person) -> None:
+    one, other = await world.tenant("One"), await world.tenant("Other")
+    used = (await _codes(root, count=3)).json()
+    unused = (await _codes(root)).json()
+    for tenant, code in zip((one, one, other), used["codes"], strict=True):
+        await root.pay(f"/tenants/{tenant}/redeem", {"code": code})
+    await _fold(world)
+
+    found = (await root.get(f"/code-batches/redeemed?batch_ids={used['id']},{unused['id']}")).json()["items"]
+
+    assert [(each["batch_id"], each["uses"], each["amount"], each["tenants"]) for each in found] == [
+        (used["id"], 3, "7.5", 2)
+    ]
+    assert (await root.get("/code-batches/redeemed?batch_ids=nothing")).json()["items"] == []
+    owner = await world.person(tenants={one: "owner"})
+    assert (await owner.get(f"/code-batches/redeemed?batch_ids={used['id']}")).status_code == 403
+
+
 async def test_a_refund_is_of_a_request_of_the_tenant_and_no_more_than_it_cost(world: World, root: Person) -> None:
     tenant = await world.tenant()
     await root.pay(f"/tenants/{tenant}/top-ups", {"amount": "10"})

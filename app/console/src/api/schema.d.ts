@@ -523,6 +523,23 @@ export interface paths {
         patch: operations["changeCodeBatches"];
         trace?: never;
     };
+    "/api/code-batches/redeemed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much of each of these batches was redeemed so far */
+        get: operations["listRedeemed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/code-batches/{batch_id}": {
         parameters: {
             query?: never;
@@ -1432,6 +1449,40 @@ export interface paths {
         };
         /** Latency, first byte, speed and errors over time, by model or channel */
         get: operations["getLatency"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reports/movements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Movements of credit, of all tenants or one, the latest first */
+        get: operations["searchMovements"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reports/movements/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Movements of credit of all tenants or one, as a file */
+        get: operations["exportAllMovements"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2919,6 +2970,8 @@ export interface components {
         };
         /** @description One call to one vendor. */
         AttemptView: {
+            /** @description From the request's arrival to this call: before the first one that is the admission. Null where unrecorded. */
+            began_milliseconds: number | null;
             channel_id: string;
             code: string;
             /** @description What the vendor charges the operator; for the operator's eyes only. */
@@ -5379,7 +5432,7 @@ export interface components {
             tenant_id: number;
             text: string[];
         };
-        /** @description Credit that was given, lapsed or taken back. */
+        /** @description A movement of a wallet. */
         RecordedMovementView: {
             actor: string;
             /** @description What it did to the wallet: below zero for what was taken or has lapsed. */
@@ -5407,6 +5460,22 @@ export interface components {
         /** @description A part of a list, the newest first. */
         RecordedMovementViewListing: {
             items: components["schemas"]["RecordedMovementView"][];
+            /** @description What to send as `after` for the next part; null at the end. */
+            next: string | null;
+        };
+        /** @description What of a batch was redeemed so far; a batch of which nothing was is not told. */
+        RedeemedView: {
+            amount: string;
+            batch_id: string;
+            /** Format: date-time */
+            last_at: string;
+            /** @description How many tenants have redeemed at least one. */
+            tenants: number;
+            uses: number;
+        };
+        /** @description A part of a list, the newest first. */
+        RedeemedViewListing: {
+            items: components["schemas"]["RedeemedView"][];
             /** @description What to send as `after` for the next part; null at the end. */
             next: string | null;
         };
@@ -6145,6 +6214,36 @@ export interface components {
              */
             scope: "everybody" | "tenant";
             user_group: string;
+        };
+        /** @description A movement in the list over all tenants. */
+        TenantMovementView: {
+            actor: string;
+            /** @description What it did to the wallet: below zero for what was taken or has lapsed. */
+            amount: string;
+            /** Format: date-time */
+            at: string;
+            currency: string;
+            event_id: string;
+            grant_id: string | null;
+            grant_kind: string | null;
+            /** @enum {string} */
+            kind: "granted" | "redeemed" | "lapsed" | "adjusted";
+            /** @description In the tenant's lane of the log. */
+            position: number;
+            reason: string;
+            reference: string;
+            /**
+             * @description Where granted credit came from; empty for what was taken or has lapsed.
+             * @enum {string}
+             */
+            source: "top_up" | "redemption" | "allowance" | "adjustment" | "refund" | "";
+            tenant_id: number;
+        };
+        /** @description A part of a list, the newest first. */
+        TenantMovementViewListing: {
+            items: components["schemas"]["TenantMovementView"][];
+            /** @description What to send as `after` for the next part; null at the end. */
+            next: string | null;
         };
         /** @description A billed customer. */
         TenantState: {
@@ -8213,6 +8312,36 @@ export interface operations {
             412: components["responses"]["Problem412"];
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listRedeemed: {
+        parameters: {
+            query: {
+                /** @description Batches, between commas: those of a list. */
+                batch_ids: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RedeemedViewListing"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
             422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
@@ -10638,6 +10767,81 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    searchMovements: {
+        parameters: {
+            query?: {
+                tenant_id?: number | null;
+                /** @description `next` of the part before. */
+                after?: string | null;
+                /** @description How many to give. */
+                limit?: number;
+                kind?: "granted" | "redeemed" | "lapsed" | "adjusted" | null;
+                source?: "top_up" | "redemption" | "allowance" | "adjustment" | "refund" | null;
+                /** @description The first moment, with a time zone. */
+                from?: string | null;
+                /** @description The first moment after. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantMovementViewListing"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    exportAllMovements: {
+        parameters: {
+            query?: {
+                format?: "csv" | "parquet";
+                tenant_id?: number | null;
+                kind?: "granted" | "redeemed" | "lapsed" | "adjusted" | null;
+                source?: "top_up" | "redemption" | "allowance" | "adjustment" | "refund" | null;
+                /** @description The first moment, with a time zone. */
+                from?: string | null;
+                /** @description The first moment after. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
             422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
