@@ -34,7 +34,7 @@ async def test_an_operator_tops_up_takes_back_and_sees_the_movements(visit: Visi
     await _confirm_password(page)
     await expect(page.get_by_text("The money is in the wallet.")).to_be_visible()
 
-    await page.get_by_role("link", name=name, exact=True).click()
+    await page.get_by_role("table", name="Wallets").get_by_role("link", name=name, exact=True).click()
     await tab.settle()
     first = page.get_by_role("table", name="Movements").locator("tbody tr").first
     await expect(first).to_contain_text("INV-7")
@@ -54,6 +54,23 @@ async def test_an_operator_tops_up_takes_back_and_sees_the_movements(visit: Visi
     tenants = await world.root.get("/tenants?search=Fjord")
     balance = await world.root.get(f"/tenants/{tenants['items'][0]['id']}/balance")
     assert balance["balance"] == "275.000000001"
+
+    await tab.open("/admin/wallets")
+    everybody = page.get_by_role("table", name="Movements of all tenants")
+    taken = everybody.get_by_role("row").filter(has_text="paid twice").filter(has_text=name)
+    await expect(taken).to_contain_text("-$15.00")
+    await expect(everybody).to_contain_text("Northwind Analytics")
+    await page.get_by_role("combobox", name="Source").click()
+    await page.get_by_role("option", name="Top-up", exact=True).click()
+    await expect(taken).to_be_hidden()
+    await expect(everybody.get_by_role("row").filter(has_text="INV-7")).to_contain_text("$40.00")
+    file = page.locator('a[href*="reports/movements/export"]')
+    address = await file.get_attribute("href")
+    assert address is not None
+    saved = await page.request.get(address)
+    lines = (await saved.text()).splitlines()
+    assert "INV-7" in lines[1] + lines[2]
+    assert not any("paid twice" in line for line in lines)
     await page.close()
 
 
@@ -85,6 +102,9 @@ async def test_codes_are_made_shown_once_redeemed_and_revoked(visit: Visit, worl
     await expect(panel.get_by_text("1 of 3 uses, $7.50")).to_be_visible()
     await expect(panel.get_by_role("table", name="Redemptions")).to_contain_text("Northwind Analytics")
     assert code not in await page.content()
+
+    row = page.get_by_role("row").filter(has_text="Winter sale")
+    await expect(row).to_contain_text("1 of 3", timeout=20_000)
 
     await panel.get_by_role("button", name="Revoke").click()
     asked = page.get_by_role("dialog").last

@@ -81,13 +81,25 @@ async def test_what_prices_were_and_what_is_left_of_them_is_shown_by_model(visit
     await form.get_by_role("button", name="Add a tier").click()
     await form.get_by_label("From tokens").fill("200000")
     await form.get_by_label("Input", exact=True).last.fill("0.3")
+    await form.get_by_label("Audio input").last.fill("4")
+    names = form.get_by_label("Other names")
+    await names.fill("aurora-large")
+    await names.press("Enter")
+    await form.get_by_role("button", name="Apply").click()
+    await expect(form.get_by_text("aurora-large already means aurora-large on this card.")).to_be_visible()
+    await names.press("Backspace")
+    await names.fill("demo-latest")
+    await names.press("Enter")
     await form.get_by_role("button", name="Apply").click()
     await expect(page.get_by_text("1 model changed")).to_be_visible()
     await page.get_by_role("button", name="Save prices").click()
     await expect(page.get_by_text("No price was changed.")).to_be_visible()
     card = await world.root.get(f"/rate-cards/{world.ids['cardId']}")
-    assert [(tier["input_tokens_from"], tier["input"]) for tier in card["models"]["demo-chat"]["tiers"]] == [
-        (200000, "0.3")
-    ]
+    (tier,) = card["models"]["demo-chat"]["tiers"]
+    assert (tier["input_tokens_from"], tier["input"], tier["audio_input"]) == (200000, "0.3", "4")
+    assert card["aliases"] == {"demo-latest": "demo-chat"}
+    await expect(page.get_by_role("row").filter(has_text="demo-chat")).to_contain_text("demo-latest")
+    await page.get_by_role("tab", name="Changes").click()
+    await expect(page.get_by_text("demo-latest means demo-chat.")).to_be_visible()
     assert await tab.troubles() == []
     await page.close()

@@ -35,6 +35,9 @@ async def test_a_request_is_found_and_its_charge_checked(visit: Visit) -> None:
     await panel.get_by_role("link", name="Open", exact=True).click()
     await page.wait_for_url(re.compile(r"/admin/requests/[0-9a-f-]{36}$"))
     await tab.settle()
+    steps = page.get_by_role("table", name="Timeline")
+    for step in ("Admission", "Attempt 2", "Settling"):
+        await expect(steps.get_by_role("row").filter(has_text=step)).to_contain_text("ms")
     await expect(page.get_by_text("The hold was released whole")).to_be_visible()
     await expect(page.get_by_role("table", name="Settlement")).to_contain_text("tenant:")
     await page.get_by_role("button", name="Compute again").click()

@@ -155,6 +155,27 @@ async def test_a_request_leads_to_a_receipt_that_can_be_checked_by_hand(desk: De
     await desk.calm()
 
 
+async def test_prices_stand_beside_speed_in_a_plot_that_says_its_figures(desk: Desk) -> None:
+    page = desk.page
+    await desk.open("/prices?speed=firstByte")
+    plot = page.get_by_role("figure").filter(has_text="Price of output against speed")
+    await expect(plot.get_by_text("aurora-large", exact=True).first).to_be_visible()
+    await expect(plot).to_contain_text("costs least")
+    control = plot.get_by_role("button", name=re.compile("table", re.IGNORECASE))
+    await control.focus()
+    await page.keyboard.press("Enter")
+    row = plot.get_by_role("row").filter(has_text="aurora-large")
+    await expect(row).to_contain_text("$")
+    await expect(row).to_contain_text("ms")
+    await expect(page.get_by_role("table", name="Models and prices")).to_contain_text("%")
+    await page.set_viewport_size({"width": 360, "height": 800})
+    await desk.tab.settle()
+    assert await desk.tab.sideways() == []
+    assert await desk.tab.axe() == []
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    await desk.calm()
+
+
 async def test_two_models_answer_in_the_playground_each_with_its_receipt(desk: Desk) -> None:
     page = desk.page
     await desk.open("/playground?model=demo-chat")

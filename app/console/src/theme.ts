@@ -61,6 +61,9 @@ export const FONT =
   '"Inter Variable", -apple-system, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "Segoe UI", sans-serif';
 export const MONO = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace';
 
+/** The name of the cross that closes something, in the language of the page. */
+const closing = () => ({ "aria-label": i18next.t("common:close") });
+
 export const theme = createTheme({
   primaryColor: "brand",
   primaryShade: { light: 6, dark: 4 },
@@ -123,9 +126,17 @@ export const theme = createTheme({
     TextInput: { defaultProps: { size: "sm" } },
     Select: { defaultProps: { size: "sm", allowDeselect: false } },
     Tooltip: { defaultProps: { withArrow: true, openDelay: 250, events: { hover: true, focus: true, touch: true } } },
-    Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.4 } } },
-    Drawer: { defaultProps: { position: "right", overlayProps: { backgroundOpacity: 0.3 } } },
-    Notification: { defaultProps: () => ({ closeButtonProps: { "aria-label": i18next.t("common:close") } }) },
+    Modal: {
+      defaultProps: () => ({ centered: true, overlayProps: { backgroundOpacity: 0.4 }, closeButtonProps: closing() }),
+    },
+    Drawer: {
+      defaultProps: () => ({
+        position: "right",
+        overlayProps: { backgroundOpacity: 0.3 },
+        closeButtonProps: closing(),
+      }),
+    },
+    Notification: { defaultProps: () => ({ closeButtonProps: closing() }) },
     Paper: { defaultProps: { withBorder: true, radius: "md" } },
     Card: { defaultProps: { withBorder: true, radius: "md" } },
   },

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { decimalTimes, percentText } from "~/lib/format";
-import { bodyOf, expiryOf, freshTerms, stateOf, termsOf, termsProblem } from "~/pages/tenant/keys/terms";
 import { asCode, ask, EMPTY_ANSWER, splitEvents, withEvent } from "~/pages/tenant/playground/chat";
 import { budgetsProblem } from "~/parts/Budgets";
 import { balancePoints, burnDown, daysLeft } from "~/parts/balance";
 import { fullOn } from "~/parts/forecast";
+import { bodyOf, changesOf, expiryOf, freshTerms, stateOf, termsOf, termsProblem } from "~/parts/keys/terms";
 import { meanPercent } from "~/parts/meanPercent";
 import { nanosText } from "~/parts/nanos";
 import { inUnit, isFree, scaled } from "~/parts/prices";
@@ -35,6 +35,13 @@ describe("the terms of a key", () => {
     const ends = new Date(expiryOf({ ...terms, expires: "date", expiresOn: "2027-02-28" }) ?? "");
     expect([ends.getFullYear(), ends.getMonth(), ends.getDate(), ends.getHours()]).toEqual([2027, 1, 28, 23]);
     expect(expiryOf({ ...terms, expires: "30" }, 0)).toBe("1970-01-31T00:00:00.000Z");
+  });
+
+  it("are sent only as far as they were changed, so that an expiry stays what it was to the second", () => {
+    const key = { ...terms, expires: "date" as const, expiresOn: "2030-01-02" };
+    expect(changesOf(key, { ...key, tags: ["x"] })).toEqual({ tags: ["x"] });
+    expect(changesOf(key, { ...key, expires: "never" })).toEqual({ expires_at: null });
+    expect(changesOf(key, key)).toEqual({});
   });
 
   it("survive the way through a form", () => {

@@ -92,3 +92,74 @@ export function floatAmounts(name: string, text: string): string[] {
   visit(source);
   return found;
 }
+
+/** What shows why it was refused: a form, a button of `kit/Act`, a query or mutation whose error the page shows. */
+const SHOWING = new Set(["onSubmit", "onConfirm", "onAct", "mutationFn", "queryFn"]);
+
+/**
+ * Changes asked of the API whose refusal nobody would see: `api.POST(...)` in a handler that catches nothing. A function of
+ * the file counts as shown where each use of it is, and so does what is handed to one that shows what it catches.
+ */
+export function unseenRefusals(name: string, text: string): string[] {
+  const source = ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.TSX);
+  const named = new Map<string, ts.Identifier[]>();
+  const functions = new Map<string, ts.Node>();
+  const calls: ts.CallExpression[] = [];
+  const gather = (node: ts.Node): void => {
+    if (ts.isIdentifier(node)) named.set(node.text, [...(named.get(node.text) ?? []), node]);
+    const declared = declaredAs(node);
+    if (declared) functions.set(declared, node);
+    if (ts.isCallExpression(node) && /^api\s*\.(POST|PUT|PATCH|DELETE)$/.test(node.expression.getText()))
+      calls.push(node);
+    ts.forEachChild(node, gather);
+  };
+  gather(source);
+  const shows = (callee: string): boolean =>
+    callee === "act" || /catch|asProblem/.test(functions.get(callee)?.getText() ?? "");
+  const isShown = (node: ts.Node, seen: Set<string>): boolean => {
+    for (let at = node; at.parent; at = at.parent) {
+      const { parent } = at;
+      if (ts.isTryStatement(parent) && parent.tryBlock === at && parent.catchClause) return true;
+      if (ts.isJsxAttribute(parent) && SHOWING.has(parent.name.getText())) return true;
+      if (ts.isPropertyAssignment(parent) && SHOWING.has(parent.name.getText())) return true;
+      if (ts.isCallExpression(parent)) {
+        const callee = parent.expression;
+        if (ts.isIdentifier(callee) && callee !== at && shows(callee.text)) return true;
+      }
+      if (
+        ts.isPropertyAccessExpression(parent) &&
+        parent.expression === at &&
+        ts.isCallExpression(parent.parent) &&
+        (parent.name.text === "catch" || (parent.name.text === "then" && parent.parent.arguments.length === 2))
+      )
+        return true;
+      const declared = declaredAs(at);
+      if (declared) {
+        if (seen.has(declared)) return true;
+        const uses = (named.get(declared) ?? []).filter(
+          (each) => !isNameOf(each, at) && !ts.isTypeQueryNode(each.parent),
+        );
+        return uses.length > 0 && uses.every((each) => isShown(each, new Set([...seen, declared])));
+      }
+    }
+    return false;
+  };
+  return calls
+    .filter((call) => !isShown(call, new Set()))
+    .map((call) => {
+      const { line } = source.getLineAndCharacterOfPosition(call.getStart());
+      return `${name}:${line + 1} ${call.getText().slice(0, 60)}`;
+    });
+}
+
+/** The name of a function, by its declaration or the variable that it is in. */
+function declaredAs(node: ts.Node): string | null {
+  if (ts.isFunctionDeclaration(node) && node.name) return node.name.text;
+  const isFunction = ts.isArrowFunction(node) || ts.isFunctionExpression(node);
+  if (isFunction && ts.isVariableDeclaration(node.parent) && ts.isIdentifier(node.parent.name))
+    return node.parent.name.text;
+  return null;
+}
+
+const isNameOf = (identifier: ts.Identifier, declared: ts.Node): boolean =>
+  identifier.parent === declared || identifier.parent === declared.parent;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Schema } from "~/api/client";
 import { stateOf, usesOf, worthOf } from "~/pages/admin/codes/batch";
-import { afterwards, creditPoints, creditSum, creditWays } from "~/pages/admin/wallets/credit";
+import { afterwards, creditPoints, creditSum, creditWays } from "~/parts/credit";
 
 const NOW = Date.parse("2026-11-30T12:30:00Z");
 const row = (bucket: number, figures: Partial<Schema["CreditFlow"]>): Schema["CreditFlow"] => ({

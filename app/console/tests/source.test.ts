@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { floatAmounts, literalTexts } from "./checks";
+import { floatAmounts, literalTexts, unseenRefusals } from "./checks";
 
 const SOURCE = join(import.meta.dirname, "../src");
 
@@ -21,6 +21,11 @@ describe("the source", () => {
     const spared = new Set(["lib/format.ts", "lib/search.ts"]);
     const read = files.filter(({ name }) => !spared.has(name.replaceAll("\\", "/")));
     expect(read.flatMap(({ name, text }) => floatAmounts(name, text))).toEqual([]);
+  });
+
+  it("shows every refusal of what a button or form asks for", () => {
+    const components = files.filter(({ name }) => name.endsWith(".tsx"));
+    expect(components.flatMap(({ name, text }) => unseenRefusals(name, text))).toEqual([]);
   });
 });
 
@@ -49,4 +54,24 @@ describe("the checks themselves", () => {
       expect(floatAmounts("a.ts", text)).toHaveLength(1);
     },
   );
+
+  it.each([
+    ["const a = <Button onClick={() => api.DELETE('/x')} />;"],
+    ["const save = async () => { await api.POST('/x'); }; const a = <Button onClick={save} />;"],
+    ["const save = () => api.POST('/x'); const a = <><Form onSubmit={save} /><Button onClick={save} /></>;"],
+    ["const run = (what) => what(); const a = <Button onClick={() => run(() => api.PUT('/x'))} />;"],
+  ])("find the refusal that nobody sees in %s", (text) => {
+    expect(unseenRefusals("a.tsx", text)).toHaveLength(1);
+  });
+
+  it.each([
+    ["const a = <Form onSubmit={() => api.DELETE('/x')} />;"],
+    ["const save = async () => { try { await api.POST('/x'); } catch (e) { setProblem(e); } };"],
+    ["const save = () => api.POST('/x'); const a = <Form onSubmit={save} />;"],
+    ["const a = <Button onClick={() => act(() => api.PUT('/x'))} />;"],
+    ["const run = (what) => what().catch(show); const a = <Button onClick={() => run(() => api.PUT('/x'))} />;"],
+    ["api.POST('/x').then(done, show);"],
+  ])("find none in %s", (text) => {
+    expect(unseenRefusals("a.tsx", text)).toEqual([]);
+  });
 });

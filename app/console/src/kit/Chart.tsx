@@ -1,5 +1,5 @@
 import { Accordion, Paper, Skeleton, Table, Text, Title } from "@mantine/core";
-import { lazy, Suspense, useMemo } from "react";
+import { lazy, type ReactNode, Suspense, useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { type Amount, addAmounts, dateTime, listed, plotted } from "~/lib/format";
 import { seriesColor } from "./colors";
@@ -132,44 +132,55 @@ function ChartTable(props: ChartProps & { nameOf: (point: Point) => string }) {
   const written = (figure: Figure | undefined) =>
     figure === null || figure === undefined ? <span className="tg-dim">–</span> : props.format(figure);
   return (
+    <TableBeneath
+      title={props.title}
+      name={props.categories ? t("common:name") : t("kit:chart.time")}
+      figures={[...props.series.map((each) => each.label), ...(props.totals ? [t("kit:chart.total")] : [])]}
+    >
+      {props.points.map((point) => (
+        <Table.Tr key={point.at}>
+          <Table.Td>
+            {props.nameOf(point)}
+            {point.partial && <span className="tg-dim">{` (${t("kit:chart.partial")})`}</span>}
+          </Table.Td>
+          {props.series.map((each) => (
+            <Table.Td key={each.key} className="tg-num">
+              {written(point.values[each.key])}
+            </Table.Td>
+          ))}
+          {props.totals && (
+            <Table.Td className="tg-num">
+              {written(total(props.series.map((each) => point.values[each.key] ?? null)))}
+            </Table.Td>
+          )}
+        </Table.Tr>
+      ))}
+    </TableBeneath>
+  );
+}
+
+/** The numbers of a plot, folded away beneath it: its rows are the children. */
+export function TableBeneath(props: { title: string; name: string; figures: string[]; children: ReactNode }) {
+  const { t } = useTranslation("kit");
+  return (
     <Accordion variant="default" chevronPosition="left" className="tg-chart-table">
       <Accordion.Item value="table">
-        <Accordion.Control>{t("kit:chart.table")}</Accordion.Control>
+        <Accordion.Control>{t("chart.table")}</Accordion.Control>
         <Accordion.Panel>
           <Scroll label={props.title}>
             <Table className="tg-table" data-density="compact">
               <Table.Caption className="tg-hidden">{props.title}</Table.Caption>
               <Table.Thead>
                 <Table.Tr>
-                  <Table.Th>{props.categories ? t("common:name") : t("kit:chart.time")}</Table.Th>
-                  {props.series.map((each) => (
-                    <Table.Th key={each.key} className="tg-num">
-                      {each.label}
+                  <Table.Th>{props.name}</Table.Th>
+                  {props.figures.map((each) => (
+                    <Table.Th key={each} className="tg-num">
+                      {each}
                     </Table.Th>
                   ))}
-                  {props.totals && <Table.Th className="tg-num">{t("kit:chart.total")}</Table.Th>}
                 </Table.Tr>
               </Table.Thead>
-              <Table.Tbody>
-                {props.points.map((point) => (
-                  <Table.Tr key={point.at}>
-                    <Table.Td>
-                      {props.nameOf(point)}
-                      {point.partial && <span className="tg-dim">{` (${t("kit:chart.partial")})`}</span>}
-                    </Table.Td>
-                    {props.series.map((each) => (
-                      <Table.Td key={each.key} className="tg-num">
-                        {written(point.values[each.key])}
-                      </Table.Td>
-                    ))}
-                    {props.totals && (
-                      <Table.Td className="tg-num">
-                        {written(total(props.series.map((each) => point.values[each.key] ?? null)))}
-                      </Table.Td>
-                    )}
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
+              <Table.Tbody>{props.children}</Table.Tbody>
             </Table>
           </Scroll>
         </Accordion.Panel>

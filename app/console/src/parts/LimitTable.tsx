@@ -4,12 +4,35 @@ import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
 import { useListing } from "~/api/listing";
 import { type Column, DataTable } from "~/kit/DataTable";
+import type { FilterField } from "~/kit/Filters";
 import { Money } from "~/kit/Money";
 import { Time } from "~/kit/Time";
 import { percent } from "~/lib/format";
 import { tokens } from "./Budgets";
 
 type Use = Schema["LimitUse"];
+
+const SCOPES = ["tenant", "user", "token"] as const;
+const UNITS = ["money", "tokens", "requests", "slots"] as const;
+
+/** What a list of limits is narrowed by. */
+export function useLimitFields(): FilterField[] {
+  const { t } = useTranslation(["tenantLimits", "account"]);
+  return [
+    {
+      key: "scope",
+      kind: "choice",
+      label: t("tenantLimits:whose"),
+      options: SCOPES.map((each) => ({ value: each, label: t(`account:scopes.${each}`) })),
+    },
+    {
+      key: "unit",
+      kind: "choice",
+      label: t("account:unit"),
+      options: UNITS.map((each) => ({ value: each, label: t(`account:limitUnits.${each}`) })),
+    },
+  ];
+}
 
 /** An amount of a limit: money, or a whole number. */
 export function LimitAmount(props: { use: Use; value: string }): ReactNode {

@@ -25,14 +25,14 @@ import {
   plotted,
   subtractAmounts,
 } from "~/lib/format";
-import { MoveMoney } from "~/pages/admin/wallets/MoveMoney";
+import { MoveMoney } from "~/parts/MoveMoney";
 import { useMay } from "~/session/session";
 import { site } from "~/site";
 import { useChannelDirectory, useKeyDirectory, useUserDirectory } from "./directory";
 import { Facts } from "./Facts";
 import { nanosText } from "./nanos";
 import { HowCharged, ReceiptOf, type ReceiptView, RequestState, SetAside, Timeline } from "./Receipt";
-import { useTenantDirectory } from "./tenantNames";
+import { useTenantDirectory } from "./tenants";
 
 /** A receipt with what only the operator may know: cost, margin, attempts, routing, and the entries of the ledger. */
 export function OperatorReceipt(props: { requestId: string }) {

@@ -16,6 +16,7 @@ import { Time } from "~/kit/Time";
 import { type Span, Waterfall } from "~/kit/Waterfall";
 import { count, dateTime, decimal, exactMoney, milliseconds } from "~/lib/format";
 import { nanosText } from "./nanos";
+import { timelineOf } from "./timeline";
 
 export type ReceiptView = Schema["ReceiptView"];
 
@@ -231,39 +232,32 @@ export function HowCharged({ receipt }: { receipt: ReceiptView }) {
   );
 }
 
+/** Admission, each call with its first byte and its stream, and the settling: one after the other, in milliseconds. */
 export function Timeline({ receipt }: { receipt: ReceiptView }) {
   const { t } = useTranslation(["account", "common"]);
-  const began = Date.parse(receipt.hold.at);
-  const ended = receipt.end ? Date.parse(receipt.end.at) : Date.now();
-  const whole = Math.max(0, ended - began);
-  let start = 0;
-  const spans: Span[] = receipt.attempts.flatMap((attempt, index) => {
-    const good = attempt.outcome === "completed";
-    const span: Span = {
-      key: `attempt-${index}`,
-      label: t("account:receipt.attempt", { n: index + 1 }),
-      startMilliseconds: start,
-      milliseconds: attempt.latency_milliseconds,
-      tone: good ? "good" : "bad",
-      note: good ? undefined : attempt.code || attempt.outcome,
+  const { steps, total } = timelineOf(receipt);
+  if (receipt.attempts.length === 0) return null;
+  const spans: Span[] = steps.map((step) => {
+    const { attempt } = step;
+    const good = attempt === undefined || attempt.outcome === "completed";
+    const shared = {
+      key: `${step.kind}-${step.number}`,
+      startMilliseconds: step.start,
+      milliseconds: step.milliseconds,
     };
-    const parts: Span[] = [span];
-    if (attempt.first_byte_milliseconds !== null && good)
-      parts.push({
-        key: `first-${index}`,
-        label: t("common:terms.firstByte"),
-        startMilliseconds: start,
-        milliseconds: attempt.first_byte_milliseconds,
-        tone: "quiet",
-      });
-    start += attempt.latency_milliseconds;
-    return parts;
+    return step.kind === "attempt"
+      ? {
+          ...shared,
+          label: t("account:receipt.attempt", { n: step.number }),
+          tone: good ? "good" : "bad",
+          note: good ? undefined : attempt?.code || attempt?.outcome,
+        }
+      : { ...shared, label: t(`account:receipt.steps.${step.kind}`), tone: "quiet" };
   });
-  if (spans.length === 0) return null;
   return (
-    <Section title={t("account:receipt.timeline")}>
+    <Section title={t("account:receipt.timeline")} about={t("account:receipt.timelineAbout")}>
       <div className="tg-scroll-x">
-        <Waterfall spans={spans} totalMilliseconds={Math.max(whole, start)} caption={t("account:receipt.timeline")} />
+        <Waterfall spans={spans} totalMilliseconds={total} caption={t("account:receipt.timeline")} />
       </div>
     </Section>
   );

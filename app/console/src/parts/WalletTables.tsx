@@ -102,29 +102,18 @@ export function GrantTable(props: {
   );
 }
 
-/** What moved a wallet, but for the charges of requests. */
-export function MovementTable<S extends MovementSearch>(props: {
-  tenantId: number;
-  search: S;
-  setSearch: (patch: Partial<S>) => void;
-  /** The name of a person by their id; the id where it is not known. */
-  nameOf: (id: string) => string;
-}) {
+type AnyMovement = Omit<Movement, "balance">;
+
+/** What is told of every movement; `nameOf` gives the name of a person by their id, or the id where it is not known. */
+export function useMovementColumns<Row extends AnyMovement>(nameOf: (id: string) => string): Column<Row>[] {
   const { t } = useTranslation(["tenantWallet", "common"]);
-  const { tenantId, search } = props;
-  const setSearch = props.setSearch as (patch: MovementSearch) => void;
-  const filters = { kind: search.kind, source: search.source, grant_id: search.grant };
-  const listing = useListing("/api/tenants/{tenant_id}/movements", {
-    path: { tenant_id: tenantId },
-    query: filters,
-  });
   const who = (actor: string): string => {
     const [kind, id = ""] = actor.split(":");
     if (kind !== "user") return kind === "token" ? t("common:terms.key") : t("tenantWallet:system");
-    const name = props.nameOf(id);
+    const name = nameOf(id);
     return name === id ? t("tenantWallet:operator") : name;
   };
-  const columns: Column<Movement>[] = [
+  return [
     {
       key: "at",
       header: t("common:terms.time"),
@@ -150,14 +139,6 @@ export function MovementTable<S extends MovementSearch>(props: {
       numeric: true,
     },
     {
-      key: "balance",
-      header: t("tenantWallet:after"),
-      hint: t("tenantWallet:afterHint"),
-      cell: (row) => <Money value={row.balance} currency={row.currency} />,
-      csv: (row) => row.balance,
-      numeric: true,
-    },
-    {
       key: "reference",
       header: t("tenantWallet:reference"),
       cell: (row) => row.reason || (row.source === "redemption" ? "" : row.reference),
@@ -165,20 +146,53 @@ export function MovementTable<S extends MovementSearch>(props: {
     },
     { key: "who", header: t("tenantWallet:by"), cell: (row) => who(row.actor), csv: (row) => row.actor, hidden: true },
   ];
-  const fields: FilterField[] = [
+}
+
+/** What a list of movements is narrowed by. */
+export function useMovementFields(): FilterField[] {
+  const { t } = useTranslation("tenantWallet");
+  return [
     {
       key: "kind",
       kind: "choice",
-      label: t("tenantWallet:what"),
-      options: KINDS.map((each) => ({ value: each, label: t(`tenantWallet:kinds.${each}`) })),
+      label: t("what"),
+      options: KINDS.map((each) => ({ value: each, label: t(`kinds.${each}`) })),
     },
     {
       key: "source",
       kind: "choice",
-      label: t("tenantWallet:source"),
-      options: SOURCES.map((each) => ({ value: each, label: t(`tenantWallet:sources.${each}`) })),
+      label: t("source"),
+      options: SOURCES.map((each) => ({ value: each, label: t(`sources.${each}`) })),
     },
   ];
+}
+
+/** What moved a wallet, but for the charges of requests. */
+export function MovementTable<S extends MovementSearch>(props: {
+  tenantId: number;
+  search: S;
+  setSearch: (patch: Partial<S>) => void;
+  nameOf: (id: string) => string;
+}) {
+  const { t } = useTranslation(["tenantWallet", "common"]);
+  const { tenantId, search } = props;
+  const setSearch = props.setSearch as (patch: MovementSearch) => void;
+  const filters = { kind: search.kind, source: search.source, grant_id: search.grant };
+  const listing = useListing("/api/tenants/{tenant_id}/movements", {
+    path: { tenant_id: tenantId },
+    query: filters,
+  });
+  const shared = useMovementColumns<Movement>(props.nameOf);
+  const balance: Column<Movement> = {
+    key: "balance",
+    header: t("tenantWallet:after"),
+    hint: t("tenantWallet:afterHint"),
+    cell: (row) => <Money value={row.balance} currency={row.currency} />,
+    csv: (row) => row.balance,
+    numeric: true,
+  };
+  const columns = shared.flatMap((each) => (each.key === "amount" ? [each, balance] : [each]));
+  const fields = useMovementFields();
   const exported = new URLSearchParams();
   for (const [key, value] of Object.entries(filters)) if (value !== undefined) exported.set(key, value);
   return (

@@ -85,7 +85,8 @@ export function useModels(tenantId: number) {
   });
 }
 
-export function useModelNames(): string[] {
-  const models = useModels(useTenantId()).data;
+/** The names of the models that a tenant may ask for. */
+export function useModelNames(tenantId: number): string[] {
+  const models = useModels(tenantId).data;
   return useMemo(() => (models?.items ?? []).map((each) => each.model).sort(), [models]);
 }

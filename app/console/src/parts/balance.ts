@@ -81,5 +81,6 @@ export async function followMovement(tenantId: number, eventId: string): Promise
     await new Promise((resume) => setTimeout(resume, FOLLOW_MILLISECONDS));
   }
   void queryClient.invalidateQueries({ queryKey: ["get", "/api/tenants/{tenant_id}/movements"] });
+  void queryClient.invalidateQueries({ queryKey: ["get", "/api/reports/movements"] });
   void queryClient.invalidateQueries({ queryKey: ["get", "/api/reports/credit"] });
 }

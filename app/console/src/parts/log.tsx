@@ -12,7 +12,7 @@ import { count, decimal, milliseconds } from "~/lib/format";
 import { useChannelDirectory, useKeyDirectory, useUserDirectory } from "./directory";
 import type { LogSearch, logFilters } from "./logSearch";
 import { RequestState } from "./Receipt";
-import { useTenantDirectory } from "./tenantNames";
+import { useTenantDirectory } from "./tenants";
 
 export type LogRow = Schema["LogRow"];
 

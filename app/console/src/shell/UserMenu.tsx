@@ -1,11 +1,13 @@
 import { Button, Menu } from "@mantine/core";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
+import { useAct } from "~/kit/Act";
 import { Icon } from "~/kit/Icon";
 import { isOperator, logOut, useMe } from "~/session/session";
 import { useTenantNames } from "./tenants";
 
 export function UserMenu() {
+  const { act } = useAct();
   const { t } = useTranslation(["shell", "session"]);
   const me = useMe();
   const navigate = useNavigate();
@@ -53,10 +55,12 @@ export function UserMenu() {
         </Menu.Item>
         <Menu.Item
           leftSection={<Icon name="external" />}
-          onClick={async () => {
-            await logOut();
-            await navigate({ to: "/login" });
-          }}
+          onClick={() =>
+            act(async () => {
+              await logOut();
+              await navigate({ to: "/login" });
+            })
+          }
         >
           {t("session:signOut")}
         </Menu.Item>

@@ -97,6 +97,8 @@ export default {
     broken: "Computed again, it came to {{amount}}. Please tell whoever runs this service.",
     nothing: "Nothing was charged.",
     timeline: "Timeline",
+    timelineAbout: "Milliseconds since the request arrived. Settling ends when the charge is in the ledger.",
+    steps: { admission: "Admission", firstByte: "First byte", stream: "Stream", settle: "Settling" },
     held: "Set aside first",
     heldUpper: "The most it could have cost",
     released: "Given back",

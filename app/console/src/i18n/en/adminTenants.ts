@@ -50,13 +50,6 @@ export default {
   restoreDone: "The tenant is back",
   openConsole: "Its console",
   topUp: "Top up",
-  topUpTitle: "Top up {{name}}",
-  topUpDone: "Credit added",
-  topUpAbout: "Credit that was paid for. It can be used at once.",
-  amount: "Amount",
-  amountPositive: "The amount must be more than zero.",
-  reference: "Reference",
-  referenceHint: "The number of your payment or invoice.",
   tabs: {
     overview: "Overview",
     members: "Members",

@@ -105,6 +105,10 @@ export default {
     none: "No wallet has moved yet",
     noneText: "Each tenant has a wallet. It appears here with its first top-up or grant.",
   },
+  movements: {
+    title: "Movements of all tenants",
+    about: "Credit given, redeemed, refunded, lapsed and taken back in the range chosen above, the latest first.",
+  },
   holds: {
     title: "Held now",
     about: "Set aside for requests under way, at most a hundred of them.",

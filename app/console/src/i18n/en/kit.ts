@@ -84,6 +84,7 @@ export default {
     noReason: "no reason given",
     notSet: "not set",
   },
+  scatter: { point: "{{name}}: {{x}}, {{y}}" },
   waterfall: { caption: "Timeline", step: "Step", start: "Start", duration: "Duration" },
   unwritten: "This page is being built.",
 };

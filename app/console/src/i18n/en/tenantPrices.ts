@@ -8,6 +8,14 @@ export default {
   hours: "24 hours",
   unpriced: "Served, but without a price, and so refused: {{models}}.",
   compare: "Price beside speed",
-  compareAbout: "The cheapest first: what output costs, and how long the first byte takes.",
+  compareAbout: {
+    tokens: "What output costs, by how fast it is written: cheap and fast is at the bottom right.",
+    firstByte: "What output costs, by how long the first byte takes: cheap and fast is at the bottom left.",
+  },
+  compareTitle: "Price of output against speed",
+  compareSummary_one: "{{count}} model: {{cheapest}}.",
+  compareSummary_other: "{{count}} models. {{cheapest}} costs least, {{dearest}} most; {{fastest}} is the fastest.",
+  speedBy: "Speed by",
+  speedUnit: "tokens per second",
   outputPrice: "Output price",
 };

@@ -100,6 +100,8 @@ export default {
     broken: "重新计算的结果为 {{amount}}，请告知服务运营方。",
     nothing: "未扣费。",
     timeline: "时间线",
+    timelineAbout: "自请求到达起的毫秒数；费用写入账本即结算完成。",
+    steps: { admission: "准入", firstByte: "首字节", stream: "流式输出", settle: "结算" },
     held: "先行预扣",
     heldUpper: "可能的最高费用",
     released: "已退回",

@@ -49,13 +49,6 @@ export default {
   restoreDone: "租户已恢复",
   openConsole: "其控制台",
   topUp: "充值",
-  topUpTitle: "为 {{name}} 充值",
-  topUpDone: "额度已增加",
-  topUpAbout: "已付款的额度，可立即使用。",
-  amount: "金额",
-  amountPositive: "金额必须大于零。",
-  reference: "凭证号",
-  referenceHint: "您的付款或发票编号。",
   tabs: {
     overview: "概况",
     members: "成员",

@@ -87,6 +87,7 @@ export default {
     noReason: "未填写原因",
     notSet: "未设置",
   },
+  scatter: { point: "{{name}}：{{x}}，{{y}}" },
   waterfall: { caption: "时间线", step: "步骤", start: "开始", duration: "时长" },
   unwritten: "页面建设中。",
 } satisfies Same<typeof en>;

@@ -11,6 +11,14 @@ export default {
   hours: "24 小时",
   unpriced: "已提供但尚未定价，因此会被拒绝：{{models}}。",
   compare: "价格与速度",
-  compareAbout: "从低价到高价：输出价格与首字节耗时。",
+  compareAbout: {
+    tokens: "输出价格与生成速度：右下角便宜且快。",
+    firstByte: "输出价格与首字节时间：左下角便宜且快。",
+  },
+  compareTitle: "输出价格与速度",
+  compareSummary_one: "{{count}} 个模型：{{cheapest}}。",
+  compareSummary_other: "{{count}} 个模型：{{cheapest}} 最便宜，{{dearest}} 最贵，{{fastest}} 最快。",
+  speedBy: "速度指标",
+  speedUnit: "每秒 token 数",
   outputPrice: "输出价格",
 } satisfies Same<typeof en>;

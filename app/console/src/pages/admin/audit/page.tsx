@@ -11,7 +11,7 @@ import { Time } from "~/kit/Time";
 import { count } from "~/lib/format";
 import { useBar } from "~/lib/range";
 import { useUrl } from "~/lib/url";
-import { useTenantDirectory } from "~/parts/tenantNames";
+import { useTenantDirectory } from "~/parts/tenants";
 import { seriesOf } from "~/parts/usage";
 import { useMay } from "~/session/session";
 import { address } from "~/site";

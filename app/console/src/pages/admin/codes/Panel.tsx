@@ -3,6 +3,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, query, type Schema } from "~/api/client";
 import { useListing } from "~/api/listing";
+import { ActButton } from "~/kit/Act";
 import { ConfirmDanger } from "~/kit/ConfirmDanger";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { FormModal } from "~/kit/Form";
@@ -14,13 +15,14 @@ import { Money } from "~/kit/Money";
 import { SidePanel } from "~/kit/SidePanel";
 import { Status } from "~/kit/Status";
 import { Time } from "~/kit/Time";
-import { addAmounts, count, money } from "~/lib/format";
+import { Who } from "~/kit/Who";
+import { count, money } from "~/lib/format";
 import { useUrl } from "~/lib/url";
 import { Facts } from "~/parts/Facts";
-import { useTenantDirectory } from "~/parts/tenantNames";
+import { useTenantDirectory } from "~/parts/tenants";
 import { useMay } from "~/session/session";
 import { address } from "~/site";
-import { type Batch, batchesChanged, stateOf, TONES, usesOf, worthOf } from "./batch";
+import { type Batch, batchesChanged, leftOf, stateOf, TONES, useRedeemed, usesOf, worthOf } from "./batch";
 import { adminCodesRoute } from "./routes";
 
 type Redemption = Schema["RedemptionView"];
@@ -57,12 +59,13 @@ function Details({ batch }: { batch: Batch }) {
   const close = () => setDoing(null);
   const redemptions = useListing("/api/code-batches/{batch_id}/redemptions", {
     path: { batch_id: batch.id },
-    query: { limit: 500 },
+    query: { limit: 100 },
     // Somebody may redeem one just now, and the read model comes to it a moment later.
     refetchInterval: 2000,
   });
-  const used = redemptions.rows.length;
-  const given = addAmounts("0", ...redemptions.rows.map((each) => each.amount));
+  const redeemed = useRedeemed([batch.id], { refetchInterval: 2000 })(batch.id);
+  const given = redeemed?.amount ?? "0";
+  const { uses: left, worth } = leftOf(batch, redeemed);
   const state = stateOf(batch);
   const path = { batch_id: batch.id };
   const restore = async () => {
@@ -72,7 +75,6 @@ function Details({ batch }: { batch: Batch }) {
     });
     batchesChanged();
   };
-  const left = Math.max(0, usesOf(batch) - used);
   return (
     <Stack>
       <Group justify="space-between">
@@ -80,9 +82,9 @@ function Details({ batch }: { batch: Batch }) {
         {may("code:write") && (
           <Group gap="xs">
             {batch.archived ? (
-              <Button size="xs" variant="default" onClick={() => void restore()}>
+              <ActButton size="xs" variant="default" onAct={restore}>
                 {t("common:restore")}
-              </Button>
+              </ActButton>
             ) : (
               <>
                 <Button
@@ -115,15 +117,13 @@ function Details({ batch }: { batch: Batch }) {
           [t("adminCodes:columns.worth"), <Money key="worth" value={worthOf(batch)} />],
           [
             t("adminCodes:columns.redeemed"),
-            redemptions.loading
-              ? null
-              : redemptions.hasMore
-                ? t("adminCodes:panel.redeemedMore", { uses: count(used), amount: money(given) })
-                : t("adminCodes:panel.redeemed", {
-                    uses: count(used),
-                    all: count(usesOf(batch)),
-                    amount: money(given),
-                  }),
+            redeemed
+              ? t("adminCodes:panel.redeemed", {
+                  uses: count(redeemed.uses),
+                  all: count(usesOf(batch)),
+                  amount: money(given),
+                })
+              : null,
           ],
           [t("adminCodes:columns.kind"), t(`adminCodes:kinds.${batch.kind}`)],
           [t("adminCodes:columns.priority"), count(batch.priority)],
@@ -182,7 +182,7 @@ function Details({ batch }: { batch: Batch }) {
               {t("adminCodes:revoke.effect", {
                 count: left,
                 uses: count(left),
-                worth: money(worthOf({ amount: batch.amount, count: left, uses_per_code: 1 })),
+                worth: money(worth),
               })}
             </Text>
             <Text size="sm">{t("adminCodes:revoke.stays", { amount: money(given) })}</Text>
@@ -244,7 +244,7 @@ function Redemptions(props: {
     {
       key: "user",
       header: t("common:terms.user"),
-      cell: (row) => <Id value={row.user_id} />,
+      cell: (row) => <Who actor={`user:${row.user_id}`} />,
       csv: (row) => row.user_id,
     },
     {

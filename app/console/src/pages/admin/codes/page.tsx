@@ -14,7 +14,7 @@ import { Time } from "~/kit/Time";
 import { addAmounts, count, money } from "~/lib/format";
 import { useUrl } from "~/lib/url";
 import { useMay } from "~/session/session";
-import { type Batch, batchesChanged, stateOf, TONES, usesOf, worthOf } from "./batch";
+import { type Batch, batchesChanged, leftOf, stateOf, TONES, useRedeemed, usesOf, worthOf } from "./batch";
 import { CodesOnce } from "./CodesOnce";
 import { NewBatch } from "./NewBatch";
 import { BatchPanel } from "./Panel";
@@ -34,6 +34,10 @@ export default function AdminCodesPage() {
     include_archived: search.archived,
   };
   const listing = useListing("/api/code-batches", { query: { ...filters, sort: search.sort } });
+  const redeemed = useRedeemed(
+    listing.rows.map((row) => row.id),
+    { refetchInterval: 3000 },
+  );
   const selected = listing.rows.filter((row) => chosen.has(row.id) && !row.revoked && !row.archived);
   const columns: Column<Batch>[] = [
     {
@@ -86,6 +90,34 @@ export default function AdminCodesPage() {
       cell: (row) => <Money value={worthOf(row)} />,
       csv: (row) => worthOf(row),
       numeric: true,
+    },
+    {
+      key: "redeemed",
+      header: t("adminCodes:columns.redeemed"),
+      hint: t("adminCodes:columns.redeemedHint"),
+      cell: (row) => {
+        const sums = redeemed(row.id);
+        return sums === undefined ? (
+          <span className="tg-dim">–</span>
+        ) : (
+          <>
+            <Money value={sums.amount} />{" "}
+            <span className="tg-dim">
+              {t("adminCodes:usesOf", { uses: count(sums.uses), all: count(usesOf(row)) })}
+            </span>
+          </>
+        );
+      },
+      csv: (row) => redeemed(row.id)?.uses,
+      numeric: true,
+    },
+    {
+      key: "redeemedAmount",
+      header: t("adminCodes:columns.redeemedAmount"),
+      cell: (row) => <Money value={redeemed(row.id)?.amount} />,
+      csv: (row) => redeemed(row.id)?.amount,
+      numeric: true,
+      hidden: true,
     },
     {
       key: "kind",
@@ -178,8 +210,8 @@ export default function AdminCodesPage() {
         effect={
           <Text size="sm">
             {t("adminCodes:revoke.manyEffect", {
-              uses: count(selected.reduce((sum, row) => sum + usesOf(row), 0)),
-              worth: money(addAmounts("0", ...selected.map(worthOf))),
+              uses: count(selected.reduce((sum, row) => sum + leftOf(row, redeemed(row.id)).uses, 0)),
+              worth: money(addAmounts("0", ...selected.map((row) => leftOf(row, redeemed(row.id)).worth))),
             })}
           </Text>
         }

@@ -13,7 +13,7 @@ import { Section } from "~/kit/Page";
 import { Status } from "~/kit/Status";
 import { Time } from "~/kit/Time";
 import { count, percent } from "~/lib/format";
-import { useTenantDirectory } from "~/parts/tenantNames";
+import { useTenantDirectory } from "~/parts/tenants";
 import { useMay } from "~/session/session";
 import { type Health, shareOf, useReread } from "./ledger";
 

@@ -13,7 +13,7 @@ import { Status } from "~/kit/Status";
 import { Time } from "~/kit/Time";
 import { Who } from "~/kit/Who";
 import { count, milliseconds, percent } from "~/lib/format";
-import { useTenantDirectory } from "~/parts/tenantNames";
+import { useTenantDirectory } from "~/parts/tenants";
 import { useMay } from "~/session/session";
 import { RUN_TONES, type Run, shareOf, useReread } from "./ledger";
 

@@ -5,7 +5,7 @@ import { type Column, DataTable } from "~/kit/DataTable";
 import { Money } from "~/kit/Money";
 import { Section } from "~/kit/Page";
 import { type Amount, count, isZero, percent, plotted } from "~/lib/format";
-import { useTenantDirectory } from "~/parts/tenantNames";
+import { useTenantDirectory } from "~/parts/tenants";
 import type { Usage } from "~/parts/usage";
 
 type Row = Usage["rows"][number];

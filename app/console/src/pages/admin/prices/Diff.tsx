@@ -1,15 +1,20 @@
+import { Stack } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Filters } from "~/kit/Filters";
 import { Money } from "~/kit/Money";
+import { Section } from "~/kit/Page";
 import { Status, type Tone } from "~/kit/Status";
-import { percent, plotted } from "~/lib/format";
+import { count, percent, plotted } from "~/lib/format";
 import { useUrl } from "~/lib/url";
 import type { Card } from "~/parts/cards";
 import { useParts } from "./prices";
 import { adminCardRoute } from "./routes";
+
+/** Names that are told one by one; the prices of a whole vendor may bring hundreds. */
+const NAMES_MAX = 50;
 
 type Row = Schema["PriceDifference"];
 
@@ -81,32 +86,51 @@ export function Diff({ card }: { card: Card }) {
     },
   ];
   const listing = useParts(rows, found, 100);
+  const names = Object.entries(found.data?.aliases_added ?? {});
+  const lost = found.data?.aliases_removed ?? [];
   return (
-    <DataTable
-      id="card-diff"
-      caption={t("adminPrices:cardTabs.diff")}
-      columns={columns}
-      listing={listing}
-      rowId={(row) => `${row.model} ${row.price}`}
-      filters={
-        <Filters
-          fields={[
-            { key: "search", kind: "text", label: t("prices:find"), isSearch: true },
-            {
-              key: "change",
-              kind: "choice",
-              label: t("adminPrices:diff.change"),
-              options: CHANGES.map((each) => ({ value: each, label: t(`adminPrices:diff.${each}`) })),
-            },
-          ]}
-          value={search}
-          onChange={setSearch}
-        />
-      }
-      filtered={search.search !== undefined || search.change !== undefined}
-      onClear={() => setSearch({ search: undefined, change: undefined })}
-      empty={{ title: t("adminPrices:diff.empty"), text: t("adminPrices:diff.emptyText") }}
-    />
+    <Stack>
+      <DataTable
+        id="card-diff"
+        caption={t("adminPrices:cardTabs.diff")}
+        columns={columns}
+        listing={listing}
+        rowId={(row) => `${row.model} ${row.price}`}
+        filters={
+          <Filters
+            fields={[
+              { key: "search", kind: "text", label: t("prices:find"), isSearch: true },
+              {
+                key: "change",
+                kind: "choice",
+                label: t("adminPrices:diff.change"),
+                options: CHANGES.map((each) => ({ value: each, label: t(`adminPrices:diff.${each}`) })),
+              },
+            ]}
+            value={search}
+            onChange={setSearch}
+          />
+        }
+        filtered={search.search !== undefined || search.change !== undefined}
+        onClear={() => setSearch({ search: undefined, change: undefined })}
+        empty={{ title: t("adminPrices:diff.empty"), text: t("adminPrices:diff.emptyText") }}
+      />
+      {(names.length > 0 || lost.length > 0) && (
+        <Section title={t("adminPrices:diff.names")}>
+          <ul className="tg-notes">
+            {names.slice(0, NAMES_MAX).map(([name, model]) => (
+              <li key={name}>{t("adminPrices:diff.nameAdded", { name, model })}</li>
+            ))}
+            {lost.slice(0, NAMES_MAX).map((name) => (
+              <li key={name}>{t("adminPrices:diff.nameRemoved", { name })}</li>
+            ))}
+            {Math.max(names.length, lost.length) > NAMES_MAX && (
+              <li>{t("adminPrices:diff.namesMore", { all: count(names.length + lost.length) })}</li>
+            )}
+          </ul>
+        </Section>
+      )}
+    </Stack>
   );
 }
 

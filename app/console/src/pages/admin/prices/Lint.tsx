@@ -9,6 +9,9 @@ import { useParts } from "./prices";
 
 const CODES = [
   "absurd_price",
+  "alias_removed",
+  "alias_shadowed",
+  "below_cost",
   "cache_write_cheaper",
   "cached_dearer",
   "class_without_parent",
@@ -18,6 +21,7 @@ const CODES = [
   "output_cheaper",
   "output_only",
   "price_jump",
+  "served_unpriced",
   "tier_cheaper",
   "zero_not_marked_free",
   "zero_output",

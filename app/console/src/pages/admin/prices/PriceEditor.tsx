@@ -8,6 +8,7 @@ import {
   NumberInput,
   SimpleGrid,
   Stack,
+  TagsInput,
   Text,
   TextInput,
 } from "@mantine/core";
@@ -27,13 +28,18 @@ import type { Card } from "~/parts/cards";
 import { OTHER_CLASSES, TOKEN_CLASSES, type TokenClass } from "~/parts/prices";
 import { useMay } from "~/session/session";
 import {
+  type Aliases,
   cardsChanged,
   changedModels,
   isPrice,
+  namesOf,
   type Price,
   type Prices,
+  renamedModels,
   samePrice,
+  takenName,
   useParts,
+  withNames,
   withPrice,
   wrongPrices,
 } from "./prices";
@@ -41,7 +47,10 @@ import { adminCardRoute } from "./routes";
 
 const INLINE = ["input", "cached_input", "cache_write", "output"] as const satisfies readonly TokenClass[];
 
-type Row = { model: string; price: Price; isNew: boolean; isChanged: boolean };
+/** Names in a row; the form shows all of them. */
+const NAMES_SHOWN = 3;
+
+type Row = { model: string; names: string[]; price: Price; isNew: boolean; isChanged: boolean };
 
 /** The prices of a card; of a draft they are typed over, and saved together. */
 export function PriceEditor({ card }: { card: Card }) {
@@ -51,21 +60,26 @@ export function PriceEditor({ card }: { card: Card }) {
   const [search, setSearch] = useUrl(adminCardRoute);
   const before = card.models as Prices;
   const [prices, setPrices] = useState<Prices>(before);
+  const [aliases, setAliases] = useState<Aliases>(card.aliases);
   const [open, setOpen] = useState<string | null>(null);
   const [adding, setAdding] = useState(false);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<ApiProblem | null>(null);
-  const changed = changedModels(before, prices);
+  const renamed = renamedModels(card.aliases, aliases);
+  const changed = [...new Set([...changedModels(before, prices), ...renamed])];
   const wrong = wrongPrices(prices);
   const wanted = search.search?.toLowerCase();
   const rows: Row[] = Object.keys(prices)
-    .filter((model) => !wanted || model.toLowerCase().includes(wanted))
+    .filter(
+      (model) => !wanted || [model, ...namesOf(aliases, model)].some((name) => name.toLowerCase().includes(wanted)),
+    )
     .sort((one, other) => one.localeCompare(other))
     .map((model) => ({
       model,
+      names: namesOf(aliases, model),
       price: prices[model] ?? {},
       isNew: !(model in before),
-      isChanged: !samePrice(before[model], prices[model]),
+      isChanged: !samePrice(before[model], prices[model]) || renamed.includes(model),
     }));
   const listing = useParts(rows);
   const removed = Object.keys(before).filter((model) => !(model in prices));
@@ -75,7 +89,7 @@ export function PriceEditor({ card }: { card: Card }) {
     try {
       await api.PATCH("/api/rate-cards/{card_id}", {
         params: { path: { card_id: card.id }, header: { "If-Match": ifMatch(card) } },
-        body: { models: prices } as never,
+        body: { models: prices, aliases } as never,
       });
       cardsChanged();
     } catch (thrown) {
@@ -83,6 +97,10 @@ export function PriceEditor({ card }: { card: Card }) {
     } finally {
       setBusy(false);
     }
+  };
+  const reset = () => {
+    setPrices(before);
+    setAliases(card.aliases);
   };
   const columns: Column<Row>[] = [
     {
@@ -137,6 +155,26 @@ export function PriceEditor({ card }: { card: Card }) {
       }),
     ),
     {
+      key: "names",
+      header: t("adminPrices:editor.names"),
+      hint: t("adminPrices:editor.namesHint"),
+      cell: (row) => (
+        <span className="tg-lines">
+          {row.names.slice(0, NAMES_SHOWN).map((name) => (
+            <span key={name} className="tg-dim">
+              {name}
+            </span>
+          ))}
+          {row.names.length > NAMES_SHOWN && (
+            <span className="tg-dim">
+              {t("adminPrices:editor.moreNames", { count: row.names.length - NAMES_SHOWN })}
+            </span>
+          )}
+        </span>
+      ),
+      csv: (row) => row.names.join(" "),
+    },
+    {
       key: "other",
       header: t("prices:other"),
       cell: (row) => <Others price={row.price} currency={card.currency} />,
@@ -165,7 +203,7 @@ export function PriceEditor({ card }: { card: Card }) {
             <Button variant="default" leftSection={<Icon name="plus" />} onClick={() => setAdding(true)}>
               {t("adminPrices:editor.add")}
             </Button>
-            <Button variant="default" disabled={changed.length === 0} onClick={() => setPrices(before)}>
+            <Button variant="default" disabled={changed.length === 0} onClick={reset}>
               {t("adminPrices:editor.reset")}
             </Button>
             <Button onClick={save} loading={busy} disabled={changed.length === 0 || wrong.length > 0}>
@@ -217,6 +255,7 @@ export function PriceEditor({ card }: { card: Card }) {
                     onClick={() => {
                       const { [row.model]: _, ...others } = prices;
                       setPrices(others);
+                      setAliases(withNames(aliases, row.model, []));
                     }}
                   >
                     <Icon name="trash" />
@@ -237,7 +276,7 @@ export function PriceEditor({ card }: { card: Card }) {
           model: (model) =>
             !model.trim()
               ? t("adminPrices:editor.modelNeeded")
-              : model.trim() in prices
+              : model.trim() in prices || model.trim() in aliases
                 ? t("adminPrices:editor.modelTwice")
                 : null,
         }}
@@ -252,9 +291,15 @@ export function PriceEditor({ card }: { card: Card }) {
         key={open}
         model={open}
         price={open ? prices[open] : undefined}
+        names={open ? namesOf(aliases, open) : []}
+        taken={(names) => takenName(names, open ?? "", prices, aliases)}
         currency={card.currency}
         onClose={() => setOpen(null)}
-        onChange={(price) => open && setPrices({ ...prices, [open]: price })}
+        onChange={(price, names) => {
+          if (!open) return;
+          setPrices({ ...prices, [open]: price });
+          setAliases(withNames(aliases, open, names));
+        }}
       />
     </Stack>
   );
@@ -295,7 +340,15 @@ type Values = {
   tiers: { key: string; from: number | string; fields: Record<string, string> }[];
 };
 
-const TIERED = ["input", "cached_input", "cache_write", "output", "reasoning"] as const;
+/** What is wrong with the prices of a form, or null; the API would refuse the same, but for all models at once. */
+export function priceProblem(values: Values): "digits" | "audio" | "tiers" | null {
+  const wrong = (fields: Record<string, string>) => Object.values(fields).some((each) => !isPrice(each.trim()));
+  const images = values.images.some((each) => !each.kind.trim() || !each.price.trim() || !isPrice(each.price.trim()));
+  if (wrong(values.fields) || images || values.tiers.some((tier) => wrong(tier.fields))) return "digits";
+  if (values.fields.per_second?.trim() && values.fields.per_hour?.trim()) return "audio";
+  const starts = values.tiers.map((tier) => Number(tier.from));
+  return starts.some((from) => from < 1) || new Set(starts).size < starts.length ? "tiers" : null;
+}
 
 export const valuesOf = (price: Price): Values => ({
   fields: Object.fromEntries(FIELDS.map((name) => [name, price[name] ?? ""])),
@@ -325,22 +378,29 @@ export const priceOf = (values: Values): Price => ({
     ? { per_image_by: Object.fromEntries(values.images.map((each) => [each.kind.trim(), each.price.trim()])) }
     : {}),
   ...(values.tiers.length
-    ? { tiers: values.tiers.map((tier) => ({ input_tokens_from: Number(tier.from), ...filled(tier.fields) })) }
+    ? {
+        tiers: values.tiers
+          .map((tier) => ({ input_tokens_from: Number(tier.from), ...filled(tier.fields) }))
+          .sort((one, other) => one.input_tokens_from - other.input_tokens_from),
+      }
     : {}),
 });
+
+const PROBLEMS = { digits: "digits", audio: "audioTwice", tiers: "tiersTwice" } as const;
 
 /** Every price of a model: what the table has no room for. */
 function AllPrices(props: {
   model: string | null;
   price: Price | undefined;
+  names: string[];
+  taken: (names: string[]) => { name: string; by: string } | null;
   currency: string;
   onClose: () => void;
-  onChange: (price: Price) => void;
+  onChange: (price: Price, names: string[]) => void;
 }) {
   const { t } = useTranslation(["adminPrices", "common", "prices"]);
-  const wrong = (fields: Record<string, string>) => Object.values(fields).some((each) => !isPrice(each.trim()));
   return (
-    <FormDrawer<Values>
+    <FormDrawer<Values & { names: string[] }>
       wide
       opened={props.model !== null}
       onClose={props.onClose}
@@ -348,20 +408,30 @@ function AllPrices(props: {
       about={t("adminPrices:editor.allAbout", { currency: props.currency })}
       submit={t("common:apply")}
       done=""
-      initial={valuesOf(props.price ?? {})}
+      initial={{ ...valuesOf(props.price ?? {}), names: props.names }}
       validate={{
-        fields: (fields) => (wrong(fields) ? t("adminPrices:editor.digits") : null),
-        images: (images) =>
-          images.some((each) => !each.kind.trim() || !each.price.trim() || !isPrice(each.price.trim()))
-            ? t("adminPrices:editor.digits")
-            : null,
-        tiers: (tiers) =>
-          tiers.some((tier) => tier.from === "" || wrong(tier.fields)) ? t("adminPrices:editor.digits") : null,
+        fields: (_, values) => {
+          const problem = priceProblem(values);
+          return problem && t(`adminPrices:editor.${PROBLEMS[problem]}`);
+        },
+        names: (names) => {
+          const taken = props.taken(names);
+          return taken && t("adminPrices:editor.nameTaken", taken);
+        },
       }}
-      onSubmit={async (values) => props.onChange(priceOf(values))}
+      onSubmit={async ({ names, ...values }) => props.onChange(priceOf(values), names)}
     >
       {(form) => (
         <>
+          <TagsInput
+            label={t("adminPrices:editor.names")}
+            description={t("adminPrices:editor.namesHint")}
+            value={form.values.names}
+            onChange={(names) => form.setFieldValue("names", names.map((name) => name.trim()).filter(Boolean))}
+            error={form.errors.names}
+            splitChars={[",", " "]}
+            clearable
+          />
           <SimpleGrid cols={{ base: 1, sm: 3 }}>
             {FIELDS.map((name) => (
               <TextInput
@@ -388,33 +458,37 @@ function AllPrices(props: {
               {t("prices:tierRule")}
             </Text>
             {form.values.tiers.map((tier, index) => (
-              <Group key={tier.key} align="flex-end" gap="xs" mt="sm">
-                <NumberInput
-                  label={t("adminPrices:editor.tierFrom")}
-                  w={130}
-                  min={1}
-                  allowDecimal={false}
-                  {...form.getInputProps(`tiers.${index}.from`)}
-                />
-                {TIERED.map((name) => (
-                  <TextInput
-                    key={name}
-                    label={t(`prices:classes.${name}`)}
-                    w={112}
-                    inputMode="decimal"
-                    {...form.getInputProps(`tiers.${index}.fields.${name}`)}
+              <Stack key={tier.key} gap="xs" mt="sm" className="tg-tier">
+                <Group align="flex-end" gap="xs">
+                  <NumberInput
+                    label={t("adminPrices:editor.tierFrom")}
+                    w={160}
+                    min={1}
+                    allowDecimal={false}
+                    {...form.getInputProps(`tiers.${index}.from`)}
                   />
-                ))}
-                <ActionIcon
-                  variant="subtle"
-                  color="gray"
-                  size={34}
-                  aria-label={t("common:remove")}
-                  onClick={() => form.removeListItem("tiers", index)}
-                >
-                  <Icon name="trash" />
-                </ActionIcon>
-              </Group>
+                  <ActionIcon
+                    variant="subtle"
+                    color="gray"
+                    size={34}
+                    aria-label={t("common:remove")}
+                    onClick={() => form.removeListItem("tiers", index)}
+                  >
+                    <Icon name="trash" />
+                  </ActionIcon>
+                </Group>
+                <SimpleGrid cols={{ base: 2, sm: 5 }} spacing="xs">
+                  {TOKEN_CLASSES.map((name) => (
+                    <TextInput
+                      key={name}
+                      size="xs"
+                      label={t(`prices:classes.${name}`)}
+                      inputMode="decimal"
+                      {...form.getInputProps(`tiers.${index}.fields.${name}`)}
+                    />
+                  ))}
+                </SimpleGrid>
+              </Stack>
             ))}
             <Button
               mt="sm"
@@ -460,13 +534,10 @@ function AllPrices(props: {
               {t("adminPrices:editor.addImage")}
             </Button>
           </fieldset>
-          {["fields", "images", "tiers"].map(
-            (name) =>
-              form.errors[name] && (
-                <Text key={name} size="sm" c="red" role="alert">
-                  {form.errors[name]}
-                </Text>
-              ),
+          {form.errors.fields && (
+            <Text size="sm" c="red" role="alert">
+              {form.errors.fields}
+            </Text>
           )}
         </>
       )}

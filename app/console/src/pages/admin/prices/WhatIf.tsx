@@ -11,7 +11,7 @@ import { addAmounts, compareAmounts, count, money, subtractAmounts } from "~/lib
 import { useBar } from "~/lib/range";
 import { useUrl } from "~/lib/url";
 import type { Card } from "~/parts/cards";
-import { TenantName, TenantSelect } from "~/parts/tenants";
+import { TenantChoice, TenantName } from "~/parts/tenants";
 import { address } from "~/site";
 import { useParts } from "./prices";
 import { adminCardRoute } from "./routes";
@@ -123,7 +123,7 @@ export function WhatIf({ card }: { card: Card }) {
         listing={listing}
         rowId={(row) => `${row.tenant_id} ${row.model}`}
         filters={
-          <TenantSelect
+          <TenantChoice
             size="xs"
             width={220}
             placeholder={t("common:terms.tenant")}

@@ -1,4 +1,4 @@
-import { Button, Group, Stack, Tabs, Text, TextInput } from "@mantine/core";
+import { Button, Group, NumberInput, Stack, Tabs, Text, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
@@ -131,6 +131,13 @@ function Facts({ card }: { card: Card }) {
   );
 }
 
+const settingsOf = (card: Card, zone: string) => ({
+  source: card.source,
+  from: wallTime(card.effective_from, zone),
+  currency: card.currency,
+  version: card.card_version as number | string,
+});
+
 function Actions({ card }: { card: Card }) {
   const { t } = useTranslation(["adminPrices", "common"]);
   const may = useMay();
@@ -152,17 +159,24 @@ function Actions({ card }: { card: Card }) {
         opened={doing === "settings"}
         onClose={close}
         title={t("adminPrices:draft.settings")}
-        initial={{ source: card.source, from: wallTime(card.effective_from, zone) }}
+        initial={settingsOf(card, zone)}
         entity={card}
         reload={() => readCard(card.id)}
+        valuesOf={((theirs: Card) => settingsOf(theirs, zone)) as never}
         reason
-        validate={{ from: (from) => (from ? null : t("adminPrices:draft.fromNeeded")) }}
+        validate={{
+          from: (from) => (from ? null : t("adminPrices:draft.fromNeeded")),
+          currency: (currency) => (/^[A-Z]{3}$/.test(currency) ? null : t("adminPrices:draft.currencyWrong")),
+          version: (version) => (Number(version) >= 1 ? null : t("adminPrices:draft.versionWrong")),
+        }}
         onSubmit={async (values, call) => {
           await api.PATCH("/api/rate-cards/{card_id}", {
             params: { path: { card_id: card.id }, header: { "If-Match": call.ifMatch } },
             body: {
               source: values.source.trim(),
               effective_from: instantOf(values.from, zone),
+              currency: values.currency,
+              card_version: Number(values.version),
               reason: call.reason,
             } as never,
           });
@@ -181,6 +195,20 @@ function Actions({ card }: { card: Card }) {
               label={t("adminPrices:effective")}
               description={t("adminPrices:draft.fromHint", { zone })}
               {...form.getInputProps("from")}
+            />
+            <TextInput
+              label={t("adminPrices:currency")}
+              description={t("adminPrices:draft.currencyHint")}
+              maxLength={3}
+              {...form.getInputProps("currency")}
+              onChange={(event) => form.setFieldValue("currency", event.currentTarget.value.toUpperCase())}
+            />
+            <NumberInput
+              label={t("adminPrices:draft.version")}
+              description={t("adminPrices:draft.versionHint")}
+              min={1}
+              allowDecimal={false}
+              {...form.getInputProps("version")}
             />
           </>
         )}

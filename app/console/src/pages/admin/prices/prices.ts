@@ -41,6 +41,41 @@ export const changedModels = (before: Prices, after: Prices): string[] =>
     .filter((model) => !samePrice(before[model], after[model]))
     .sort((one, other) => one.localeCompare(other));
 
+export type Aliases = Record<string, string>;
+
+/** The other names of a model, by name. */
+export const namesOf = (aliases: Aliases, model: string): string[] =>
+  Object.keys(aliases)
+    .filter((alias) => aliases[alias] === model)
+    .sort((one, other) => one.localeCompare(other));
+
+/** Give a model these other names, and no more. */
+export const withNames = (aliases: Aliases, model: string, names: readonly string[]): Aliases => ({
+  ...Object.fromEntries(Object.entries(aliases).filter(([, target]) => target !== model)),
+  ...Object.fromEntries(names.map((name) => [name, model])),
+});
+
+/** The first of these names that already means another model, or null: a name may lead to one price only. */
+export function takenName(
+  names: readonly string[],
+  model: string,
+  prices: Prices,
+  aliases: Aliases,
+): { name: string; by: string } | null {
+  for (const name of names) {
+    if (name in prices) return { name, by: name };
+    const target = aliases[name];
+    if (target !== undefined && target !== model) return { name, by: target };
+  }
+  return null;
+}
+
+/** The models whose other names are not the same in two lists. */
+export const renamedModels = (before: Aliases, after: Aliases): string[] =>
+  [...new Set([...Object.values(before), ...Object.values(after)])].filter(
+    (model) => namesOf(before, model).join("\n") !== namesOf(after, model).join("\n"),
+  );
+
 /** What keeps a list from being saved, by model: fields that are no price. */
 export function wrongPrices(prices: Prices): string[] {
   return Object.entries(prices)

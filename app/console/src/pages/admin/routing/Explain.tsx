@@ -19,7 +19,7 @@ import { Empty } from "~/kit/Empty";
 import { Section } from "~/kit/Page";
 import { count } from "~/lib/format";
 import { useUrl } from "~/lib/url";
-import { TenantSelect } from "~/parts/tenants";
+import { TenantChoice } from "~/parts/tenants";
 import { Explanation } from "./Explanation";
 import { OUTPUT_TOKENS, type Pasted, PROMPT_TOKENS, type Question, readPasted, SURFACES } from "./question";
 import { adminRoutingRoute } from "./routes";
@@ -149,7 +149,7 @@ export function Explain() {
                   allowDeselect={false}
                   {...form.getInputProps("surface")}
                 />
-                <TenantSelect
+                <TenantChoice
                   label={t("common:terms.tenant")}
                   description={t("adminRouting:explain.tenantHint")}
                   value={form.values.tenant}

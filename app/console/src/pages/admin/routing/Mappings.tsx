@@ -19,7 +19,7 @@ import { Status } from "~/kit/Status";
 import { Time } from "~/kit/Time";
 import { count } from "~/lib/format";
 import { useUrl } from "~/lib/url";
-import { TenantName, TenantSelect } from "~/parts/tenants";
+import { TenantChoice, TenantName } from "~/parts/tenants";
 import { useMay } from "~/session/session";
 import { useDayOf } from "./day";
 import { ModelInput } from "./ModelInput";
@@ -104,7 +104,7 @@ export function Mappings() {
         filters={
           <>
             <Filters fields={fields} value={search} onChange={setSearch} />
-            <TenantSelect
+            <TenantChoice
               size="xs"
               width={190}
               placeholder={t("common:terms.tenant")}
@@ -343,7 +343,7 @@ function MappingForm(props: {
             {...form.getInputProps("model")}
           />
           <ModelInput label={t("adminRouting:mappings.target")} required {...form.getInputProps("target")} />
-          <TenantSelect
+          <TenantChoice
             label={t("adminRouting:mappings.tenant")}
             description={t("adminRouting:mappings.tenantHint")}
             value={form.values.tenant}

@@ -17,7 +17,7 @@ import { api, data } from "~/api/client";
 import { type Form, FormDrawer } from "~/kit/Form";
 import { Icon } from "~/kit/Icon";
 import { percent } from "~/lib/format";
-import { TenantSelect } from "~/parts/tenants";
+import { TenantChoice } from "~/parts/tenants";
 import { ModelInput } from "./ModelInput";
 import { MODES, type Policy, publicModels, readPolicy, routingChanged, useChannels, useGroupNames } from "./routing";
 
@@ -175,7 +175,7 @@ function Fields({ form }: { form: Form<PolicyValues> }) {
       <fieldset className="tg-fieldset">
         <legend>{t("adminRouting:policies.for")}</legend>
         <SimpleGrid cols={{ base: 1, sm: 3 }}>
-          <TenantSelect
+          <TenantChoice
             label={t("common:terms.tenant")}
             placeholder={t("adminRouting:everybody")}
             value={values.tenant}

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, query, queryClient, type Schema } from "~/api/client";
 import { useListing } from "~/api/listing";
+import { ActButton } from "~/kit/Act";
 import { ConfirmDanger } from "~/kit/ConfirmDanger";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { type FilterField, Filters } from "~/kit/Filters";
@@ -177,9 +178,9 @@ function AnnouncementPanel(props: { id: string | undefined; onClose: () => void 
             {may("setting:write") && (
               <Group gap="xs">
                 {row.archived ? (
-                  <Button size="xs" variant="default" onClick={() => void restore(row)}>
+                  <ActButton size="xs" variant="default" onAct={() => restore(row)}>
                     {t("common:restore")}
-                  </Button>
+                  </ActButton>
                 ) : (
                   <>
                     <Button size="xs" variant="default" onClick={() => setDoing("change")}>

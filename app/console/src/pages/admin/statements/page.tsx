@@ -21,7 +21,7 @@ import { Time } from "~/kit/Time";
 import { addAmounts, money } from "~/lib/format";
 import { useUrl } from "~/lib/url";
 import { StatementSum, statementFile, statementQuery } from "~/parts/StatementSheet";
-import { useTenantDirectory } from "~/parts/tenantNames";
+import { useTenantDirectory } from "~/parts/tenants";
 import { measuredPoints, useUsage } from "~/parts/usage";
 import { useMay } from "~/session/session";
 import { site } from "~/site";

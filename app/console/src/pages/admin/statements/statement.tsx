@@ -4,7 +4,7 @@ import { useTranslation } from "react-i18next";
 import { Loaded } from "~/kit/Loaded";
 import { Page } from "~/kit/Page";
 import { StatementActions, StatementSheet, statementQuery } from "~/parts/StatementSheet";
-import { useTenantDirectory } from "~/parts/tenantNames";
+import { useTenantDirectory } from "~/parts/tenants";
 import { adminStatementRoute } from "./routes";
 
 export default function AdminStatementPage() {

@@ -5,6 +5,7 @@ import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, ifMatch, queryClient, type Schema } from "~/api/client";
 import { wholeListing } from "~/api/listing";
+import { ActButton } from "~/kit/Act";
 import { Chart } from "~/kit/Chart";
 import { ConfirmDanger } from "~/kit/ConfirmDanger";
 import { type Column, DataTable } from "~/kit/DataTable";
@@ -25,12 +26,12 @@ import { useUrl } from "~/lib/url";
 import { LimitLines } from "~/parts/Budgets";
 import { balancePoints, burnDown, daysLeft, useCredit } from "~/parts/balance";
 import { LimitTable } from "~/parts/LimitTable";
+import { MoveMoney } from "~/parts/MoveMoney";
 import { groupedPoints, seriesOf, useUsage } from "~/parts/usage";
 import { useMay } from "~/session/session";
 import { changesOf, standing, TenantFields, useTenantRules, valuesOf } from "./form";
 import { Keys, Looks, Members, Statements } from "./Parts";
 import { adminTenantRoute } from "./routes";
-import { TopUp } from "./TopUp";
 
 type Tenant = Schema["TenantView"];
 
@@ -270,9 +271,9 @@ function Actions({ tenant }: { tenant: Tenant }) {
   };
   if (tenant.archived)
     return may("tenant:create") ? (
-      <Button
+      <ActButton
         variant="default"
-        onClick={async () => {
+        onAct={async () => {
           const header = { "If-Match": ifMatch(tenant) };
           const params = { path: { entity_id: String(tenant.id) }, header };
           await api.POST("/api/tenants/{entity_id}/restore", { params: params as never, body: {} });
@@ -280,7 +281,7 @@ function Actions({ tenant }: { tenant: Tenant }) {
         }}
       >
         {t("common:restore")}
-      </Button>
+      </ActButton>
     ) : null;
   return (
     <>
@@ -292,14 +293,16 @@ function Actions({ tenant }: { tenant: Tenant }) {
       >
         {t("openConsole")}
       </Button>
-      {may("tenant:govern") && (
-        <Button
-          variant="default"
-          onClick={() => (tenant.suspended ? change({ suspended: false }, ifMatch(tenant)) : setOpen("suspend"))}
-        >
-          {tenant.suspended ? t("resume") : t("suspend")}
-        </Button>
-      )}
+      {may("tenant:govern") &&
+        (tenant.suspended ? (
+          <ActButton variant="default" onAct={() => change({ suspended: false }, ifMatch(tenant))}>
+            {t("resume")}
+          </ActButton>
+        ) : (
+          <Button variant="default" onClick={() => setOpen("suspend")}>
+            {t("suspend")}
+          </Button>
+        ))}
       {may("tenant:create") && (
         <Button variant="default" onClick={() => setOpen("archive")}>
           {t("archive")}
@@ -331,7 +334,7 @@ function Actions({ tenant }: { tenant: Tenant }) {
       >
         {(form) => <TenantFields form={form} />}
       </FormDrawer>
-      <TopUp tenant={tenant} opened={open === "topUp"} onClose={close} onDone={reread} />
+      <MoveMoney act={open === "topUp" ? "top_up" : undefined} tenant={tenant.id} request="" onClose={close} />
       <ConfirmDanger
         opened={open === "suspend"}
         onClose={close}

@@ -5,7 +5,7 @@ import type { FilterField } from "~/kit/Filters";
 import { useBar } from "~/lib/range";
 import { useUrl } from "~/lib/url";
 import { useNames } from "~/parts/names";
-import { useTenantDirectory } from "~/parts/tenantNames";
+import { useTenantDirectory } from "~/parts/tenants";
 import { UsageReport } from "~/parts/UsageReport";
 import { DIMENSIONS, type Dimension, REST, useTop } from "~/parts/usage";
 import { useMay } from "~/session/session";

@@ -17,7 +17,7 @@ import { Status } from "~/kit/Status";
 import { Time } from "~/kit/Time";
 import { useUrl } from "~/lib/url";
 import { Facts } from "~/parts/Facts";
-import { useTenantDirectory } from "~/parts/tenantNames";
+import { useTenantDirectory } from "~/parts/tenants";
 import { useMay, useMe } from "~/session/session";
 import { adminUsersRoute } from "./routes";
 import { UserForm } from "./UserForm";

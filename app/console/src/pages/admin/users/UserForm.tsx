@@ -3,7 +3,7 @@ import { useTranslation } from "react-i18next";
 import { api } from "~/api/client";
 import { FormDrawer } from "~/kit/Form";
 import { Icon } from "~/kit/Icon";
-import { TenantChoice } from "~/parts/TenantChoice";
+import { TenantChoice } from "~/parts/tenants";
 import { useMe } from "~/session/session";
 import {
   firstPassword,

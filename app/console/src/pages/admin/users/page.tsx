@@ -14,8 +14,7 @@ import { Status } from "~/kit/Status";
 import { Time } from "~/kit/Time";
 import { listed } from "~/lib/format";
 import { useUrl } from "~/lib/url";
-import { TenantChoice } from "~/parts/TenantChoice";
-import { useTenantDirectory } from "~/parts/tenantNames";
+import { TenantChoice, useTenantDirectory } from "~/parts/tenants";
 import { useMay } from "~/session/session";
 import { address } from "~/site";
 import { UserPanel } from "./Panel";
@@ -148,7 +147,8 @@ export default function AdminUsersPage() {
         filters={
           <Group gap="xs">
             <TenantChoice
-              small
+              size="xs"
+              width={240}
               placeholder={t("common:terms.tenant")}
               value={search.tenant ?? null}
               onChange={(tenant) => setSearch({ tenant: tenant ?? undefined })}

@@ -18,13 +18,13 @@ import { useBar } from "~/lib/range";
 import { useUrl } from "~/lib/url";
 import { instantOf, wallTime } from "~/lib/wallTime";
 import { type Balance, useBalance } from "~/parts/balance";
-import { TenantChoice } from "~/parts/TenantChoice";
-import { useTenantDirectory } from "~/parts/tenantNames";
+import { creditPoints, creditSum, creditWays, type Way } from "~/parts/credit";
+import { MoveMoney } from "~/parts/MoveMoney";
+import { TenantChoice, useTenantDirectory } from "~/parts/tenants";
 import { GrantTable, MovementTable } from "~/parts/WalletTables";
 import { useMay, useMe } from "~/session/session";
 import { address, site } from "~/site";
-import { creditPoints, creditSum, creditWays, type Way } from "./credit";
-import { MoveMoney } from "./MoveMoney";
+import { AllMovements } from "./AllMovements";
 import { adminWalletsRoute } from "./routes";
 
 type Wallet = Schema["WalletView"];
@@ -83,7 +83,8 @@ export default function AdminWalletsPage() {
     >
       <Group gap="sm">
         <TenantChoice
-          small
+          size="xs"
+          width={240}
           placeholder={t("adminWallets:allTenants")}
           value={tenant}
           onChange={(next) =>
@@ -102,6 +103,7 @@ export default function AdminWalletsPage() {
         <>
           <Ways flows={flows.data} />
           <Wallets />
+          {may("balance:read") && <AllMovements />}
         </>
       ) : (
         <OneTables tenant={tenant} />

@@ -271,7 +271,7 @@ function useColumns(keyName: (id: string | null) => string): Column<Row>[] {
 function SetUp(props: { hasCredit: boolean; hasKey: boolean }) {
   const { t } = useTranslation("tenantHome");
   const tenantId = useTenantId();
-  const models = useModelNames();
+  const models = useModelNames(tenantId);
   const params = { tenantId: String(tenantId) };
   const steps = [
     { done: props.hasCredit, label: t("setUp.credit"), to: "/t/$tenantId/wallet" },

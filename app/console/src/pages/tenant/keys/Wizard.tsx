@@ -7,9 +7,9 @@ import { type ApiProblem, asProblem } from "~/api/problem";
 import { Failure } from "~/kit/Failure";
 import { useModelNames, useTenantId } from "~/parts/account";
 import { KeySecret } from "~/parts/KeySecret";
+import { BasicFields, LimitFields, ReachFields } from "~/parts/keys/TermsFields";
+import { bodyOf, freshTerms, type Terms, type TermsProblem, termsProblem } from "~/parts/keys/terms";
 import { useMe } from "~/session/session";
-import { BasicFields, LimitFields, ReachFields } from "./TermsFields";
-import { bodyOf, freshTerms, type Terms, type TermsProblem, termsProblem } from "./terms";
 
 const STEP_OF: Record<TermsProblem, number> = {
   name: 0,
@@ -44,7 +44,7 @@ function Steps(props: { onClose: () => void }) {
   const tenantId = useTenantId();
   const me = useMe();
   const client = useQueryClient();
-  const models = useModelNames();
+  const models = useModelNames(tenantId);
   const [terms, setTerms] = useState<Terms>(() => freshTerms(me.user.id));
   const [step, setStep] = useState(0);
   const [tried, setTried] = useState(false);
@@ -95,7 +95,7 @@ function Steps(props: { onClose: () => void }) {
         </Group>
       </Stack>
     );
-  const fields = { terms, onChange: change, problem: shown, isNew: true };
+  const fields = { tenantId, terms, onChange: change, problem: shown, isNew: true };
   return (
     <form
       noValidate

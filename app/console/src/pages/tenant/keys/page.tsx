@@ -1,5 +1,4 @@
 import { Button } from "@mantine/core";
-import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
 import { useListing } from "~/api/listing";
@@ -10,14 +9,13 @@ import { Icon } from "~/kit/Icon";
 import { Money } from "~/kit/Money";
 import { Page } from "~/kit/Page";
 import { Time } from "~/kit/Time";
-import { addAmounts, date } from "~/lib/format";
 import { useUrl } from "~/lib/url";
 import { useMayHere, useMembers, useModelNames, useTenantId } from "~/parts/account";
 import { LimitLines } from "~/parts/Budgets";
-import { groupedPoints, useUsage } from "~/parts/usage";
+import { KeyPanel } from "~/parts/keys/KeyPanel";
+import { KeyState } from "~/parts/keys/KeyState";
+import { useKeyUse } from "~/parts/keys/use";
 import { address } from "~/site";
-import { KeyState } from "./KeyState";
-import { KeyPanel } from "./Panel";
 import { tenantKeysRoute } from "./routes";
 import { KeyWizard } from "./Wizard";
 
@@ -29,13 +27,13 @@ export default function TenantKeysPage() {
   const tenantId = useTenantId();
   const may = useMayHere();
   const { members, nameOf } = useMembers(tenantId);
-  const models = useModelNames();
+  const models = useModelNames(tenantId);
   const { row, new: isNew, search: name, owner, tag, model, revoked, sort } = search;
   const filters = { search: name, user_id: owner, tag, model, revoked };
   const listing = useListing("/api/tokens", {
     query: { ...filters, tenant_id: tenantId, sort, include_archived: revoked ?? false },
   });
-  const use = useKeyUse(tenantId, listing.rows);
+  const use = useKeyUse(listing.rows, tenantId);
 
   const fields: FilterField[] = [
     { key: "search", kind: "text", label: t("common:search"), isSearch: true },
@@ -186,39 +184,14 @@ export default function TenantKeysPage() {
         exportUrl={address(`api/tokens/export?${exported}`)}
         empty={{ title: t("tenantKeys:emptyTitle"), text: t("tenantKeys:emptyText"), children: create || undefined }}
       />
-      <KeyPanel id={row} onClose={() => setSearch({ row: undefined, tab: undefined })} />
+      <KeyPanel
+        id={row}
+        onClose={() => setSearch({ row: undefined, tab: undefined })}
+        tab={search.tab}
+        onTab={(tab) => setSearch({ tab })}
+        ownerOf={(key) => nameOf(key.user_id)}
+      />
       <KeyWizard opened={isNew ?? false} onClose={() => setSearch({ new: undefined })} />
     </Page>
   );
-}
-
-type KeyUse = { figures: string[]; charged: string; last: string | null };
-
-/** What each of these keys spent in thirty days, day by day. */
-function useKeyUse(tenantId: number, keys: Key[]): Map<string, KeyUse> {
-  const ids = keys
-    .slice(0, 100)
-    .map((each) => each.id)
-    .sort();
-  const usage = useUsage(
-    { tenant_id: tenantId, by: "token", bucket: "day", token_ids: ids.join(","), top: 100 },
-    { enabled: ids.length > 0 },
-  ).data;
-  return useMemo(() => {
-    const found = new Map<string, KeyUse>();
-    if (!usage) return found;
-    const { points, keys: used } = groupedPoints(usage, "token", (sums) => sums.charged, "0");
-    for (const id of used) {
-      const figures = points.map((point) => String(point.values[id] ?? "0"));
-      const busy = usage.rows.filter((each) => each.keys.token === id && each.sums.requests > 0);
-      const last = busy.reduce<number>((latest, each) => Math.max(latest, each.bucket), -1);
-      found.set(id, {
-        figures,
-        charged: addAmounts(...figures),
-        // The day as the report has it, in the tenant's zone.
-        last: last < 0 ? null : date(usage.buckets[last]?.starts_at ?? "", usage.zone),
-      });
-    }
-    return found;
-  }, [usage]);
 }

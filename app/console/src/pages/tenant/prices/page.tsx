@@ -1,15 +1,21 @@
-import { Stack, Text } from "@mantine/core";
+import { SegmentedControl, Text } from "@mantine/core";
 import { useTranslation } from "react-i18next";
-import { Chart } from "~/kit/Chart";
+import type { Schema } from "~/api/client";
+import { seriesColor } from "~/kit/colors";
 import type { Column } from "~/kit/DataTable";
 import { Page, Section } from "~/kit/Page";
-import { compareAmounts, milliseconds, money, plotted } from "~/lib/format";
+import { Scatter, type ScatterPoint } from "~/kit/Scatter";
+import { decimal, milliseconds, money, plotted } from "~/lib/format";
 import { useUrl } from "~/lib/url";
 import { Availability, ModelState } from "~/parts/Availability";
 import { useModels, useTenantId } from "~/parts/account";
 import { type PricedModel, PriceList } from "~/parts/PriceList";
 import { site } from "~/site";
 import { tenantPricesRoute } from "./routes";
+
+type TenantModel = Schema["TenantModel"];
+
+const speedText = (figure: number | string): string => decimal(String(figure));
 
 export default function TenantPricesPage() {
   const { t } = useTranslation(["tenantPrices", "prices", "common"]);
@@ -79,11 +85,29 @@ export default function TenantPricesPage() {
       csv: (row) => of(row)?.available_percent,
     },
   ];
-  // The cheapest for reading and writing beside how fast they begin: both as bars over the same names.
-  const fast = found
-    .filter((each) => each.price?.output && each.first_byte_p50 !== null)
-    .sort((one, other) => compareAmounts(one.price?.output ?? "0", other.price?.output ?? "0"))
-    .slice(0, 12);
+  const by = search.speed ?? (found.some((each) => each.tokens_per_second !== null) ? "tokens" : "firstByte");
+  const speedOf = (each: TenantModel) => (by === "tokens" ? each.tokens_per_second : each.first_byte_p50);
+  const plottedModels = found.flatMap((each): ScatterPoint[] => {
+    const speed = speedOf(each);
+    return speed !== null && each.price?.output
+      ? [{ key: each.model, label: each.model, x: speed, y: each.price.output, color: seriesColor(each.model) }]
+      : [];
+  });
+  const summaryOf = (points: ScatterPoint[]): string => {
+    const ordered = (figure: (each: ScatterPoint) => number) =>
+      [...points].sort((one, other) => figure(one) - figure(other)).map((each) => each.label);
+    const slowToFast = ordered((each) => plotted(each.x) ?? 0);
+    const cheapToDear = ordered((each) => plotted(each.y) ?? 0);
+    const fastest = by === "tokens" ? slowToFast.at(-1) : slowToFast[0];
+    return points.length === 0
+      ? ""
+      : t("tenantPrices:compareSummary", {
+          count: points.length,
+          cheapest: cheapToDear[0],
+          dearest: cheapToDear.at(-1),
+          fastest,
+        });
+  };
   return (
     <Page title={t("tenantPrices:title")} about={t("tenantPrices:about")}>
       <PriceList
@@ -101,30 +125,42 @@ export default function TenantPricesPage() {
           {t("tenantPrices:unpriced", { models: unpriced.slice(0, 20).join(", ") })}
         </Text>
       )}
-      {fast.length > 1 && (
-        <Section title={t("tenantPrices:compare")} about={t("tenantPrices:compareAbout")}>
-          <Stack>
-            <div className="tg-charts">
-              <Chart
-                title={t("tenantPrices:outputPrice")}
-                unit={t("prices:currencyPer1m", { currency: site.currency })}
-                kind="bars"
-                categories
-                points={fast.map((each) => ({ at: each.model, values: { price: each.price?.output ?? null } }))}
-                series={[{ key: "price", label: t("prices:classes.output"), color: "var(--tg-series-1)" }]}
-                format={(figure) => money(String(figure))}
-              />
-              <Chart
-                title={t("common:terms.firstByte")}
-                unit={t("common:units.milliseconds")}
-                kind="bars"
-                categories
-                points={fast.map((each) => ({ at: each.model, values: { ms: each.first_byte_p50 } }))}
-                series={[{ key: "ms", label: t("common:terms.firstByte"), color: "var(--tg-series-0)" }]}
-                format={(figure) => milliseconds(plotted(figure) ?? 0)}
-              />
-            </div>
-          </Stack>
+      {found.length > 0 && (
+        <Section
+          title={t("tenantPrices:compare")}
+          about={t(`tenantPrices:compareAbout.${by}`)}
+          actions={
+            <SegmentedControl
+              size="xs"
+              aria-label={t("tenantPrices:speedBy")}
+              data={[
+                { value: "tokens", label: t("tenantPrices:speed") },
+                { value: "firstByte", label: t("common:terms.firstByte") },
+              ]}
+              value={by}
+              onChange={(next) => setSearch({ speed: next as typeof by })}
+            />
+          }
+        >
+          <Scatter
+            title={t("tenantPrices:compareTitle")}
+            x={
+              by === "tokens"
+                ? { label: t("tenantPrices:speed"), unit: t("tenantPrices:speedUnit"), format: speedText }
+                : {
+                    label: t("common:terms.firstByte"),
+                    unit: t("common:units.milliseconds"),
+                    format: (figure) => milliseconds(plotted(figure) ?? 0),
+                  }
+            }
+            y={{
+              label: t("tenantPrices:outputPrice"),
+              unit: t("prices:currencyPer1m", { currency: site.currency }),
+              format: (figure) => money(String(figure)),
+            }}
+            points={plottedModels}
+            summary={summaryOf(plottedModels)}
+          />
         </Section>
       )}
     </Page>

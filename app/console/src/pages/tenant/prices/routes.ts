@@ -5,7 +5,13 @@ import { tenantRoute } from "~/router/roots";
 export const tenantPricesRoute = createRoute({
   getParentRoute: () => tenantRoute,
   path: "prices",
-  validateSearch: searchOf({ search: text, free: flag, per: oneOf("1k", "1m"), row: text }),
+  validateSearch: searchOf({
+    search: text,
+    free: flag,
+    per: oneOf("1k", "1m"),
+    row: text,
+    speed: oneOf("tokens", "firstByte"),
+  }),
   component: lazyRouteComponent(() => import("./page")),
 });
 

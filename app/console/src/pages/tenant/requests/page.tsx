@@ -36,7 +36,7 @@ export default function TenantRequestsPage() {
   const may = useMayHere();
   const keys = useKeys(tenantId);
   const { members, nameOf } = useMembers(tenantId);
-  const models = useModelNames();
+  const models = useModelNames(tenantId);
   const { states, request_id, model_asked, token_id, user_id, tag, code, stream, latency_min, charged_min } = search;
   const filters = { states, request_id, model_asked, token_id, user_id, tag, code, stream, latency_min, charged_min };
   const asked = { tenant_id: tenantId, from: bar.from, to: bar.live ? undefined : bar.to, ...filters };

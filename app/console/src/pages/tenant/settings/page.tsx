@@ -19,6 +19,7 @@ import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
 import { wholeListing } from "~/api/listing";
 import { chooseLanguage, type Language } from "~/i18n";
+import { ActButton, useAct } from "~/kit/Act";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { FormDrawer, FormModal } from "~/kit/Form";
 import { History } from "~/kit/History";
@@ -187,15 +188,17 @@ function Me() {
   const me = useMe();
   const client = useQueryClient();
   const { setColorScheme } = useMantineColorScheme();
-  const change = async (patch: Schema["MeChange"]) => {
-    client.setQueryData(meQuery.queryKey, await data(api.PATCH("/api/me", { body: patch })));
-    if (patch.language) await chooseLanguage(patch.language as Language);
-    if (patch.theme) {
-      remember("theme", patch.theme);
-      setColorScheme(patch.theme === "system" ? "auto" : patch.theme);
-    }
-    notifications.show({ message: t("common:saved") });
-  };
+  const { act } = useAct();
+  const change = (patch: Schema["MeChange"]) =>
+    act(async () => {
+      client.setQueryData(meQuery.queryKey, await data(api.PATCH("/api/me", { body: patch })));
+      if (patch.language) await chooseLanguage(patch.language as Language);
+      if (patch.theme) {
+        remember("theme", patch.theme);
+        setColorScheme(patch.theme === "system" ? "auto" : patch.theme);
+      }
+      notifications.show({ message: t("common:saved") });
+    });
   const [name, setName] = useState(me.user.name);
   return (
     <Section title={t("tenantSettings:me")} about={t("tenantSettings:meAbout")}>
@@ -279,15 +282,15 @@ function Sessions() {
       about={t("sessionsAbout")}
       actions={
         (query.data?.length ?? 0) > 1 && (
-          <Button
+          <ActButton
             variant="default"
-            onClick={async () => {
+            onAct={async () => {
               await api.DELETE("/api/sessions");
               reread();
             }}
           >
             {t("endOthers")}
-          </Button>
+          </ActButton>
         )
       }
     >
@@ -302,17 +305,17 @@ function Sessions() {
           row.current ? (
             <Status tone="good">{t("current")}</Status>
           ) : (
-            <Button
+            <ActButton
               variant="subtle"
               color="red"
               size="compact-xs"
-              onClick={async () => {
+              onAct={async () => {
                 await api.DELETE("/api/sessions/{session_id}", { params: { path: { session_id: row.id } } });
                 reread();
               }}
             >
               {t("end")}
-            </Button>
+            </ActButton>
           )
         }
       />

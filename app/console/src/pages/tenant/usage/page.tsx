@@ -26,7 +26,7 @@ export default function TenantUsagePage() {
   const may = useMayHere();
   const keys = useKeys(tenantId);
   const members = useMembers(tenantId);
-  const models = useModelNames();
+  const models = useModelNames(tenantId);
   const by: Choice = search.by ?? "model_billed";
   const { model_billed, token_id, user_id, tag } = search;
 

@@ -1,15 +1,14 @@
 import { Alert, NumberInput, Select, Stack, Switch, Text, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
-import { api, data, queryClient } from "~/api/client";
+import { api, data, queryClient, type Schema } from "~/api/client";
 import { Failure } from "~/kit/Failure";
 import { type Call, FormDrawer, isAmount } from "~/kit/Form";
 import { isZero, localZone, money } from "~/lib/format";
 import { instantOf } from "~/lib/wallTime";
-import { useBalance } from "~/parts/balance";
-import { TenantChoice } from "~/parts/TenantChoice";
-import { useTenantDirectory } from "~/parts/tenantNames";
+import { followMovement, useBalance } from "~/parts/balance";
 import { type Act, afterwards } from "./credit";
+import { TenantChoice, useTenantDirectory } from "./tenants";
 
 type Values = {
   tenant: number | null;
@@ -84,8 +83,9 @@ export function MoveMoney(props: {
             : null,
       }}
       onSubmit={async (values, call) => {
-        await move(act, values, call);
+        const made = await move(act, values, call);
         moneyMoved();
+        if (made) void followMovement(values.tenant as number, made.event_id);
       }}
     >
       {(form) => {
@@ -193,7 +193,7 @@ export function MoveMoney(props: {
   );
 }
 
-function move(act: Act, values: Values, call: Call): Promise<unknown> {
+async function move(act: Act, values: Values, call: Call): Promise<Schema["MovementView"] | undefined> {
   const params = {
     path: { tenant_id: values.tenant as number },
     header: { "Idempotency-Key": call.idempotencyKey },
@@ -203,29 +203,35 @@ function move(act: Act, values: Values, call: Call): Promise<unknown> {
   const reference = values.reference.trim();
   switch (act) {
     case "top_up":
-      return api.POST("/api/tenants/{tenant_id}/top-ups", { params, body: { amount, reference, ...why } });
+      return data(api.POST("/api/tenants/{tenant_id}/top-ups", { params, body: { amount, reference, ...why } }));
     case "grant":
-      return api.POST("/api/tenants/{tenant_id}/grants", {
-        params,
-        body: {
-          amount,
-          kind: values.kind as "paid",
-          priority: Number(values.priority),
-          expires_at: values.expires ? instantOf(values.expires, localZone()) : null,
-          reference,
-          ...why,
-        },
-      });
+      return data(
+        api.POST("/api/tenants/{tenant_id}/grants", {
+          params,
+          body: {
+            amount,
+            kind: values.kind as "paid",
+            priority: Number(values.priority),
+            expires_at: values.expires ? instantOf(values.expires, localZone()) : null,
+            reference,
+            ...why,
+          },
+        }),
+      );
     case "adjust":
-      return api.POST("/api/tenants/{tenant_id}/adjustments", {
-        params,
-        body: { amount, reference, strict: values.strict, ...why },
-      });
+      return data(
+        api.POST("/api/tenants/{tenant_id}/adjustments", {
+          params,
+          body: { amount, reference, strict: values.strict, ...why },
+        }),
+      );
     case "refund":
-      return api.POST("/api/tenants/{tenant_id}/refunds", {
-        params,
-        body: { amount, request_id: values.request.trim(), ...why },
-      });
+      return data(
+        api.POST("/api/tenants/{tenant_id}/refunds", {
+          params,
+          body: { amount, request_id: values.request.trim(), ...why },
+        }),
+      );
   }
 }
 

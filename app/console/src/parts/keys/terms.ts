@@ -88,6 +88,15 @@ export function bodyOf(terms: Terms) {
   };
 }
 
+/** What of the terms is different. The expiry of a key is to the second: what was not touched must not become a day's end. */
+export function changesOf(before: Terms, after: Terms): Partial<ReturnType<typeof bodyOf>> {
+  const former = bodyOf(before);
+  const changed = Object.entries(bodyOf(after)).filter(
+    ([key, value]) => JSON.stringify(value) !== JSON.stringify(former[key as keyof typeof former]),
+  );
+  return Object.fromEntries(changed);
+}
+
 /** How a key stands. */
 export function stateOf(key: Schema["TokenView"], now: number = Date.now()): "active" | "expired" | "revoked" {
   if (key.revoked || key.archived) return "revoked";

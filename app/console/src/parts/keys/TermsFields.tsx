@@ -1,10 +1,12 @@
 import { MultiSelect, NumberInput, Radio, Select, Stack, TagsInput, TextInput } from "@mantine/core";
 import { useTranslation } from "react-i18next";
-import { useMayHere, useMembers, useModelNames, useTenantId } from "~/parts/account";
+import { useMembers, useModelNames } from "~/parts/account";
 import { BudgetsInput, LimitsInput } from "~/parts/Budgets";
+import { useMay } from "~/session/session";
 import type { Terms, TermsProblem } from "./terms";
 
 type Props = {
+  tenantId: number;
   terms: Terms;
   onChange: (patch: Partial<Terms>) => void;
   problem: TermsProblem | null;
@@ -14,10 +16,10 @@ type Props = {
 const EXPIRIES = ["never", "30", "90", "365", "date"] as const;
 
 /** Name, owner and expiry. */
-export function BasicFields({ terms, onChange, problem, isNew }: Props) {
+export function BasicFields({ tenantId, terms, onChange, problem, isNew }: Props) {
   const { t } = useTranslation("tenantKeys");
-  const may = useMayHere();
-  const { members } = useMembers(useTenantId());
+  const may = useMay();
+  const { members } = useMembers(tenantId);
   return (
     <Stack>
       <TextInput
@@ -30,7 +32,7 @@ export function BasicFields({ terms, onChange, problem, isNew }: Props) {
         required
         maxLength={100}
       />
-      {isNew && may("token:write") && members.length > 1 && (
+      {isNew && may("token:write", tenantId) && members.length > 1 && (
         <Select
           label={t("fields.owner")}
           description={t("fields.ownerHint")}
@@ -64,9 +66,9 @@ export function BasicFields({ terms, onChange, problem, isNew }: Props) {
 }
 
 /** Which models it may ask for, from where, and how it is tagged. */
-export function ReachFields({ terms, onChange, problem }: Props) {
+export function ReachFields({ tenantId, terms, onChange, problem }: Props) {
   const { t } = useTranslation("tenantKeys");
-  const models = useModelNames();
+  const models = useModelNames(tenantId);
   return (
     <Stack>
       <Radio.Group
