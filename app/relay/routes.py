@@ -49,19 +49,17 @@ def model_routes(relay: Relay, catalog: CatalogRoutes, counts: TokenCounts) -> l
     """Give every route under /v1 and /v1beta; a path that is none of them is answered in the same envelope."""
     routes = _Routes(relay, catalog, counts)
 
-    @asgi("/v1", is_mount=True, copy_scope=False, name="model.other")
+    @asgi(["/v1", "/v1beta"], is_mount=True, copy_scope=False, name="model.other")
     async def other(scope: Any, receive: Any, send: Any) -> None:
-        await routes.other(scope, receive, send)
-
-    @asgi("/v1beta", is_mount=True, copy_scope=False, name="model.gemini")
-    async def gemini(scope: Any, receive: Any, send: Any) -> None:
-        await routes.gemini(scope, receive, send)
+        # A mount gets every path that begins like it, so that "/v1" has those of "/v1beta", too: the path decides.
+        serve = routes.gemini if _is_gemini(scope) else routes.other
+        await serve(scope, receive, send)
 
     @asgi("/v1/realtime", copy_scope=False, name="model.openai.realtime")
     async def realtime(scope: Any, receive: Any, send: Any) -> None:
         await routes.realtime(scope, receive, send)
 
-    return [*(routes.handler(path, *kind) for path, kind in _PATHS.items()), realtime, other, gemini]
+    return [*(routes.handler(path, *kind) for path, kind in _PATHS.items()), realtime, other]
 
 
 class _Routes:
@@ -163,6 +161,11 @@ class _Routes:
             await self._counts.serve(exchange, model=model)
         else:
             await self._relay.handle(exchange, surface, model=model, stream=stream)
+
+
+def _is_gemini(scope: Scope) -> bool:
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    return path.partition(b"?")[0] == b"/v1beta" or path.startswith(b"/v1beta/")
 
 
 def _speaker(headers: list[tuple[bytes, bytes]]) -> ClientDialect:
