@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -200,7 +201,8 @@ def _milliseconds(seconds: object) -> int:
             return 0
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < COUNT_MAX / 1000:
         return 0
-    return math.ceil(seconds * 1000)
+    # As it was written: 2.007 as a binary fraction is a little more than 2007 thousandths.
+    return math.ceil(Decimal(str(seconds)) * 1000)
 
 
 def _rows(value: object) -> tuple[dict[str, Any], ...]:

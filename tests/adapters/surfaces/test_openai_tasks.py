@@ -240,6 +240,8 @@ def test_speech_is_bytes_and_an_error_where_it_is_json() -> None:
         ({"text": "hi", "usage": {"type": "duration", "seconds": 3}}, TokenUsage(milliseconds=3000)),
         ({"text": "hi", "duration": 2.5, "language": "english"}, TokenUsage(milliseconds=2500)),
         ({"text": "hi", "duration": "2.5"}, TokenUsage(milliseconds=2500)),
+        ({"text": "hi", "duration": 2.007, "language": "english"}, TokenUsage(milliseconds=2007)),
+        ({"text": "hi", "duration": 2.0071}, TokenUsage(milliseconds=2008)),
         (
             {
                 "text": "hi",
