@@ -84,6 +84,8 @@ def messages_usage(usage: object, *, is_partial: bool = False) -> UsageReport | 
     written = _cache_writes(usage, read)
     if plain is None and out is None and not read.flags:
         return None
+    if out is None and is_partial:
+        out = 0  # what nothing has been generated of may be left unsaid
     if out is None or (plain is None and read.flags):
         return UsageReport(None, None, (*read.flags, "usage_incomplete"))
     parts = partition_openai(

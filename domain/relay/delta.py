@@ -128,17 +128,23 @@ class UsageTally:
         if report is None:
             return
         self.flags = tuple(dict.fromkeys((*self.flags, *report.flags)))
-        if report.usage is None:
+        usage = report.usage
+        if usage is None:
             return
         if report.is_partial:
-            self.begun = report.usage
+            self.begun = usage
             return
         if report.lacks_input:
             if self.begun is None:
                 # Half a report: taken for a whole one it would say that nothing was read.
                 self.flags = tuple(dict.fromkeys((*self.flags, "usage_incomplete")))
                 return
-            report = msgspec.structs.replace(report, usage=_with_input(report.usage, self.begun), lacks_input=False)
+            report = msgspec.structs.replace(report, usage=_with_input(usage, self.begun), lacks_input=False)
+        elif self.begun is not None and usage.input_total < self.begun.input_total:
+            # Counts are cumulative: an end that says less than the beginning leaves out what was cached, or all of it.
+            self.flags = tuple(dict.fromkeys((*self.flags, "input_shrinks")))
+            whole = _with_input(usage, self.begun)
+            report = msgspec.structs.replace(report, usage=whole, flags=(*report.flags, "input_shrinks"))
         self.reports += 1
         self.last = report
 

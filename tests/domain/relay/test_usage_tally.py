@@ -1,5 +1,7 @@
 """Reports of usage, whole and in two halves."""
 
+import pytest
+
 from domain.metering.usage import TokenUsage
 from domain.relay.delta import UsageReport, UsageTally
 
@@ -41,9 +43,20 @@ def test_two_halves_are_one_report() -> None:
 
 
 def test_whole_report_needs_no_other_half() -> None:
-    whole = UsageReport(TokenUsage(input_tokens=0, output_tokens=4))
+    whole = UsageReport(TokenUsage(input_tokens=8, output_tokens=4))
 
     assert tally(BEGUN, whole).last == whole
+
+
+@pytest.mark.parametrize("read", [0, 5, 7], ids=["nothing", "without what was cached", "less"])
+def test_counts_are_cumulative_so_that_an_end_which_read_less_than_the_beginning_leaves_something_out(
+    read: int,
+) -> None:
+    ended = UsageReport(TokenUsage(input_tokens=read, output_tokens=4))
+
+    assert tally(BEGUN, ended).last == UsageReport(
+        TokenUsage(input_tokens=5, cached_input_tokens=3, output_tokens=4), flags=("input_shrinks",)
+    )
 
 
 def test_second_half_alone_does_not_say_that_nothing_was_read() -> None:
