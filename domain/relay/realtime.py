@@ -39,7 +39,9 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     usage: TokenUsage | None = None
     """What an answer, or a transcription, used, where the vendor says; None where it does not."""
     is_empty: bool = False
-    """Whether an answer failed, so that one of which nothing is reported is nothing."""
+    """Whether an answer came to no good end, so that one of which nothing is reported is nothing."""
+    has_failed: bool = False
+    """Whether it failed at its vendor, so that one of which nothing came is nothing, whatever is reported."""
     text: str = ""
     audio_bytes: int = 0
     session: "SessionState | None" = None

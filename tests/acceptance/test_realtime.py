@@ -211,6 +211,8 @@ async def test_what_the_vendor_refuses_and_what_fails_costs_nothing(
         refused = await until(connection, "error")
         await say(connection, "fail")
         await until(connection, "response.done")
+        await say(connection, "fail, having read")
+        await until(connection, "response.done")
 
     assert refused.error.message == "not so, ***"
     assert await spent(customer) == 0

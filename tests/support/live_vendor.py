@@ -98,8 +98,9 @@ class LiveVendor:
             return
         name = f"resp_{self.answered}" if words not in ("linger", "break off") else "resp_open"
         await _say(socket, "response.created", response={"id": name, "object": "realtime.response", "output": []})
-        if words == "fail":
-            failed: dict[str, Any] = {"id": name, "status": "failed", "output": [], "usage": None}
+        if words.startswith("fail"):
+            usage = USAGE if words == "fail, having read" else None
+            failed: dict[str, Any] = {"id": name, "status": "failed", "output": [], "usage": usage}
             await _say(socket, "response.done", response=failed)
             return
         piece = {"response_id": name, "item_id": "item_1", "output_index": 0, "content_index": 0}

@@ -33,7 +33,7 @@ _TEXTS: Final = frozenset(
 _SOUNDS: Final = frozenset({"response.audio.delta", "response.output_audio.delta"})
 _SESSIONS: Final = frozenset({"session.created", "session.updated"})
 _LIMITS: Final = ("max_output_tokens", "max_response_output_tokens")
-_FAILED: Final = frozenset({"failed", "cancelled", "incomplete"})
+_UNFINISHED: Final = frozenset({"failed", "cancelled", "incomplete"})
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -75,7 +75,8 @@ def read_vendor(message: bytes, call: Call, model: str) -> Heard:
             data=message,
             response_id=_text(event.response.get("id")),
             usage=usage_of(event.response.get("usage")),
-            is_empty=event.response.get("status") in _FAILED,
+            is_empty=event.response.get("status") in _UNFINISHED,
+            has_failed=event.response.get("status") == "failed",
         )
     if type_ == "conversation.item.input_audio_transcription.completed":
         return Heard(kind="transcribed", data=message, usage=_transcribed(event.usage))

@@ -180,9 +180,9 @@ class Holds:
         self.context.ended(heard.response_id, heard.usage)
         basis: Basis = "stream" if heard.usage is None else "vendor"
         usage = heard.usage or self._counted(answering)
-        is_nothing = heard.is_empty and not answering.has_output and not (heard.usage is not None and heard.usage.total)
-        if is_nothing:
-            await self._void(answering, "vendor_failed", "vendor_error")
+        says_nothing = heard.is_empty and not (heard.usage is not None and heard.usage.total)
+        if not answering.has_output and (heard.has_failed or says_nothing):
+            await self._void(answering, "vendor_failed", "vendor_error", usage=heard.usage)
         else:
             await self._capture(answering, usage, basis, "client_gone" if self._exchange.gone else "completed")
         if self._spare or self._is_ending():
@@ -264,8 +264,10 @@ class Holds:
         per_token = self.context.state.spoken_bytes_per_token
         return answering.counted(self._relay.count, self._routed.model_routed, per_token)
 
-    async def _void(self, answering: Answering, reason: str, outcome: Outcome) -> None:
-        attempt = self._attempt(answering, self._routed, outcome)
+    async def _void(
+        self, answering: Answering, reason: str, outcome: Outcome, *, usage: TokenUsage | None = None
+    ) -> None:
+        attempt = self._attempt(answering, self._routed, outcome, usage=usage)
         await self._settle(void_command(answering.quote, reason=reason, attempts=self.attempts, attempt=attempt))
 
     async def _capture(
