@@ -93,6 +93,8 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Whether every vendor that may be asked keeps to an output limit."""
     other: TokenUsage = TokenUsage()
     """What the call consumes besides tokens, at most: images, audio, characters; its one call."""
+    likely: TokenUsage = TokenUsage()
+    """The same as it likely is: charged where the vendor says nothing of it."""
     lowered: bool = False
     routing: RoutingNote | None = None
     """How the routes were chosen."""

@@ -10,7 +10,7 @@ import msgspec
 from adapters.surfaces.anthropic_answers import JSON, MessageWriter, count_answer, error_body, message_answer
 from adapters.surfaces.anthropic_chat import read_messages
 from domain.metering.usage import TokenUsage
-from domain.relay.call import Call, ClientDialect, InvalidRequestError, Surface, refusal_of
+from domain.relay.call import Call, ClientDialect, InvalidRequestError, Surface, decoded
 from domain.relay.delta import Delta
 from domain.relay.dialect import AnswerWriter, CanonicalRequest, ClientError, Said
 
@@ -59,7 +59,7 @@ class AnthropicSurface:
         """Read what routing and pricing need."""
         if surface not in ("chat", "count_tokens"):
             raise InvalidRequestError(f"There is no {surface} in this contract.")
-        head = _read(body)
+        head = decoded(_HEAD.decode, body)
         if surface == "chat" and head.max_tokens is None:
             raise InvalidRequestError(
                 "max_tokens: Field required", param="max_tokens", reason="missing_required_parameter"
@@ -93,17 +93,6 @@ class AnthropicSurface:
     def error(self, error: ClientError) -> bytes:
         """Give a refusal's body."""
         return error_body(error)
-
-
-def _read(body: bytes) -> _Head:
-    try:
-        return _HEAD.decode(body)
-    except msgspec.ValidationError as error:
-        raise refusal_of(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise InvalidRequestError("The request body is not valid JSON.") from None
-    except RecursionError:
-        raise InvalidRequestError("The request body is nested too deeply.") from None
 
 
 SURFACE: Final = AnthropicSurface()

@@ -12,7 +12,7 @@ import msgspec
 
 from adapters.wire.kit import given
 from adapters.wire.lenient import leaves
-from domain.relay.call import Call, InvalidRequestError, refusal_of
+from domain.relay.call import Call, InvalidRequestError, decoded, refusal_of
 from domain.relay.chat import (
     Cache,
     ChatRequest,
@@ -30,6 +30,7 @@ from domain.relay.chat import (
     ToolResult,
 )
 
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
@@ -163,8 +164,8 @@ _KNOWN: Final = frozenset(field.name for field in msgspec.structs.fields(_Body))
 
 def read_messages(call: Call) -> ChatRequest:
     """Read the whole body; InvalidRequestError naming the member at fault."""
+    members = decoded(_OBJECT.decode, call.body)
     try:
-        members = msgspec.json.decode(call.body, type=dict[str, Any])
         body = msgspec.convert(members, _Body)
     except msgspec.ValidationError as error:
         raise refusal_of(str(error)) from None

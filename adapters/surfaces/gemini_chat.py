@@ -14,7 +14,7 @@ from adapters.wire.gemini import speech_config
 from adapters.wire.kit import member
 from adapters.wire.lenient import leaves
 from adapters.wire.schemas import json_schema
-from domain.relay.call import Call, InvalidRequestError, refusal_of
+from domain.relay.call import Call, InvalidRequestError, decoded, refusal_of
 from domain.relay.chat import (
     AudioOutput,
     ChatRequest,
@@ -33,6 +33,7 @@ from domain.relay.chat import (
 )
 from domain.relay.tasks import EmbeddingsRequest
 
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 _T = TypeVar("_T")
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 _Choices = Annotated[int, msgspec.Meta(ge=1, le=8)]
@@ -165,15 +166,12 @@ def _name(field: Any) -> str:
 
 def read_members(body: bytes) -> dict[str, Any]:
     """Give the members of a body, named in camel case; InvalidRequestError if it is no object."""
-    try:
-        members: dict[str, Any] = _camel(msgspec.json.decode(body, type=dict[str, Any]))
-    except msgspec.ValidationError:
-        raise InvalidRequestError("The request body must be a JSON object.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise InvalidRequestError("The request body is not valid JSON.") from None
-    except RecursionError:
-        raise InvalidRequestError("The request body is nested too deeply.") from None
+    members: dict[str, Any] = decoded(_read_object, body)
     return members
+
+
+def _read_object(body: bytes) -> Any:
+    return _camel(_OBJECT.decode(body))
 
 
 def _converted(value: Any, kind: type[_T], path: str) -> _T:

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from adapters.surfaces import openai_chat_body as wire
-from domain.relay.call import Call, InvalidRequestError, refusal_of
+from domain.relay.call import Call, InvalidRequestError, decoded, refusal_of
 from domain.relay.chat import (
     AudioOutput,
     Cache,
@@ -25,6 +25,7 @@ from domain.relay.chat import (
     ToolResult,
 )
 
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 _DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[^;,]*)*)(;base64)?,", re.ASCII)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}", re.ASCII)
 _BASE64_QUANTUM: Final = 4
@@ -81,14 +82,7 @@ def read_chat(call: Call) -> ChatRequest:
 
 def read_members(body: bytes) -> dict[str, Any]:
     """Give the members of a JSON object; InvalidRequestError if it is none."""
-    try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.ValidationError:
-        raise InvalidRequestError("The request body must be a JSON object.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise InvalidRequestError("The request body is not valid JSON.") from None
-    except RecursionError:
-        raise InvalidRequestError("The request body is nested too deeply.") from None
+    return decoded(_OBJECT.decode, body)
 
 
 def _tools(body: wire.Body) -> tuple[tuple[Tool, ...], dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 
 from adapters.wire.multipart import FormPart, read_form
-from domain.relay.call import CHOICES_MAX, Call, InvalidRequestError, Surface, refusal_of
+from domain.relay.call import CHOICES_MAX, Call, InvalidRequestError, Surface, decoded, refusal_of
 from domain.relay.tasks import (
     ImagesRequest,
     ModerationRequest,
@@ -17,6 +17,7 @@ from domain.relay.tasks import (
     Upload,
 )
 
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 FORMS: Final[frozenset[Surface]] = frozenset({"image_edits", "transcriptions", "translations"})
 MODERATION_MODEL: Final = "omni-moderation-latest"
 DOCUMENTS_MAX: Final = 10_000
@@ -148,14 +149,7 @@ def _refuse_stream(asked: bool | None, param: str = "stream") -> None:  # noqa: 
 
 
 def _members(body: bytes) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.ValidationError:
-        raise InvalidRequestError("The request body must be a JSON object.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise InvalidRequestError("The request body is not valid JSON.") from None
-    except RecursionError:
-        raise InvalidRequestError("The request body is nested too deeply.") from None
+    return decoded(_OBJECT.decode, body)
 
 
 def _convert(members: dict[str, Any], type_: type[T], *, strict: bool = True) -> T:

@@ -12,7 +12,7 @@ from adapters.surfaces.openai_answers import JSON, error_body
 from adapters.surfaces.responses_reading import read_response_request, unsupported
 from adapters.surfaces.responses_writing import ResponseWriter
 from domain.metering.usage import TokenUsage
-from domain.relay.call import Call, ClientDialect, InvalidRequestError, Surface, refusal_of
+from domain.relay.call import Call, ClientDialect, Surface, decoded
 from domain.relay.delta import Delta
 from domain.relay.dialect import AnswerWriter, CanonicalRequest, ClientError, Said
 
@@ -56,14 +56,7 @@ class ResponsesSurface:
         stream: bool = False,
     ) -> Call:
         """Read what routing and pricing need; InvalidRequestError. Usage is part of every answer."""
-        try:
-            asked = _head.decode(body)
-        except msgspec.ValidationError as error:
-            raise refusal_of(str(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise InvalidRequestError("The request body is not valid JSON.") from None
-        except RecursionError:
-            raise InvalidRequestError("The request body is nested too deeply.") from None
+        asked = decoded(_head.decode, body)
         if asked.background:
             raise unsupported("background", "Responses are not made in the background here")
         return Call(

@@ -168,9 +168,9 @@ class Attempt:
         if following is None:
             self.progress.first_byte()
             delta = self.translation.read(body, reply.headers)
+            self.progress.add(delta)
             if delta.error is not None:
                 raise delta.error
-            self.progress.add(delta)
             await (self._dribble() if call.stream else self._answer())
         return following
 
@@ -310,7 +310,8 @@ class Attempt:
             outcome = "interrupted"
         elif run.exchange.gone:
             outcome = "client_gone"
-        if error is not None and not progress.has_output and progress.tally.last is None:
+        if error is not None and not progress.has_output:
+            # Whatever its vendor reports: the client has had nothing.
             await run.settle(progress.void("vendor_failed", outcome, code=code))
             return charge_words(0, None)
         command, charged = progress.capture(outcome, code=code)

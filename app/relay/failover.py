@@ -177,6 +177,8 @@ class Failover:
             self._is_over = True
             return
         self._record(progress, attempt)
+        # The void tells the attempt again; its cost is told once.
+        self._failed = msgspec.structs.replace(attempt, cost_nanos=0), error
         _log.warning(
             "attempt_failed",
             request_id=self.quote.hold_id,
@@ -240,9 +242,6 @@ class Failover:
         return nobody_available(quote.call.model, self._routing.retry_seconds(quote.routes))
 
     async def _void(self, reason: str, attempt: AttemptRecord | None) -> None:
-        if attempt is not None and attempt.cost_nanos:
-            # The cost is in the event of the failed attempt.
-            attempt = msgspec.structs.replace(attempt, cost_nanos=0)
         await self.run.relay.settlements.settle(
             void_command(self.quote, reason=reason, attempts=self._number, attempt=attempt)
         )

@@ -9,9 +9,9 @@ import msgspec
 from domain.admission import Quote, Route, capture_command, cost_of, void_command
 from domain.holds.events import Attempt, Outcome
 from domain.ledger.commands import Command
-from domain.metering.usage import Basis, TokenUsage
+from domain.metering.usage import COUNT_MAX, Basis, TokenUsage
 from domain.relay.delta import Delta, UsageTally
-from domain.relay.tasks import Images, TaskResult, Transcript
+from domain.relay.tasks import Images, Ranking, TaskResult, Transcript
 from domain.relay.vendor_errors import VendorError
 
 _STREAMED: Final = frozenset({"chat", "completions"})
@@ -99,17 +99,17 @@ class Progress:
     def usage(self) -> tuple[TokenUsage, Basis]:
         """Give what was used: the vendor's last report, its zero included; else our own count of what came."""
         if self.tally.last is not None and self.tally.last.usage is not None:
-            return self.tally.last.usage, "vendor"
+            return self._searched(self.tally.last.usage), "vendor"
         if self.quote.call.surface == "raw":
             # Nothing of it is read, so nothing is counted but the call.
-            return self.quote.other, "policy"
+            return self.quote.likely, "policy"
         estimate = self.quote.estimate
         texts, self._texts = self._texts, []
         if texts:
             # Counted piece by piece between checkpoints; a token cut in two there counts twice, never not at all.
             self._counted_tokens += self._count("".join(texts), self.route.model_routed)
         usage = msgspec.structs.replace(
-            self.quote.other,
+            self.quote.likely,
             input_tokens=max(0, estimate.prompt_tokens - estimate.image_tokens - estimate.audio_tokens),
             image_input_tokens=estimate.image_tokens,
             audio_input_tokens=estimate.audio_tokens,
@@ -119,7 +119,13 @@ class Progress:
             usage = msgspec.structs.replace(usage, images=len(self._result.images))
         elif isinstance(self._result, Transcript) and self._result.milliseconds:
             usage = msgspec.structs.replace(usage, milliseconds=self._result.milliseconds)
-        return usage, "stream" if self.quote.call.surface in _STREAMED else "estimate"
+        return self._searched(usage), "stream" if self.quote.call.surface in _STREAMED else "estimate"
+
+    def _searched(self, usage: TokenUsage) -> TokenUsage:
+        """Count a ranking in its vendor's own unit, where it has one: many documents are several calls to pay for."""
+        if isinstance(self._result, Ranking) and self._result.searches:
+            return msgspec.structs.replace(usage, calls=min(self._result.searches, COUNT_MAX))
+        return usage
 
     def capture(self, outcome: Outcome, *, code: str = "") -> tuple[Command, int]:
         """Give the capture of what was used so far, and what it charges."""
@@ -140,7 +146,10 @@ class Progress:
 
     def void(self, reason: str, outcome: Outcome, *, code: str = "") -> Command:
         """Give the void of a request that came to nothing."""
-        return void_command(self.quote, reason=reason, attempts=self.attempts, attempt=self.attempt(outcome, code=code))
+        # What a vendor had generated before it failed is on its bill, if not on the client's.
+        usage = self.usage()[0] if self.has_cost else None
+        attempt = self.attempt(outcome, code=code, usage=usage)
+        return void_command(self.quote, reason=reason, attempts=self.attempts, attempt=attempt)
 
 
 _OUTCOMES: dict[str, Outcome] = {

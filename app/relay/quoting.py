@@ -19,9 +19,10 @@ from domain.metering.estimate import Estimate
 from domain.metering.usage import TokenUsage
 from domain.pricing.charge import charge
 from domain.pricing.rate_card import ModelPrice, RateCard
-from domain.relay.call import Call, InvalidRequestError
+from domain.relay.call import Call, InvalidRequestError, decoded
+from domain.relay.chat import ChatRequest
 from domain.relay.dialect import CanonicalRequest
-from domain.relay.measure import consumes, measurable
+from domain.relay.measure import consumes, measurable, translated_characters
 from domain.relay.vendor_errors import VendorError
 from domain.routing.chance import seed_of
 from domain.routing.choice import PASSING, Member
@@ -31,6 +32,7 @@ _TEXTS: Final = frozenset({"chat", "completions", "embeddings"})
 _NO_OUTPUT: Final = frozenset({"embeddings", "moderations", "rerank", "raw"})
 _LIMITED: Final = frozenset({"chat", "completions"})
 _ONE_CALL: Final = TokenUsage()
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 _KEPT: Final = {"type": "file", "file": {"file_id": "kept by the vendor"}}
 """What is only named may be as long as the model's whole context."""
 CANDIDATES_MAX: Final = 32
@@ -90,7 +92,7 @@ class Quoting:
         aim, card, prices = _priced(snapshot, aim, call, now)
         billed = aim.targets[0].billed
         price = prices[billed]
-        body, other = _measured(call, canonical)
+        body, likely, other = _measured(call, price, canonical)
         estimate = await self._tokenizer.estimate(
             body, len(call.body), model=aim.targets[0].model, context_tokens_max=price.context_tokens_max
         )
@@ -136,6 +138,7 @@ class Quoting:
             output_limit=sent,
             is_limited=is_limited,
             other=other,
+            likely=likely,
             routing=None if from_cache else plan.note(),
             policy=aim.policy,
             from_cache=from_cache,
@@ -228,20 +231,34 @@ def _cost(snapshot: Snapshot, estimate: Estimate, output_tokens_max: int, now: d
     return cost
 
 
-def _measured(call: Call, canonical: Callable[[], CanonicalRequest]) -> tuple[dict[str, Any], TokenUsage]:
-    """Give the body to be measured, and what the call consumes besides tokens."""
+def _measured(
+    call: Call, price: ModelPrice, canonical: Callable[[], CanonicalRequest]
+) -> tuple[dict[str, Any], TokenUsage, TokenUsage]:
+    """Give the body to be measured, and what the call consumes besides tokens: likely, and at most."""
     if call.surface in {"realtime", "raw"}:
-        return {}, _ONE_CALL
+        return {}, _ONE_CALL, _ONE_CALL
     if call.dialect == "openai" and call.surface in _TEXTS:
-        return msgspec.json.decode(call.body), _ONE_CALL
+        body = decoded(_OBJECT.decode, call.body)
+        return body, *_characters(call, price, body)
     try:
         request = canonical()
     except InvalidRequestError as error:
         if call.dialect != "responses" or error.reason != "unsupported_parameter":
             raise
         # An earlier response, say: only the vendor that keeps it knows how long it is. Others refuse it when asked.
-        return {"messages": [{"role": "user", "content": [_text_of(call), _KEPT]}]}, _ONE_CALL
-    return measurable(request), consumes(request)
+        return {"messages": [{"role": "user", "content": [_text_of(call), _KEPT]}]}, _ONE_CALL, _ONE_CALL
+    if isinstance(request, ChatRequest):
+        body = measurable(request)
+        return body, *_characters(call, price, body)
+    return measurable(request), *consumes(request)
+
+
+def _characters(call: Call, price: ModelPrice, body: dict[str, Any]) -> tuple[TokenUsage, TokenUsage]:
+    """Give the characters of a chat that is priced by them, as translations are."""
+    if price.per_character is None or call.surface != "chat":
+        return _ONE_CALL, _ONE_CALL
+    known = TokenUsage(characters=translated_characters(body))
+    return known, known
 
 
 def _text_of(call: Call) -> dict[str, str]:

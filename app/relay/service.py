@@ -255,7 +255,7 @@ class Run:
         quote = await relay.quoting.quote(context, call, hold_id, relay.clock.now(), self.canonical, kept=kept)
         self.repeat_key = exchange.headers.get(b"idempotency-key")
         if self.repeat_key is not None:
-            await relay.repeats.claim(payer.tenant.tenant_id, self.repeat_key, call.path.encode() + body, hold_id)
+            await relay.repeats.claim(payer.tenant.tenant_id, self.repeat_key, _asked(call, exchange) + body, hold_id)
         try:
             quote, answer = await self._hold(quote)
         except ApiError:
@@ -361,7 +361,7 @@ class Run:
         if not seconds or call.surface == "raw":
             return None
         wish = wish_of(self.exchange.headers.get(b"cache-control"))
-        key = AnswerCache.key(payer.tenant.tenant_id, call)
+        key = AnswerCache.key(payer.tenant.tenant_id, call, form="" if self.surface.passes_bytes else "array")
         self.keep_key = key if wish.may_keep else None
         return self.relay.routing.cache.get(key, seconds=seconds, wish=wish)
 
@@ -400,3 +400,8 @@ class Run:
     async def settle(self, command: Command) -> Answer | None:
         """End the hold."""
         return await self.relay.settlements.settle(command)
+
+
+def _asked(call: Call, exchange: Exchange) -> bytes:
+    """Give what a request says beside its body: Gemini's paths name the model, and some bodies fit several paths."""
+    return f"{call.method} {exchange.path}?".encode("latin-1") + exchange.query + b"\n"

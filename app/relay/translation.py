@@ -29,7 +29,7 @@ from domain.relay.dialect import (
 )
 from domain.relay.ports import VendorRequest
 from domain.relay.structured import fault_of, in_words, needs_words, unfenced
-from domain.relay.vendor_errors import VendorError
+from domain.relay.vendor_errors import UNFIT, VendorError
 
 EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 
@@ -237,7 +237,9 @@ class Translating:
         whole = self._dialect.decode(body, headers, self._call)
         if self._shape is not None and whole.error is None:
             fault = _shape_fault(whole, self._shape)
-            whole = _without_fences(whole) if fault is None else Delta(report=whole.report, error=fault)
+            whole = (
+                _without_fences(whole) if fault is None else Delta(text=whole.text, report=whole.report, error=fault)
+            )
         self._whole = whole
         return whole
 
@@ -301,7 +303,7 @@ def _shape_fault(whole: Delta, shape: ResponseFormat) -> VendorError | None:
         if not text and any(piece.tool is not None or piece.refusal for piece in pieces):
             continue
         if fault_of(unfenced(text), shape):
-            return VendorError("protocol", vendor_code="invalid_structured_output")
+            return VendorError("protocol", vendor_code=UNFIT)
     return None
 
 

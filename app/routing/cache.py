@@ -60,9 +60,14 @@ class AnswerCache:
         self.bytes = 0
 
     @staticmethod
-    def key(tenant_id: TenantId, call: Call) -> bytes:
-        """Give the key of a request: its tenant, its contract and every byte of it."""
-        words = (str(tenant_id), call.surface, call.dialect, call.model, call.content_type)
+    def key(tenant_id: TenantId, call: Call, *, form: str = "") -> bytes:
+        """Give the key of a request: its tenant, its contract and every byte of it.
+
+        Gemini's paths say what the body does not: the model, and whether and in which `form` the answer streams.
+        """
+        headers = sorted(f"{name}={value}" for name, value in call.headers.items())
+        told = (call.surface, call.dialect, call.model, call.content_type, str(call.stream), form, *headers)
+        words = (str(tenant_id), *told)
         return hashlib.blake2b("\x00".join(words).encode() + b"\x00" + call.body, digest_size=20).digest()
 
     def get(self, key: bytes, *, seconds: int, wish: Wish = ANY) -> Kept | None:

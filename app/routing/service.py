@@ -148,7 +148,7 @@ class Routing:
         """Note what a vendor's error says about its channel, or the key that was used."""
         after = error.retry_after_seconds
         sample = Sample(
-            class_=class_of(error.kind),
+            class_="client" if error.is_requests_own else class_of(error.kind),
             at_milliseconds=self.milliseconds(),
             retry_after_milliseconds=round(after * 1000) if after is not None else None,
         )

@@ -1,11 +1,13 @@
 """A call as a client makes it: the few fields that the gateway reads, and the body that it forwards."""
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar, Final, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, ClassVar, Final, Literal, TypeVar
 
 import msgspec
 
 from domain.errors import TallygateError
+
+T = TypeVar("T")
 
 Surface = Literal[
     "chat",
@@ -154,15 +156,20 @@ def parse_call(surface: TextSurface, body: bytes) -> Call:
     Only the members that the gateway itself needs are looked at; the vendor judges the rest. Of a member
     given twice the last counts, here and in what is forwarded.
     """
+    match surface:
+        case "chat":
+            return decoded(_chat_call, body)
+        case "completions":
+            return decoded(_completions_call, body)
+        case "embeddings":
+            asked = decoded(_EMBEDDINGS.decode, body)
+            return Call(surface="embeddings", model=asked.model, body=body, user=asked.user)
+
+
+def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
+    """Give what a decoder of msgspec's makes of a client's JSON; InvalidRequestError, in words, for what it refuses."""
     try:
-        match surface:
-            case "chat":
-                return _chat_call(body)
-            case "completions":
-                return _completions_call(body)
-            case "embeddings":
-                asked = _EMBEDDINGS.decode(body)
-                return Call(surface="embeddings", model=asked.model, body=body, user=asked.user)
+        return decode(body)
     except msgspec.ValidationError as error:
         raise refusal_of(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -244,6 +251,8 @@ def refusal_of(complaint: str) -> InvalidRequestError:
             f"You must provide a '{name}' parameter.", param=name, reason="missing_required_parameter"
         )
     path = where.strip("`").lstrip(".")
+    if what.endswith("out of range"):
+        return InvalidRequestError("A number in the request body is out of range.", reason="invalid_value")
     if not path:
         return InvalidRequestError("The request body must be a JSON object.")
     reason = "invalid_type" if "got `" in what else "invalid_value"

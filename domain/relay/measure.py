@@ -1,7 +1,9 @@
 """A canonical request in the shape that prompts are measured in, whatever surface it came by."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
+from domain.metering.estimate import AUDIO_BYTES_PER_SECOND, AUDIO_BYTES_PER_SECOND_LEAST
 from domain.metering.usage import COUNT_MAX, TokenUsage
 from domain.relay.chat import ChatRequest, Media, Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
 from domain.relay.dialect import CanonicalRequest
@@ -15,8 +17,10 @@ from domain.relay.tasks import (
     TranscriptionRequest,
 )
 
-AUDIO_BYTES_PER_SECOND_LEAST: Final = 1_000
-"""The lowest rate of an MP3: a recording that does not say its length is no longer than this makes it."""
+SEARCH_DOCUMENTS: Final = 100
+"""How many documents Cohere counts as one search; a longer document counts as several, of 500 tokens each."""
+_SEARCH_BYTES: Final = 250
+"""Fewer than 500 tokens and the query before them have."""
 
 
 def measurable(request: CanonicalRequest) -> dict[str, Any]:
@@ -54,25 +58,53 @@ def _inputs(request: TaskRequest) -> list[Any]:
             return [request.prompt]
 
 
-def consumes(request: CanonicalRequest) -> TokenUsage:
-    """Give what a call consumes besides tokens, at most: what is held for, and charged if its vendor says nothing."""
+def consumes(request: CanonicalRequest) -> tuple[TokenUsage, TokenUsage]:
+    """Give what a call consumes besides tokens: likely, for a vendor that says nothing, and at most, to be held for."""
+    match request:
+        case TranscriptionRequest():
+            likely, most = recording_milliseconds(request.file.content)
+            return TokenUsage(milliseconds=likely), TokenUsage(milliseconds=most)
+        case RerankRequest():
+            counted = sum(1 + len(document) // _SEARCH_BYTES for document in request.documents)
+            return TokenUsage(), TokenUsage(calls=-(-counted // SEARCH_DOCUMENTS))
+        case _:
+            known = _consumes(request)
+            return known, known
+
+
+def translated_characters(body: Mapping[str, Any]) -> int:
+    """Give the characters of a chat's last message: what a vendor that translates it is paid for."""
+    messages = body.get("messages")
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    content = last.get("content") if isinstance(last, dict) else None
+    if isinstance(content, list):
+        texts = [part.get("text") for part in content if isinstance(part, dict)]
+        return min(sum(len(text) for text in texts if isinstance(text, str)), COUNT_MAX)
+    return len(content) if isinstance(content, str) else 0
+
+
+def _consumes(request: CanonicalRequest) -> TokenUsage:
     match request:
         case ImagesRequest():
             variant = "/".join(word for word in (request.size, request.quality) if word)
             return TokenUsage(images=request.n, image_variant=variant)
         case SpeechRequest():
             return TokenUsage(characters=len(request.text))
-        case TranscriptionRequest():
-            return TokenUsage(milliseconds=_milliseconds(request.file.content))
         case _:
             return TokenUsage()
 
 
-def _milliseconds(content: bytes) -> int:
-    rate = AUDIO_BYTES_PER_SECOND_LEAST
+def recording_milliseconds(content: bytes) -> tuple[int, int]:
+    """Give how long a recording likely is, and at most. A file that says its byte rate is believed."""
     if content[:4] == b"RIFF" and content[8:16] == b"WAVEfmt ":
-        rate = max(rate, int.from_bytes(content[28:32], "little"))
-    return min(-(-len(content) * 1000 // rate), COUNT_MAX)
+        rate = max(AUDIO_BYTES_PER_SECOND_LEAST, int.from_bytes(content[28:32], "little"))
+        known = _milliseconds(content, rate)
+        return known, known
+    return _milliseconds(content, AUDIO_BYTES_PER_SECOND), _milliseconds(content, AUDIO_BYTES_PER_SECOND_LEAST)
+
+
+def _milliseconds(content: bytes, bytes_per_second: int) -> int:
+    return min(-(-len(content) * 1000 // bytes_per_second), COUNT_MAX)
 
 
 def _message(message: Message) -> dict[str, Any]:

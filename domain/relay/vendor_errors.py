@@ -30,6 +30,8 @@ MESSAGE_CHARACTERS_MAX: Final = 500
 _CLIENTS_OWN: Final = frozenset({"bad_request", "content"})
 _KEPT_ELSEWHERE: Final = "previous_response_not_found"
 """An earlier response is kept by the account that made it: another channel may be that one's."""
+UNFIT: Final = "invalid_structured_output"
+"""An answer that is not of the format which the vendor could only be asked for in words."""
 _MESSAGES: Final[dict[Kind, str]] = {
     # An upstream 401 is no fault of the client's token, so nothing here may read as if it were.
     "auth": "The model's vendor refused the gateway. Please try again later.",
@@ -81,9 +83,12 @@ class VendorError(TallygateError):
         return not self.is_clients_own or self.vendor_code == _KEPT_ELSEWHERE
 
     @property
-    def is_channel_fault(self) -> bool:
-        """Tell whether it speaks against the channel's health: a busy vendor or a wrong request does not."""
-        return self.kind not in _CLIENTS_OWN and self.kind not in ("rate_limit", "not_found")
+    def is_requests_own(self) -> bool:
+        """Tell whether the vendor works, and only this request of it came to nothing: no word against its channel.
+
+        Whoever asks for a schema that no model can keep to must not take channels from everybody else.
+        """
+        return self.is_clients_own or self.vendor_code in (_KEPT_ELSEWHERE, UNFIT)
 
     def _fields(self) -> tuple[object, ...]:
         return (self.kind, self.status, self.vendor_code, self.message, self.param, self.retry_after_seconds)

@@ -1,7 +1,9 @@
 """Answers given again: to the same tenant, for the same bytes, for as long as both sides allow."""
 
+import msgspec
 import pytest
 
+from app.relay.surfaces import GEMINI_ARRAY, SURFACES
 from app.routing.cache import ANY, AnswerCache, Wish, wish_of
 from domain.ids import TenantId
 from domain.metering.usage import TokenUsage
@@ -44,6 +46,23 @@ def test_another_tenant_another_body_or_another_surface_is_another_request() -> 
     keys = {AnswerCache.key(TenantId(tenant), call) for tenant in (1, 2) for call in (CALL, other, spaced)}
 
     assert len(keys) == 6
+
+
+def test_what_the_path_and_the_headers_say_makes_another_request_of_the_same_bytes() -> None:
+    body = b'{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}'
+    whole, events = (SURFACES["gemini"].parse("chat", body, model="m", stream=stream) for stream in (False, True))
+    listed = GEMINI_ARRAY.parse("chat", body, model="m", stream=True)
+    beta = msgspec.structs.replace(CALL, headers={"anthropic-beta": "context-1m"})
+
+    keys = {
+        AnswerCache.key(TenantId(1), whole),
+        AnswerCache.key(TenantId(1), events),
+        AnswerCache.key(TenantId(1), listed, form="array"),
+        AnswerCache.key(TenantId(1), CALL),
+        AnswerCache.key(TenantId(1), beta),
+    }
+
+    assert len(keys) == 5
 
 
 @pytest.mark.parametrize(
