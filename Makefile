@@ -82,6 +82,10 @@ bench: .venv/dev.stamp ## Measure against the bare relay limit; at most 10 minut
 bench-reports: .venv/dev.stamp ## Measure every report page at five million events, which are made once
 	$(PYTHON) -m tests.bench.reports $(ARGS)
 
+.PHONY: bench-rebuild
+bench-rebuild: .venv/dev.stamp ## Measure how long the flip of a rebuild keeps folds waiting, under writes
+	$(PYTHON) -m tests.bench.rebuild $(ARGS)
+
 .PHONY: format
 format: .venv/dev.stamp ## Format, and fix what can be fixed
 	$(PYTHON) -m ruff check --fix .

@@ -6,7 +6,6 @@ folds of this one projection, for as long as it takes to fold what came in since
 
 import asyncio
 import hashlib
-import itertools
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -25,8 +24,11 @@ if TYPE_CHECKING:
 FILL_EVENTS: Final = 20_000
 """Events of one transaction of a fill, at most: bigger than those of the live generation, which must be quick."""
 FILL_LANES: Final = 500
-_TAIL_EVENTS: Final = 2_000
-"""A fill that is no further behind than this may flip: that much is folded while others wait."""
+_TAIL_EVENTS: Final = 100
+"""A fill that is no further behind than this flips: that much is folded while others wait."""
+_TAIL_EVENTS_MAX: Final = 2_000
+"""The same after so many passes that left more, for it is written as fast as it is filled."""
+_OUTRUN_MAX: Final = 50
 
 _BUSY_SECONDS: Final = 0.05
 _FLIP_TRIES: Final = 400
@@ -79,12 +81,18 @@ async def rebuild(
         generation,
     )
     filling, behind = await _behind(pool, projection, generation)
+    flip = _Flip(pool, projection, generation, folder)
+    outrun = 0
     while True:
         report(filling)
         await _Fill(pool, folder, filling, report).run(behind, batch_events, transaction_lanes)
         filling, behind = await _behind(pool, projection, generation)
-        if filling.total - filling.done <= _TAIL_EVENTS and await _flip(pool, projection, generation, folder, on_flip):
+        left = filling.total - filling.done
+        outrun += left > _TAIL_EVENTS
+        if left <= (_TAIL_EVENTS if outrun < _OUTRUN_MAX else _TAIL_EVENTS_MAX) and await flip.attempt():
             break
+    if flip.seconds is not None:
+        on_flip(flip.seconds)
     report(msgspec.structs.replace(filling, done=filling.total))
     await clear_retired(pool, projection)
     return generation
@@ -258,30 +266,37 @@ async def _behind(
     return Filling(projection.name, generation, done, total), behind
 
 
-async def _flip(
-    pool: "Pool", projection: Projection, generation: int, folder: Folder, on_flip: Callable[[float], None]
-) -> bool:
-    """Fold the rest and make the generation the live one, in one transaction; False if an event is in the way.
+class _Flip:
+    """Folds the rest and makes the generation the live one, in one transaction."""
 
-    True also when another process has done it.
-    """
-    done = False
-    for attempt in itertools.count():
-        async with pool.acquire() as connection, connection.transaction():
-            # In a queue for the locks it would hold up the folds behind it, for as long as the one before takes.
-            if attempt < _FLIP_TRIES and not await try_to_flip(connection, projection.name):
-                await asyncio.sleep(_FLIP_TRY_SECONDS)
-                continue
+    def __init__(self, pool: "Pool", projection: Projection, generation: int, folder: Folder) -> None:
+        self._pool = pool
+        self._projection = projection
+        self._generation = generation
+        self._folder = folder
+        self._tries = 0
+        self.seconds: float | None = None
+        """For how long folds of the live generation were kept waiting."""
+
+    async def attempt(self) -> bool:
+        """Say whether it is done, by this process or another; False if folds or an event are in the way.
+
+        While it waits for folds to end the log goes on, so whoever calls fills once more before the next attempt.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
             began = time.perf_counter()
-            if attempt >= _FLIP_TRIES:
-                await exclude_folds(connection, projection.name)
+            self._tries += 1
+            if self._tries > _FLIP_TRIES:
+                # In the queue for the locks it holds up the folds behind it, for as long as the one before takes.
+                await exclude_folds(connection, self._projection.name)
                 await exclude_folds_together(connection)
-            done = await _flip_locked(connection, projection, generation, folder)
-        break
-    took = time.perf_counter() - began
-    if done:
-        on_flip(took)
-    return done
+            is_alone = self._tries > _FLIP_TRIES or await try_to_flip(connection, self._projection.name)
+            done = is_alone and await _flip_locked(connection, self._projection, self._generation, self._folder)
+        if done:
+            self.seconds = time.perf_counter() - began
+        elif not is_alone:
+            await asyncio.sleep(_FLIP_TRY_SECONDS)
+        return done
 
 
 async def _flip_locked(connection: "Connection", projection: Projection, generation: int, folder: Folder) -> bool:
