@@ -1,11 +1,11 @@
 """Lists as files: what a person has narrowed a list to, all of it, as CSV or Parquet."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from litestar import get
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 
 from adapters.postgres.admin_store import Stored
@@ -27,6 +27,13 @@ from domain.money import format_amount, parse_amount
 from domain.reports.focus import Kind
 
 _PIECE: Final = 500
+_Resume = Annotated[
+    int | None,
+    QueryParameter(
+        name="after", ge=1, le=2**53 - 1,
+        description="Where a file was cut: the position of its last row. The rest follows.",
+    ),
+]  # fmt: skip
 Chunks = AsyncIterator[Sequence[Mapping[str, Any]]]
 
 TOKEN_COLUMNS: Final[Mapping[str, Kind]] = {
@@ -292,11 +299,12 @@ async def export_movements(
     grant_id: Label = None,
     starts_at: Since = None,
     ends_at: Until = None,
+    after: _Resume = None,
 ) -> Stream:
     filters = MovementFilters(kind=kind, source=source, grant_id=grant_id, starts_at=starts_at, ends_at=ends_at)
 
     async def chunks() -> Chunks:
-        before = None
+        before = after
         while True:
             found = await read_movements(call.api.pool, TenantId(tenant_id), filters, before=before, limit=_PIECE)
             views = await recorded(call, TenantId(tenant_id), found)
@@ -368,13 +376,18 @@ async def export_all_movements(
     **route(Permission.CODE_READ, "exportRedemptions", "Who redeemed a batch's codes, as a file", 404, 422),
 )
 async def export_redemptions(
-    call: ThisCall, batch_id: FromPath[str], *, format_: FormatName = "csv", tenant_id: TenantNumber = None
+    call: ThisCall,
+    batch_id: FromPath[str],
+    *,
+    format_: FormatName = "csv",
+    tenant_id: TenantNumber = None,
+    after: _Resume = None,
 ) -> Stream:
     await BATCHES.find(call, batch_id)
     tenant = TenantId(tenant_id) if tenant_id is not None else None
 
     async def chunks() -> Chunks:
-        before = None
+        before = after
         while True:
             found = await read_redemptions(call.api.pool, batch_id, tenant_id=tenant, before=before, limit=_PIECE)
             yield [

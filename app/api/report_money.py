@@ -12,7 +12,7 @@ from litestar.params import FromPath, PathParameter, QueryParameter
 from app.api.call import Call, Limit, TenantNumber, ThisCall, route
 from app.api.permissions import Permission
 from app.api.problems import ApiError
-from app.api.report_scope import From, Names, To, scope_of, span_of, tenant_of
+from app.api.report_scope import From, Names, Scope, To, scope_of, span_of, tenant_of
 from app.api.report_views import (
     ChargeView,
     FactorView,
@@ -39,8 +39,8 @@ from domain.money import format_amount
 from domain.pricing.multipliers import ALL
 from domain.reports.periods import Bucket, ReportRangeError, check_range
 
-_TenantPath = Annotated[int, PathParameter(ge=1, le=2**53 - 1)]
-_At = Annotated[
+TenantPath = Annotated[int, PathParameter(ge=1, le=2**53 - 1)]
+At = Annotated[
     dt.datetime | None, QueryParameter(name="at", description="A past moment; now if left out or in the future.")
 ]
 CURRENCY = "USD"
@@ -67,7 +67,7 @@ def moment_of(call: Call, at: dt.datetime | None) -> dt.datetime:
     ),
 )  # fmt: skip
 async def balances(
-    call: ThisCall, *, tenant_id: TenantNumber = None, at: _At = None, limit: Limit = 50
+    call: ThisCall, *, tenant_id: TenantNumber = None, at: At = None, limit: Limit = 50
 ) -> LiabilitiesView:
     scope = scope_of(call, tenant_id)
     if scope.user_id is not None:
@@ -95,7 +95,7 @@ async def balances(
     "/tenants/{tenant_id:int}/statements",
     **route(Permission.REPORT_READ, "listStatements", "The statements of a tenant", 404, within="tenant"),
 )
-async def list_statements(call: ThisCall, tenant_id: _TenantPath, limit: Limit = 50) -> StatementList:
+async def list_statements(call: ThisCall, tenant_id: TenantPath, limit: Limit = 50) -> StatementList:
     tenant = await tenant_of(call, TenantId(tenant_id))
     statements = Statements(call.api.pool)
     await statements.close(tenant.tenant_id, tenant.time_zone, call.api.clock())
@@ -122,7 +122,7 @@ async def list_statements(call: ThisCall, tenant_id: _TenantPath, limit: Limit =
     ),
 )  # fmt: skip
 async def read_statement(
-    call: ThisCall, tenant_id: _TenantPath, period: Annotated[str, PathParameter(max_length=20)]
+    call: ThisCall, tenant_id: TenantPath, period: Annotated[str, PathParameter(max_length=20)]
 ) -> StatementView:
     return await statement_of(call, TenantId(tenant_id), period)
 
@@ -153,15 +153,11 @@ async def price(
     *,
     model: Names,
     tenant_id: TenantNumber = None,
-    at: _At = None,
+    at: At = None,
     user_group: Names = "",
     channel_groups: Names = "default",
 ) -> PriceAtView:
-    scope = scope_of(call, tenant_id)
-    group = user_group or "default"
-    if scope.tenant_id is not None:
-        # What others pay is none of a tenant's business.
-        group = (await tenant_of(call, scope.tenant_id)).user_group
+    group = await price_group_of(call, scope_of(call, tenant_id), user_group)
     found = await price_at(
         call.api.pool,
         call.api.administration,
@@ -182,6 +178,13 @@ async def price(
         user_group=found.user_group,
         channel_group=found.channel_group,
     )
+
+
+async def price_group_of(call: Call, scope: Scope, user_group: str) -> str:
+    """Give the user group whose multipliers are asked for: what others pay is none of a tenant's business."""
+    if scope.tenant_id is not None:
+        return (await tenant_of(call, scope.tenant_id)).user_group
+    return user_group or "default"
 
 
 @get(
@@ -237,7 +240,7 @@ async def explain_charge(call: ThisCall, request_id: FromPath[str]) -> ChargeVie
     ),
 )  # fmt: skip
 async def explain_refusal(
-    call: ThisCall, tenant_id: _TenantPath, row_id: Annotated[str, PathParameter(max_length=100)]
+    call: ThisCall, tenant_id: TenantPath, row_id: Annotated[str, PathParameter(max_length=100)]
 ) -> RefusalView:
     row = cursor_of(row_id)
     tenant = await tenant_of(call, TenantId(tenant_id))

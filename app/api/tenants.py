@@ -1,6 +1,7 @@
 """/api/tenants: billed customers, and the people of each."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 from litestar import Response, delete, get, patch, post
@@ -17,17 +18,21 @@ from app.api.call import (
     Why,
     route,
     version_of,
+    versioned,
 )
 from app.api.listing import Label, ThisListing
 from app.api.permissions import Permission, may_assign
 from app.api.problems import ApiError
 from app.api.schemas.changes import given
-from app.api.schemas.common import BudgetBody, History, Listing, budgets_in, budgets_out, limits_in
+from app.api.schemas.common import History, Listing, budgets_in, budgets_out, history_item, limits_in
 from app.api.schemas.tenants import TENANTS_OWN, NewTenant, TenantChange, TenantState, TenantView, tenant_state
-from app.api.schemas.users import MemberChange, MemberView, NewMember
+from app.api.schemas.users import MemberChange, MemberState, MemberView, NewMember
 from domain.admin.entities import Membership, Tenant, TenantRole, User
 from domain.ids import PLATFORM, EntityId, TenantId
 from domain.money import parse_amount
+
+_CHANGES_READ: Final = 500
+"""Of a person, of which a tenant sees those that are about itself."""
 
 TENANTS = Resource(
     "tenant",
@@ -164,6 +169,37 @@ async def create_member(call: ThisCall, tenant_id: FromPath[int], data: JSONBody
     return view
 
 
+@get(
+    "/tenants/{tenant_id:int}/members/{user_id:str}",
+    **route(Permission.MEMBER_READ, "getMember", "Read a member", 404, within="tenant"),
+)
+async def read_member(call: ThisCall, tenant_id: FromPath[int], user_id: FromPath[str]) -> Response[MemberView]:
+    stored = await call.api.administration.get("user", user_id, tenant_id=PLATFORM)
+    view = _member(stored.entity, TenantId(tenant_id), stored.version)
+    if stored.archived or view is None:
+        raise ApiError("not_found")
+    return versioned(view)
+
+
+@get(
+    "/tenants/{tenant_id:int}/members/{user_id:str}/history",
+    **route(
+        Permission.MEMBER_READ, "getMemberHistory", "The changes of a member, as their tenant sees them", 404,
+        within="tenant",
+    ),
+)  # fmt: skip
+async def member_history(
+    call: ThisCall, tenant_id: FromPath[int], user_id: FromPath[str], limit: Limit = 50
+) -> History[MemberState]:
+    entries = await call.api.administration.history("user", user_id, tenant_id=PLATFORM, limit=_CHANGES_READ)
+    items = [history_item(entry, lambda user: _state(user, TenantId(tenant_id))) for entry in entries]
+    # What is different elsewhere is none of this tenant's business.
+    seen = tuple(item for item in items if item.before != item.after)
+    if not seen:
+        raise ApiError("not_found")
+    return History(items=seen[:limit])
+
+
 @patch(
     "/tenants/{tenant_id:int}/members/{user_id:str}",
     **route(
@@ -278,17 +314,24 @@ def _member(user: User, tenant_id: TenantId, version: int) -> MemberView | None:
     return _view(user, place, version) if place is not None else None
 
 
-def _view(user: User, place: Membership, version: int) -> MemberView:
-    budgets: tuple[BudgetBody, ...] = budgets_out(place.budgets)
-    return MemberView(
+def _state(user: User, tenant_id: TenantId) -> MemberState | None:
+    place = next((each for each in user.memberships if each.tenant_id == tenant_id), None)
+    return _placed(user, place) if place is not None else None
+
+
+def _placed(user: User, place: Membership) -> MemberState:
+    return MemberState(
         user_id=user.user_id,
         login=user.login,
         name=user.name,
         role=place.role,
-        budgets=budgets,
+        budgets=budgets_out(place.budgets),
         disabled=user.disabled,
-        version=version,
     )
+
+
+def _view(user: User, place: Membership, version: int) -> MemberView:
+    return MemberView(**msgspec.structs.asdict(_placed(user, place)), version=version)
 
 
 ROUTES: Sequence[BaseRouteHandler] = (
@@ -301,6 +344,8 @@ ROUTES: Sequence[BaseRouteHandler] = (
     tenant_history,
     list_members,
     create_member,
+    read_member,
+    member_history,
     change_member,
     remove_member,
 )

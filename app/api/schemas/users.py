@@ -73,7 +73,7 @@ class PasswordReset(Reasoned, frozen=True, kw_only=True):
     password: Password
 
 
-class MemberView(msgspec.Struct, frozen=True, kw_only=True):
+class MemberState(msgspec.Struct, frozen=True, kw_only=True):
     """A user as their tenant sees them: nothing of other tenants, nothing of the platform."""
 
     user_id: EntityId
@@ -82,6 +82,11 @@ class MemberView(msgspec.Struct, frozen=True, kw_only=True):
     role: TenantRole
     budgets: tuple[BudgetBody, ...]
     disabled: bool
+
+
+class MemberView(MemberState, frozen=True, kw_only=True):
+    """A member as they stand."""
+
     version: int
 
 

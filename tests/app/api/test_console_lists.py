@@ -132,6 +132,9 @@ async def test_every_movement_shows_the_balance_after_it_whether_its_hour_is_clo
     rows = _csv((await owner.get(f"/tenants/{tenant}/movements/export")).text)
     assert [row["balance"] for row in rows[:2]] == [each["balance"] for each in listed]
     assert len(rows) == 3
+    # A transfer that was cut goes on after the position of its last row.
+    rest = _csv((await owner.get(f"/tenants/{tenant}/movements/export?after={rows[0]['position']}")).text)
+    assert rest == rows[1:]
 
 
 async def test_lists_come_as_files_of_what_was_narrowed(world: World, root: Person) -> None:
@@ -165,6 +168,7 @@ async def test_redemptions_come_as_a_file(world: World, root: Person) -> None:
     (row,) = _csv((await root.get(f"/code-batches/{batch['id']}/redemptions/export")).text)
 
     assert (row["tenant_id"], row["amount"]) == (str(tenant), "3")
+    assert _csv((await root.get(f"/code-batches/{batch['id']}/redemptions/export?after={row['position']}")).text) == []
 
 
 async def test_one_call_gives_a_line_for_each_key_of_a_list(world: World, root: Person) -> None:

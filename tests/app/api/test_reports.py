@@ -294,6 +294,57 @@ async def test_top_lists_and_what_ifs_come_as_files(world: World, root: Person) 
     assert (await owner.get("/reports/top/export?by=token&order=cost")).status_code == 403
 
 
+async def test_a_charge_comes_as_a_file_whose_lines_add_up_to_it(world: World, root: Person) -> None:
+    tenant, owner, spender = await _spender(world, root)
+    (request,) = await _spend(world, spender, tenant, 1)
+    stranger = await world.person(tenants={await world.tenant("Other"): "owner"})
+
+    lines = _read((await owner.get(f"/reports/charges/{request}/export")).text)
+    table = pq.read_table(io.BytesIO((await owner.get(f"/reports/charges/{request}/export?format=parquet")).content))
+
+    charged = (await owner.get(f"/reports/charges/{request}")).json()
+    assert [line["SkuMeter"] for line in lines] == [line["meter"] for line in charged["lines"]]
+    assert sum(Decimal(line["x_ExactCost"]) for line in lines) == Decimal(charged["exact_nanos"]) / 10**9
+    assert {line["x_RequestBilledCost"] for line in lines} == {charged["charged"]} == {"0.00874875"}
+    assert table.column_names == list(lines[0])
+    assert table["x_RequestBilledCost"].to_pylist() == [Decimal("0.00874875")] * len(lines)
+    assert (await stranger.get(f"/reports/charges/{request}/export")).status_code == 404
+
+
+async def test_prices_as_of_a_moment_come_as_a_file(world: World, root: Person) -> None:
+    body = {
+        "models": {
+            "m": {"input": "1.25", "output": "10", "tiers": [{"input_tokens_from": 1000, "input": "2.5"}]},
+            "picture": {"per_image": "0.04", "per_image_by": {"hd": "0.08"}},
+        },
+        "effective_from": "2026-01-01T00:00:00Z",
+        "source": "typed in",
+    }
+    before = now().isoformat().replace("+", "%2B")
+    card = (await root.post("/rate-cards", body)).json()
+    published = await root.post(f"/rate-cards/{card['id']}/publish", {"force": True}, if_match='"1"')
+    assert published.status_code == 200, published.text
+    await root.post("/groups", {"side": "user", "label": "gold", "name": "Gold"})
+    cell = await root.post("/multipliers", {"user_group": "gold", "channel_group": "all", "multiplier": "1.1"})
+    assert cell.status_code == 201
+    await advance(world.pool, MULTIPLIERS, PLATFORM, first_lane(PLATFORM))
+
+    rows = _read((await root.get("/reports/prices/export?user_group=gold")).text)
+    table = pq.read_table(io.BytesIO((await root.get("/reports/prices/export?format=parquet")).content))
+
+    found = {(row["SkuId"], row["SkuMeter"], row["x_InputTokensFrom"], row["x_Variant"]): row for row in rows}
+    assert found["m", "input_tokens", "0", ""]["ListUnitPrice"] == "1.25"
+    assert found["m", "input_tokens", "0", ""]["ContractedUnitPrice"] == "1.375"
+    assert found["m", "input_tokens", "1000", ""]["ListUnitPrice"] == "2.5"
+    assert found["m", "input_tokens", "0", ""]["PricingUnit"] == "1000000 Tokens"
+    assert found["picture", "images", "0", "hd"]["ContractedUnitPrice"] == "0.088"
+    assert {row["x_Multiplier"] for row in rows} == {"1.1"}
+    assert table.num_rows == len(rows)
+    (one, *_) = _read((await root.get("/reports/prices/export?model=picture")).text)
+    assert one["SkuId"] == "picture"
+    assert _read((await root.get(f"/reports/prices/export?at={before}")).text) == []
+
+
 async def test_prices_and_multipliers_as_of_equal_what_they_were(world: World, root: Person) -> None:
     await root.post("/groups", {"side": "user", "label": "gold", "name": "Gold"})
     cell = (await root.post("/multipliers", {"user_group": "gold", "channel_group": "all", "multiplier": "2"})).json()

@@ -317,6 +317,34 @@ async def test_a_member_is_made_changed_and_removed_by_the_tenant_itself(world: 
     assert [each["user_id"] for each in left] == [owner.user.user_id]
 
 
+async def test_a_members_history_is_of_their_place_in_this_tenant_and_nowhere_else(world: World, root: Person) -> None:
+    tenant, elsewhere = await world.tenant(), await world.tenant("Elsewhere")
+    owner = await world.person(tenants={tenant: "owner"})
+    member = await world.user(tenants={tenant: "member", elsewhere: "admin"})
+    path = f"/tenants/{tenant}/members/{member.user_id}"
+
+    first = await owner.get(path)
+    await owner.patch(path, {"role": "billing", "reason": "does the books"}, first.json()["version"])
+    version = (await root.get(f"/users/{member.user_id}")).json()["version"]
+    place = await root.patch(f"/tenants/{elsewhere}/members/{member.user_id}", {"role": "viewer"}, version)
+    removed = await owner.delete(path, place.json()["version"])
+
+    assert (first.json()["role"], first.headers["etag"]) == ("member", f'"{first.json()["version"]}"')
+    assert (place.status_code, removed.status_code) == (200, 200), removed.text
+    assert (await owner.get(path)).status_code == 404
+    history = (await owner.get(f"{path}/history")).json()["items"]
+    assert [[side and side["role"] for side in (each["before"], each["after"])] for each in history] == [
+        ["billing", None],
+        ["member", "billing"],
+        [None, "member"],
+    ]
+    assert (history[1]["actor"], history[1]["reason"]) == (f"user:{owner.user.user_id}", "does the books")
+    assert str(elsewhere) not in (await owner.get(f"{path}/history")).text
+    stranger = await world.person(tenants={elsewhere: "owner"})
+    assert (await stranger.get(f"{path}/history")).status_code == 404
+    assert (await owner.get(f"/tenants/{tenant}/members/{root.user.user_id}/history")).status_code == 404
+
+
 async def test_the_last_root_cannot_be_disabled(world: World, root: Person) -> None:
     found = await world.administration.get("user", root.user.user_id)
 

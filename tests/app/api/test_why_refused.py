@@ -1,5 +1,7 @@
 """Why requests were refused: the numbers that were in the way, for each kind of limit."""
 
+import csv
+import io
 from decimal import Decimal
 from typing import Any
 
@@ -44,6 +46,12 @@ async def _why(person: Person, tenant: TenantId) -> dict[str, Any]:
     answer = await person.get(f"/tenants/{tenant}/refusals/{row['id']}")
     assert answer.status_code == 200, answer.text
     explained: dict[str, Any] = answer.json()
+    (line,) = csv.DictReader(
+        io.StringIO((await person.get(f"/tenants/{tenant}/refusals/{row['id']}/export")).text, newline="")
+    )
+    assert (line["x_Reason"], line["x_Position"]) == (explained["reason"], str(explained["position"]))
+    numbers = [str(explained[name]) if explained[name] is not None else "" for name in ("needed", "limit", "used")]
+    assert [line["x_Needed"], line["x_Limit"], line["x_Used"]] == numbers
     assert (explained["count"], explained["model_asked"]) == (1, "best")
     return explained
 

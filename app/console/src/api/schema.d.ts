@@ -1423,6 +1423,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/reports/charges/{request_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a charge was made of, line by line, as a file */
+        get: operations["exportCharge"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/reports/credit": {
         parameters: {
             query?: never;
@@ -1517,6 +1534,23 @@ export interface paths {
         };
         /** The price and multiplier of a model, now or as of a past moment */
         get: operations["getPriceAt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reports/prices/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every price and its multiplier, now or as of a past moment, as a file */
+        get: operations["exportPrices"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2326,7 +2360,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Read a member */
+        get: operations["getMember"];
         put?: never;
         post?: never;
         /** Take a person out of a tenant */
@@ -2335,6 +2370,23 @@ export interface paths {
         head?: never;
         /** Change a member's role or budgets */
         patch: operations["changeMember"];
+        trace?: never;
+    };
+    "/api/tenants/{tenant_id}/members/{user_id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The changes of a member, as their tenant sees them */
+        get: operations["getMemberHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/tenants/{tenant_id}/models": {
@@ -2448,6 +2500,23 @@ export interface paths {
         };
         /** Why requests were refused: the numbers in the way */
         get: operations["explainRefusal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tenants/{tenant_id}/refusals/{row_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why requests were refused, as a file */
+        get: operations["exportRefusal"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4451,6 +4520,32 @@ export interface components {
             role?: "owner" | "admin" | "member" | "billing" | "viewer";
         };
         /** @description A user as their tenant sees them: nothing of other tenants, nothing of the platform. */
+        MemberState: {
+            budgets: components["schemas"]["BudgetBody"][];
+            disabled: boolean;
+            login: string;
+            name: string;
+            /** @enum {string} */
+            role: "owner" | "admin" | "member" | "billing" | "viewer";
+            user_id: string;
+        };
+        /** @description The changes of a thing, the latest first. */
+        MemberStateHistory: {
+            items: components["schemas"]["MemberStateHistoryItem"][];
+        };
+        /** @description One change: who did it, when, why, and what was different. */
+        MemberStateHistoryItem: {
+            actor: string;
+            after: components["schemas"]["MemberState"] | null;
+            /** Format: date-time */
+            at: string;
+            before: components["schemas"]["MemberState"] | null;
+            event_id: string;
+            reason: string;
+            type: string;
+            version: number;
+        };
+        /** @description A member as they stand. */
         MemberView: {
             budgets: components["schemas"]["BudgetBody"][];
             disabled: boolean;
@@ -8538,6 +8633,8 @@ export interface operations {
             query?: {
                 format?: "csv" | "parquet";
                 tenant_id?: number | null;
+                /** @description Where a file was cut: the position of its last row. The rest follows. */
+                after?: number | null;
             };
             header?: never;
             path: {
@@ -10696,6 +10793,37 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    exportCharge: {
+        parameters: {
+            query?: {
+                format?: "csv" | "parquet";
+            };
+            header?: never;
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     getCreditFlows: {
         parameters: {
             query?: {
@@ -10903,6 +11031,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PriceAtView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    exportPrices: {
+        parameters: {
+            query?: {
+                format?: "csv" | "parquet";
+                model?: string;
+                tenant_id?: number | null;
+                /** @description A past moment; now if left out or in the future. */
+                at?: string | null;
+                user_group?: string;
+                channel_groups?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
                 };
             };
             400: components["responses"]["Problem400"];
@@ -13088,6 +13252,36 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    getMember: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tenant_id: number;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     removeMember: {
         parameters: {
             query?: {
@@ -13167,6 +13361,39 @@ export interface operations {
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
             428: components["responses"]["Problem428"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    getMemberHistory: {
+        parameters: {
+            query?: {
+                /** @description How many to give. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                tenant_id: number;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberStateHistory"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -13254,6 +13481,8 @@ export interface operations {
                 from?: string | null;
                 /** @description The first moment after. */
                 to?: string | null;
+                /** @description Where a file was cut: the position of its last row. The rest follows. */
+                after?: number | null;
             };
             header?: never;
             path: {
@@ -13426,6 +13655,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RefusalView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    exportRefusal: {
+        parameters: {
+            query?: {
+                format?: "csv" | "parquet";
+            };
+            header?: never;
+            path: {
+                tenant_id: number;
+                row_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
                 };
             };
             400: components["responses"]["Problem400"];
