@@ -6,6 +6,7 @@ day that an event is stored under can be read from its id alone: a retry after m
 
 import datetime as dt
 import hashlib
+from functools import lru_cache
 from typing import NewType
 
 TenantId = NewType("TenantId", int)
@@ -47,6 +48,7 @@ def derive_id(uuid7: str, kind: str) -> EventId:
     return EventId(f"{uuid7[:14]}7{digest[:3]}-{variant}{digest[4:7]}-{digest[7:19]}")
 
 
+@lru_cache(maxsize=8192)
 def account_id(kind: str, owner: str, window: str = "") -> AccountId:
     """Give the account of an owner: the same in every process and after every restart, with nothing to look up.
 

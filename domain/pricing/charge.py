@@ -234,13 +234,13 @@ def _reachable(rates: Rates, prompt_tokens_upper: int) -> list[tuple[TierRates, 
 
 
 def _prompt_scaled(tokens: int, tier: TierRates, impossible: Collection[TokenClass]) -> int:
-    if not impossible:
+    if tier.by_meter.keys().isdisjoint(impossible):
         return tokens * tier.dearest_input
     return tokens * max((tier.by_meter.get(name, 0) for name in INPUT_CLASSES if name not in impossible), default=0)
 
 
 def _dearest_output(tier: TierRates, impossible: Collection[TokenClass]) -> int:
-    if not impossible:
+    if tier.by_meter.keys().isdisjoint(impossible):
         return tier.dearest_output
     return max((tier.by_meter.get(name, 0) for name in OUTPUT_CLASSES if name not in impossible), default=0)
 
