@@ -39,6 +39,7 @@ from app.api.router import api_router
 from app.bootstrap import bootstrap
 from app.catalog import Catalog
 from app.housekeeper import Housekeeper
+from app.http_protocol import BoundedProtocol
 from app.jobs import Jobs
 from app.links import Links
 from app.mailer import Mailer
@@ -113,7 +114,7 @@ async def run(settings: Settings, dsn: str, *, listener: socket.socket, hints: i
                 loop="none",
                 # Left to guess, it would take what is called without `async` for the interface before this one.
                 interface="asgi3",
-                http="httptools",
+                http=BoundedProtocol,
                 lifespan="on",
                 access_log=False,
                 log_config=None,

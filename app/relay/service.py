@@ -236,7 +236,7 @@ class Run:
     async def _serve(self, context: Caller) -> None:
         """Read, quote, hold, and relay."""
         relay, exchange, payer = self.relay, self.exchange, context.payer
-        body = await exchange.body(relay.body_bytes_max)
+        body = await exchange.body(relay.body_bytes_max, is_opaque=self.kind == "raw")
         call = self.surface.parse(
             self.kind,
             body,

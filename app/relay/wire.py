@@ -1,9 +1,10 @@
 """One HTTP exchange with a client: its headers and body in, an answer out, and whether the client is still there."""
 
 import asyncio
+import time
 from collections.abc import Generator, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qs
 
 from app.relay.errors import ApiError
@@ -19,6 +20,9 @@ _KEY_PROTOCOL: Final = "openai-insecure-api-key."
 _POLICY: Final = 1008
 _REASON_MAX: Final = 40
 """Characters of a closing's reason, which has 123 bytes."""
+BODY_SECONDS: Final = 60.0
+"""How long a body may take, and one second more for so many bytes of it: who sends more slowly holds others up."""
+BODY_BYTES_PER_SECOND_LEAST: Final = 10_000
 _CLIENT_STALL_SECONDS: Final = 60.0
 """A client that takes nothing for so long is as good as gone."""
 
@@ -83,15 +87,21 @@ class Exchange:
         headers = self.headers
         return {name: headers[key].decode("latin-1") for name, key in _keys(surface.headers) if key in headers}
 
-    async def body(self, bytes_max: int) -> bytes:
-        """Give the request's body; ApiError 413 if it is longer than `bytes_max`."""
+    async def body(self, bytes_max: int, *, is_opaque: bool = False) -> bytes:
+        """Give the request's body; ApiError 413 if it is longer than `bytes_max`, 408 if it comes too slowly.
+
+        `is_opaque` is one that nobody here reads: it may be compressed. Any other is refused then, with 415.
+        """
+        if not is_opaque and self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise _encoded(self.headers[b"content-encoding"])
         length = self.headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > bytes_max:
             raise _too_large(bytes_max)
         parts: list[bytes] = []
         size = 0
+        began = time.monotonic()
         while True:
-            message = await self._receive()
+            message = await self._next(began + BODY_SECONDS + size / BODY_BYTES_PER_SECOND_LEAST)
             if message["type"] == "http.disconnect":
                 self.gone = True
                 raise ApiError(499, "The client closed the connection before its request was complete.")
@@ -102,6 +112,20 @@ class Exchange:
             parts.append(part)
             if not message.get("more_body"):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _next(self, deadline: float) -> dict[str, Any]:
+        """Give the next part of the body; ApiError 408 if it does not come in time."""
+        receiving = self._receive().__await__()
+        try:
+            waited_for = next(receiving)
+        except StopIteration as arrived:
+            # Nearly always it is there already: no timer is set for that.
+            return cast("dict[str, Any]", arrived.value)
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                return cast("dict[str, Any]", await _Rest(receiving, waited_for))
+        except TimeoutError:
+            raise _too_slow() from None
 
     async def until_gone(self) -> None:
         """Return when the client has closed the connection; only after the whole body was read."""
@@ -161,17 +185,17 @@ class _Rest:
 
     __slots__ = ("_left", "_waited_for")
 
-    def __init__(self, left: Generator[Any, None, None], waited_for: Any) -> None:
+    def __init__(self, left: Generator[Any, None, Any], waited_for: Any) -> None:
         self._left = left
         self._waited_for = waited_for
 
-    def __await__(self) -> Generator[Any, None, None]:
+    def __await__(self) -> Generator[Any, None, Any]:
         try:
             yield self._waited_for
         except BaseException:
             self._left.close()
             raise
-        yield from self._left
+        return (yield from self._left)
 
 
 class SocketExchange(Exchange):
@@ -237,6 +261,19 @@ class SocketExchange(Exchange):
 @lru_cache(maxsize=64)
 def _keys(names: frozenset[str]) -> tuple[tuple[str, bytes], ...]:
     return tuple((name, name.encode()) for name in sorted(names))
+
+
+def _encoded(encoding: bytes) -> ApiError:
+    return ApiError(
+        415,
+        f"Send the body as it is: the Content-Encoding '{encoding[:40].decode('latin-1')}' is not read here.",
+        code="unsupported_content_encoding",
+        may_retry=False,
+    )
+
+
+def _too_slow() -> ApiError:
+    return ApiError(408, "The request body did not arrive in time.", code="request_timeout")
 
 
 def _too_large(bytes_max: int) -> ApiError:
