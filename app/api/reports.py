@@ -33,7 +33,7 @@ from app.api.report_scope import (
     zone_of,
 )
 from app.api.report_views import BucketView, LogView, UsageGroupView, UsageView, log_row, sums_view
-from app.reports.log import EQUAL, Cursor, LogQuery, cursor_of, id_of, read_page, read_since
+from app.reports.log import EQUAL, Cursor, LogQuery, cursor_of, id_of, place_of, read_page, read_since
 from app.reports.usage import COLUMN, GROUPS_MAX, UsageQuery, read_usage
 from domain.reports.periods import Bucket, BucketSize, buckets
 
@@ -46,6 +46,7 @@ POLL_SECONDS: Final = 1.0
 OVERLAP: Final = dt.timedelta(seconds=20)
 """How far back a live log over several lanes looks again, for lanes that are folded later than others."""
 _LIVE_ROWS: Final = 500
+_LIVE_PIECE: Final = 50
 _HEARTBEAT: Final = b": still here\n\n"
 
 _streams: "weakref.WeakSet[_Turn]" = weakref.WeakSet()
@@ -378,37 +379,37 @@ async def follow(
     clock = asyncio.get_running_loop().time
     until, heard = clock() + STREAM_SECONDS, clock()
     newest = since.recorded_at if since is not None else call.api.clock()
-    # What is sent already of the stretch that is looked at again; a client that comes back has it up to its cursor.
-    sent: dict[str, dt.datetime] = {since.text(): newest} if since is not None else {}
+    # The last row given of each lane, in the stretch that is looked at again; a client that comes back has its lane up
+    # to its cursor.
+    given: dict[tuple[int, int], Cursor] = {}
+    if since is not None:
+        given[since.tenant_id, since.lane] = since
     begins = newest
     yield b"retry: 1000\n\n"
     while clock() < until:
         lowest = max(begins - (OVERLAP if since is not None else dt.timedelta(0)), newest - OVERLAP)
-        most = _LIVE_ROWS + len(sent)
-        rows = await read_since(call.api.pool, query, lowest, most)
-        fresh = [row for row in rows if id_of(row) not in sent and not _is_before(row, since)]
-        for row in fresh:
+        rows = await read_since(call.api.pool, query, lowest, _LIVE_ROWS, given=given.values())
+        for first in range(0, len(rows), _LIVE_PIECE):
             heard = clock()
-            body = msgspec.json.encode(log_row(row, vendors, with_cost=with_cost))
-            yield f"id: {id_of(row)}\nevent: request\ndata: ".encode() + body + b"\n\n"
-            sent[id_of(row)] = row["recorded_at"]
+            piece = rows[first : first + _LIVE_PIECE]
+            yield b"".join(_event(row, vendors, with_cost=with_cost) for row in piece)
+            # Model requests on the same loop are not to wait until all of it is written.
+            await asyncio.sleep(0)
+        for row in rows:
+            given[row["tenant_id"], row["lane"]] = place_of(row)
             newest = max(newest, row["recorded_at"])
-        sent = {key: at for key, at in sent.items() if at >= newest - OVERLAP}
+        given = {lane: place for lane, place in given.items() if place.recorded_at >= newest - OVERLAP}
         if clock() - heard > 15:  # noqa: PLR2004 -- proxies close what is silent for 30 s
             heard = clock()
             yield _HEARTBEAT
-        if len(rows) < most:
+        if len(rows) < _LIVE_ROWS:
             # All that there was: under steady traffic, too, the log is looked at once in a while, and not all the time.
             await asyncio.sleep(POLL_SECONDS)
 
 
-def _is_before(row: Any, since: Cursor | None) -> bool:
-    """Say whether a client that comes back must have had a row: lanes are in order, each for itself."""
-    return (
-        since is not None
-        and (row["tenant_id"], row["lane"]) == (since.tenant_id, since.lane)
-        and row["position"] <= since.position
-    )
+def _event(row: Any, vendors: dict[str, str], *, with_cost: bool) -> bytes:
+    body = msgspec.json.encode(log_row(row, vendors, with_cost=with_cost))
+    return b"id: %b\nevent: request\ndata: %b\n\n" % (id_of(row).encode(), body)
 
 
 ROUTES: Sequence[BaseRouteHandler] = (usage, top_list, request_log, live_log)

@@ -6,7 +6,7 @@ far it came: `next` goes on from there.
 
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -178,7 +178,7 @@ async def read_page(pool: "Pool", query: LogQuery, *, after: str | None, limit: 
         upper = lower
         size = _next_size(size, time.monotonic() - began)
     if len(rows) > limit:
-        last = _cursor(rows[limit - 1])
+        last = place_of(rows[limit - 1])
         return LogPage(rows[:limit], last.text(), last.recorded_at)
     if upper <= query.range.starts_at:
         return LogPage(rows, None, query.range.starts_at)
@@ -233,19 +233,35 @@ async def _slice(
     )
 
 
-def _cursor(row: Any) -> Cursor:
+def place_of(row: Any) -> Cursor:
+    """Give where a row stands."""
     return Cursor(row["recorded_at"], row["tenant_id"], row["lane"], row["position"])
 
 
 def id_of(row: Any) -> str:
     """Give the id of a row: unique, and in the order of the log."""
-    return _cursor(row).text()
+    return place_of(row).text()
 
 
-async def read_since(pool: "Pool", query: LogQuery, since: dt.datetime, limit: int) -> list["asyncpg.Record"]:
-    """Give what was recorded from a moment on, the oldest first."""
+async def read_since(
+    pool: "Pool", query: LogQuery, since: dt.datetime, limit: int, *, given: Iterable[Cursor] = ()
+) -> list["asyncpg.Record"]:
+    """Give what was recorded from a moment on, the oldest first.
+
+    `given` are the last rows that a reader has of some lanes. Each lane is in order by itself, so that nothing of it up
+    to there is given again: the rows are left out by PostgreSQL, where that costs least.
+    """
     where = _Where(query)
     where.add("recorded_at >= {}", since, "timestamptz")
+    lanes = [(cursor.tenant_id, cursor.lane, cursor.position) for cursor in given]
+    if lanes:
+        first = len(where.values) + 1
+        where.values += map(list, zip(*lanes, strict=True))
+        where.conditions.append(
+            f"NOT EXISTS (SELECT FROM unnest(${first}::bigint[], ${first + 1}::bigint[], ${first + 2}::bigint[])"
+            " AS given (tenant_id, lane, position) WHERE given.tenant_id = request_log.tenant_id"
+            " AND given.lane = request_log.lane AND given.position >= request_log.position)"
+        )
     return await pool.fetch(
         f"SELECT {_COLUMNS} FROM projection.request_log WHERE {where.text()}"
         f" ORDER BY recorded_at, tenant_id, lane LIMIT {limit:d}",

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import datetime as dt
 import io
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -196,8 +197,8 @@ async def test_the_live_log_goes_on_after_the_last_row_that_was_received(world: 
         stream: Any = reports.follow(
             call, LogQuery(range=span, tenant_id=tenant), cursor_of(second), {}, with_cost=False
         )
-        received = [await anext(stream) for _ in range(4)]
-        assert [id_of(row) for row in rows[2:]] == [_id(each) for each in received[1:]]
+        received = [await anext(stream) for _ in range(2)]
+        assert [id_of(row) for row in rows[2:]] == re.findall(r"^id: (.*)$", received[1].decode(), re.MULTILINE)
         more = await _spend(world, spender, tenant, 1)
         assert more[0].encode() in await anext(stream)
         await stream.aclose()
@@ -263,10 +264,6 @@ async def test_prices_and_statements_answer(world: World, root: Person) -> None:
 
 def _read(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
-
-
-def _id(event: bytes) -> str:
-    return event.split(b"\n")[0].removeprefix(b"id: ").decode()
 
 
 async def test_top_lists_and_what_ifs_come_as_files(world: World, root: Person) -> None:
