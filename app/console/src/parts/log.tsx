@@ -1,7 +1,8 @@
 import { Button } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { query, type Schema } from "~/api/client";
+import { api, data, type Schema } from "~/api/client";
 import type { Column } from "~/kit/DataTable";
 import { type FilterField, Filters } from "~/kit/Filters";
 import { Icon } from "~/kit/Icon";
@@ -81,7 +82,13 @@ export function LogFilters(props: {
   const { t } = useTranslation(["adminRequests", "account", "common"]);
   const [all, setAll] = useState(false);
   const { search, names } = props;
-  const types = query.useQuery("get", "/api/channel-types", {}, { staleTime: 600_000 });
+  const types = useQuery({
+    queryKey: ["get", "/api/channel-types"],
+    queryFn: () => data(api.GET("/api/channel-types")),
+    staleTime: 600_000,
+    // It is long, and only for a filter that is seldom in use.
+    enabled: all || search.vendor !== undefined,
+  });
   const words = (values: readonly string[], chosen: string | undefined, label: (value: string) => string) =>
     [...new Set([...values, ...(chosen ? [chosen] : [])])].map((value) => ({ value, label: label(value) }));
   const same = (value: string) => value;

@@ -19,11 +19,13 @@ const NONE: Shown = { rows: [], total: 0, failed: 0 };
 
 /**
  * The log as it grows. However many rows come, they are shown once in a frame of the screen, and no more than
- * `ROWS_MAX` are kept.
+ * `ROWS_MAX` are kept: also while nothing is drawn, in a tab that nobody looks at.
  */
 export class LiveLog {
   private shown: Shown = NONE;
   private waiting: LogRow[] = [];
+  private total = 0;
+  private failed = 0;
   private known = new Set<string>();
   private frame: number | null = null;
   private listeners = new Set<() => void>();
@@ -39,6 +41,8 @@ export class LiveLog {
       if (this.known.has(row.id)) continue;
       this.known.add(row.id);
       this.waiting.push(row);
+      this.total++;
+      if (row.state !== "captured") this.failed++;
       const second = Math.floor(Date.parse(row.at) / 1000);
       this.perSecond.set(second, (this.perSecond.get(second) ?? 0) + row.count);
       if (row.latency_milliseconds !== null) {
@@ -47,6 +51,7 @@ export class LiveLog {
         this.latencies[index] = (this.latencies[index] ?? 0) + 1;
       }
     }
+    if (this.waiting.length > 2 * ROWS_MAX) this.forget(this.waiting.splice(0, this.waiting.length - ROWS_MAX));
     if (this.waiting.length && this.frame === null) this.frame = requestAnimationFrame(this.flush);
   }
 
@@ -55,16 +60,16 @@ export class LiveLog {
     const fresh = this.waiting.reverse();
     this.waiting = [];
     const rows = [...fresh, ...this.shown.rows];
-    for (const row of rows.splice(ROWS_MAX)) this.known.delete(row.id);
-    this.shown = {
-      rows,
-      total: this.shown.total + fresh.length,
-      failed: this.shown.failed + fresh.filter((row) => row.state !== "captured").length,
-    };
+    this.forget(rows.splice(ROWS_MAX));
+    this.shown = { rows, total: this.total, failed: this.failed };
     const oldest = Math.floor(Date.now() / 1000) - 2 * RATE_SECONDS;
     for (const second of this.perSecond.keys()) if (second < oldest) this.perSecond.delete(second);
     for (const listener of this.listeners) listener();
   };
+
+  private forget(rows: readonly LogRow[]): void {
+    for (const row of rows) this.known.delete(row.id);
+  }
 
   subscribe = (listener: () => void): (() => void) => {
     this.listeners.add(listener);

@@ -1,6 +1,5 @@
 import { Button, Group, Menu, Modal, Paper, Stack, Text, TextInput } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
-import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data } from "~/api/client";
@@ -38,7 +37,11 @@ import { type Connection, follow } from "./stream";
 
 /** Rows that are there at once, before the first one comes. */
 const BEFORE = 200;
-const ROW_HEIGHT = 30;
+/** What a row is high, as console styles say. */
+const ROW_HEIGHT = 28;
+/** The list is 640 px high at most, and a few rows are drawn beyond its edges. */
+const ROWS_BEYOND = 6;
+const ROWS_DRAWN = Math.ceil(640 / ROW_HEIGHT) + 2 * ROWS_BEYOND;
 const ANNOUNCE_MILLISECONDS = 10_000;
 
 export default function AdminLivePage() {
@@ -52,8 +55,6 @@ export default function AdminLivePage() {
   // biome-ignore lint/correctness/useExhaustiveDependencies: the filters are what makes it another.
   const log = useMemo(() => new LiveLog(), [asked]);
   const [state, problem, retry] = useConnection(log, asked, paused);
-  const shown = useSyncExternalStore(log.subscribe, log.snapshot);
-  const open = shown.rows.find((row) => row.id === search.row);
   return (
     <Page
       title={t("adminLive:title")}
@@ -88,21 +89,32 @@ export default function AdminLivePage() {
         </div>
         <Rows
           key={asked}
-          shown={shown}
+          log={log}
           names={names}
           openId={search.row}
           waiting={state === "connecting" || state === "live"}
         />
       </Paper>
-      <Announcer shown={shown} />
-      <LogPanel
-        rowId={search.row}
-        row={open}
-        onClose={() => setSearch({ row: undefined })}
-        keyName={names.keys.nameOf}
-      />
+      <Announcer log={log} />
+      <Beside log={log} rowId={search.row} onClose={() => setSearch({ row: undefined })} keyName={names.keys.nameOf} />
     </Page>
   );
+}
+
+/** What the log holds. Only what shows rows asks: the rest of the page is not drawn again for each that comes. */
+const useShown = (log: LiveLog): Shown => useSyncExternalStore(log.subscribe, log.snapshot);
+
+/** The row that is open, beside the log. */
+function Beside(props: {
+  log: LiveLog;
+  rowId: string | undefined;
+  onClose: () => void;
+  keyName: (id: string) => string;
+}) {
+  const { log, rowId } = props;
+  // It stays the same row while others come.
+  const row = useSyncExternalStore(log.subscribe, () => log.snapshot().rows.find((each) => each.id === rowId));
+  return <LogPanel rowId={rowId} row={row} onClose={props.onClose} keyName={props.keyName} />;
 }
 
 /** Fill the log with what was last, then follow it. Whoever goes on after a pause misses nothing. */
@@ -226,24 +238,20 @@ function Figures({ log }: { log: LiveLog }) {
 
 const COLUMNS = ["time", "status", "tenant", "key", "model", "channel", "tries", "in", "cached", "out"] as const;
 const FIGURES = ["first", "total", "charge"] as const;
+const KEYS = [...COLUMNS, ...FIGURES];
 const NUMERIC = new Set<string>(["tries", "in", "cached", "out", ...FIGURES]);
 
 /** The rows that are in sight, of all that there are. Whoever scrolls down reads on undisturbed. */
-function Rows(props: { shown: Shown; names: LogNames; openId: string | undefined; waiting: boolean }) {
+function Rows(props: { log: LiveLog; names: LogNames; openId: string | undefined; waiting: boolean }) {
   const { t } = useTranslation("adminLive");
   const zone = useZone();
   const frame = useRef<HTMLDivElement>(null);
+  const shown = useShown(props.log);
   // What is looked at while new rows do not come in; null follows them.
   const [held, setHeld] = useState<Shown | null>(null);
-  const { rows, total } = held ?? props.shown;
-  const fresh = props.shown.total - total;
-  const virtual = useVirtualizer({
-    count: rows.length,
-    getScrollElement: () => frame.current,
-    estimateSize: () => ROW_HEIGHT,
-    getItemKey: (index) => (rows[index] as LogRow).id,
-    overscan: 8,
-  });
+  const [first, setFirst] = useState(0);
+  const { rows, total } = held ?? shown;
+  const fresh = shown.total - total;
   const toTop = () => {
     setHeld(null);
     frame.current?.scrollTo({ top: 0 });
@@ -257,7 +265,7 @@ function Rows(props: { shown: Shown; names: LogNames; openId: string | undefined
           variant={held && fresh > 0 ? "filled" : "default"}
           aria-pressed={held === null}
           leftSection={<Icon name={held ? "up" : "check"} size={12} />}
-          onClick={() => (held ? toTop() : setHeld(props.shown))}
+          onClick={() => (held ? toTop() : setHeld(shown))}
         >
           {held && fresh > 0 ? t("fresh", { count: fresh, text: count(fresh) }) : t("follow")}
         </Button>
@@ -275,8 +283,9 @@ function Rows(props: { shown: Shown; names: LogNames; openId: string | undefined
           aria-label={t("title")}
           onScroll={(event) => {
             const top = event.currentTarget.scrollTop;
-            if (top > ROW_HEIGHT && held === null) setHeld(props.shown);
+            if (top > ROW_HEIGHT && held === null) setHeld(shown);
             if (top === 0 && held !== null) setHeld(null);
+            setFirst(Math.max(0, Math.floor(top / ROW_HEIGHT) - ROWS_BEYOND));
           }}
         >
           {/* biome-ignore lint/a11y/useSemanticElements: rows of a real table cannot be placed one by one. */}
@@ -285,25 +294,31 @@ function Rows(props: { shown: Shown; names: LogNames; openId: string | undefined
             <div role="rowgroup" className="tg-live-head">
               {/* biome-ignore lint/a11y: as above. */}
               <div role="row" className="tg-live-row" aria-rowindex={1}>
-                {[...COLUMNS, ...FIGURES].map((key) => (
+                {KEYS.map((key) => (
                   // biome-ignore lint/a11y: as above.
-                  <div key={key} role="columnheader" className={NUMERIC.has(key) ? "tg-num" : undefined}>
-                    {t(`columns.${key}`)}
+                  <div
+                    key={key}
+                    role="columnheader"
+                    className={NUMERIC.has(key) ? "tg-num" : undefined}
+                    title={t(`columns.${key}`)}
+                  >
+                    {t(`heads.${key}`)}
                   </div>
                 ))}
               </div>
             </div>
             {/* biome-ignore lint/a11y/useSemanticElements: as above. */}
-            <div role="rowgroup" className="tg-live-body" style={{ height: virtual.getTotalSize() }}>
-              {virtual.getVirtualItems().map((item) => (
+            <div role="rowgroup" className="tg-live-body" style={{ height: rows.length * ROW_HEIGHT }}>
+              {rows.slice(first, first + ROWS_DRAWN).map((row, at) => (
                 <Row
-                  key={item.key}
-                  row={rows[item.index] as LogRow}
-                  index={item.index}
-                  top={item.start}
+                  // By its place: what is drawn there stays, and shows another row. Rows do not move while they are held.
+                  // biome-ignore lint/suspicious/noArrayIndexKey: as above.
+                  key={first + at}
+                  row={row}
+                  index={first + at}
                   names={props.names}
                   zone={zone}
-                  isOpen={(rows[item.index] as LogRow).id === props.openId}
+                  isOpen={row.id === props.openId}
                 />
               ))}
             </div>
@@ -315,7 +330,7 @@ function Rows(props: { shown: Shown; names: LogNames; openId: string | undefined
 }
 
 const Row = memo(
-  function Row(props: { row: LogRow; index: number; top: number; names: LogNames; zone: string; isOpen: boolean }) {
+  function Row(props: { row: LogRow; index: number; names: LogNames; zone: string; isOpen: boolean }) {
     const { row, names } = props;
     const charge = chargeOf(row);
     const some = (value: number) => (value === 0 ? "–" : count(value));
@@ -349,10 +364,10 @@ const Row = memo(
         aria-rowindex={props.index + 2}
         className="tg-live-row"
         data-open={props.isOpen || undefined}
-        style={{ transform: `translateY(${props.top}px)` }}
+        style={{ transform: `translateY(${props.index * ROW_HEIGHT}px)` }}
       >
         {cells.map((cell, index) => {
-          const key = [...COLUMNS, ...FIGURES][index] as string;
+          const key = KEYS[index] as string;
           return (
             // biome-ignore lint/a11y: as above.
             <div
@@ -370,7 +385,7 @@ const Row = memo(
   },
   (before, after) =>
     before.row === after.row &&
-    before.top === after.top &&
+    before.index === after.index &&
     before.zone === after.zone &&
     before.isOpen === after.isOpen &&
     before.names.tenants.tenants === after.names.tenants.tenants &&
@@ -379,22 +394,20 @@ const Row = memo(
 );
 
 /** Say now and then, to whoever does not see it, how much came. */
-function Announcer({ shown }: { shown: Shown }) {
+function Announcer({ log }: { log: LiveLog }) {
   const { t } = useTranslation("adminLive");
   const [said, setSaid] = useState("");
-  const latest = useRef(shown);
-  latest.current = shown;
   useEffect(() => {
-    let before = latest.current;
+    let before = log.snapshot();
     const timer = setInterval(() => {
-      const now = latest.current;
+      const now = log.snapshot();
       const fresh = now.total - before.total;
       if (fresh > 0)
         setSaid(t("announce", { count: fresh, text: count(fresh), failed: count(now.failed - before.failed) }));
       before = now;
     }, ANNOUNCE_MILLISECONDS);
     return () => clearInterval(timer);
-  }, [t]);
+  }, [t, log]);
   return (
     <div className="tg-hidden" aria-live="polite">
       {said}
