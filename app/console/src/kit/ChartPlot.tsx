@@ -49,7 +49,9 @@ export default function ChartPlot(props: Props) {
         axisLine={false}
         tickLine={false}
         width={58}
-        domain={props.domain ?? (props.kind === "bars" || props.kind === "area" ? [0, "auto"] : ["auto", "auto"])}
+        domain={props.domain ?? extent(rows, series)}
+        // Half a request or connection is none.
+        allowDecimals={!isWhole(rows, series)}
       />
       <Tooltip
         isAnimationActive={false}
@@ -144,6 +146,18 @@ export default function ChartPlot(props: Props) {
       )}
     </ResponsiveContainer>
   );
+}
+
+/** Every figure that is drawn. */
+const figures = (rows: Row[], series: Series[]): number[] =>
+  rows.flatMap((row) => series.map((each) => row[`y:${each.key}`])).filter((each) => typeof each === "number");
+
+const isWhole = (rows: Row[], series: Series[]): boolean => figures(rows, series).every(Number.isInteger);
+
+/** From zero, so that heights can be compared; where nothing is above it, to one, or the axis would have no length. */
+function extent(rows: Row[], series: Series[]): [number | "auto", number | "auto"] {
+  const drawn = figures(rows, series);
+  return [drawn.some((each) => each < 0) ? "auto" : 0, drawn.some((each) => each !== 0) ? "auto" : 1];
 }
 
 type DotProps = { cx?: number; cy?: number; index?: number };
