@@ -86,6 +86,11 @@ bench-reports: .venv/dev.stamp ## Measure every report page at five million even
 bench-rebuild: .venv/dev.stamp ## Measure how long the flip of a rebuild keeps folds waiting, under writes
 	$(PYTHON) -m tests.bench.rebuild $(ARGS)
 
+.PHONY: bench-console
+bench-console: .venv/dev.stamp ## Measure the web console in Chromium: cold loads, the live log, long lists
+	@$(PYTHON) deploy/console_build.py
+	$(PYTHON) -m tests.bench.console $(ARGS)
+
 .PHONY: format
 format: .venv/dev.stamp ## Format, and fix what can be fixed
 	$(PYTHON) -m ruff check --fix .

@@ -26,7 +26,7 @@ SWITCH: Final = "CONSOLE_BUILD"
 _FORMAT: Final = 1
 """Raised when what this module makes of the same sources changes."""
 _NOT_SOURCES: Final = frozenset({"node_modules", "dist", "tests", "coverage", "README.md"})
-_PLACES: Final = ("__BASE__", "__LANG__", "__NONCE__", "__SITE__", "__TITLE__")
+_PLACES: Final = ("__BASE__", "__LANG__", "__ME__", "__NONCE__", "__PARTS__", "__SITE__", "__TITLE__")
 _COMPRESS: Final = """
 import { readFileSync, writeFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";

@@ -20,13 +20,26 @@ function placeholders(): Plugin {
         return html
           .replace("__BASE__", "/")
           .replace("__SITE__", site.replaceAll("<", "\\u003c"))
+          .replace("__ME__", "")
           .replace("__NONCE__", "")
+          .replace("<!--__PARTS__-->", "")
           .replace("__TITLE__", "Tallygate")
           .replace("__LANG__", "en");
       },
     },
   };
 }
+
+/**
+ * What most pages share is one file, and what several do another: each file more is a round trip more for whoever comes
+ * for the first time, and one for everything would be read in vain by most.
+ */
+const SHARED = {
+  groups: [
+    { name: "kit", minShareCount: 26, priority: 1 },
+    { name: "parts", minShareCount: 6 },
+  ],
+};
 
 export default defineConfig({
   // Relative to <base>, which the server sets: one build serves under any path prefix.
@@ -39,6 +52,7 @@ export default defineConfig({
     sourcemap: false,
     // Data addresses are not in the content security policy: every asset is a file.
     assetsInlineLimit: 0,
+    rolldownOptions: { output: { codeSplitting: SHARED } },
   },
   server: {
     proxy: Object.fromEntries(

@@ -5,7 +5,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +32,10 @@ _TYPES: Final = {
     ".woff2": "font/woff2",
 }
 """Our own, for the system's table differs from machine to machine."""
-_PLACE: Final = re.compile("__(BASE|LANG|NONCE|SITE|TITLE)__")
+_PLACE: Final = re.compile("(?:<!--)?__(BASE|LANG|ME|NONCE|PARTS|SITE|TITLE)__(?:-->)?")
+_MANIFEST: Final = "manifest.json"
+_TEXTS: Final = {"en": "src/i18n/faces/en", "zh-CN": "src/i18n/faces/zh"}
+_HUMP: Final = re.compile("(?=[A-Z])")
 
 
 class BuiltFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +63,7 @@ class Build(msgspec.Struct, frozen=True):
     """The page, cut at its placeholders: text and the name of a placeholder in turn."""
     files: Mapping[str, BuiltFile]
     """By path below the base, such as `assets/main-1a2b3c.js`."""
+    parts: "Parts"
 
     @classmethod
     def read(cls, folder: Path = DIST) -> "Build | None":
@@ -69,11 +73,79 @@ class Build(msgspec.Struct, frozen=True):
         paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
         plain = {name for name in paths if not name.endswith(tuple(_ENCODINGS.values()))} - _PRIVATE
         files = {name: _file(name, paths) for name in sorted(plain) if paths[name].suffix in _TYPES}
-        return cls(template=cut(paths[INDEX].read_text(encoding="utf-8")), files=files)
+        manifest = (
+            msgspec.json.decode(paths[_MANIFEST].read_bytes(), type=dict[str, _Chunk]) if _MANIFEST in paths else {}
+        )
+        return cls(template=cut(paths[INDEX].read_text(encoding="utf-8")), files=files, parts=Parts(manifest))
 
     def page(self, values: Mapping[str, str]) -> str:
         """Give the page with a value, which is HTML, in each place. Values are not looked through for placeholders."""
         return "".join(values[part] if at % 2 else part for at, part in enumerate(self.template))
+
+
+class _Chunk(msgspec.Struct, frozen=True, rename="camel"):
+    """A file of the build, as Vite's manifest names it."""
+
+    file: str
+    is_dynamic_entry: bool = False
+    imports: tuple[str, ...] = ()
+
+
+class Parts:
+    """The scripts that a page needs beside the first one.
+
+    Without them in the page, a browser would learn of each only from the one before: the page of an address is told by
+    its folder, which is named as the address is.
+    """
+
+    def __init__(self, manifest: Mapping[str, _Chunk]) -> None:
+        """Take the manifest of a build."""
+        self._manifest = manifest
+        self._first = self._with_imports([INDEX])
+        self._pages: dict[tuple[str, str], list[str]] = {}
+        """By folder, such as `admin/live`, and whether the address goes on below it."""
+        for name, chunk in manifest.items():
+            match name.split("/"):
+                case ["src", "pages", face, area, module] if chunk.is_dynamic_entry:
+                    depth = "" if module.startswith("page.") else "below"
+                    self._pages.setdefault((f"{face}/{_address(area)}", depth), []).append(name)
+                case _:
+                    pass
+
+    def of(self, path: str, language: str) -> list[str]:
+        """Give the files for a path below the base, without a slash at its ends."""
+        first, *rest = path.split("/")
+        if first == "admin":
+            face, frame, texts = "admin", "AdminFrame", ["public", "tenant", "admin"]
+        elif first == "t":
+            face, frame, texts, rest = "tenant", "TenantFrame", ["public", "tenant"], rest[1:]
+        else:
+            face, frame, texts, rest = "public", "PublicFrame", ["public"], [first, *rest]
+        area, below = (rest[0] if rest else "", "below" if len(rest) > 1 else "")
+        wanted = [
+            *(f"{_TEXTS[language]}/{each}.ts" for each in texts),
+            f"src/shell/{frame}.tsx",
+            *self._pages.get((f"{face}/{area}", below), ()),
+        ]
+        return [file for file in self._with_imports(wanted) if file not in self._first]
+
+    def _with_imports(self, names: Iterable[str]) -> dict[str, None]:
+        """Give the files of chunks and of all that they import, each once, in order."""
+        found: dict[str, None] = {}
+        seen: set[str] = set()
+        waiting = list(names)
+        for name in waiting:
+            chunk = self._manifest.get(name)
+            if chunk is not None and name not in seen:
+                seen.add(name)
+                found[chunk.file] = None
+                waiting += chunk.imports
+        return found
+
+
+def _address(area: str) -> str:
+    """Give how an area stands in an address: `signUp` as `sign-up`, and `home` as nothing."""
+    return "" if area == "home" else _HUMP.sub("-", area).lower()
 
 
 def cut(template: str) -> tuple[str, ...]:

@@ -46,7 +46,37 @@ def logo_of(text: str) -> Logo | None:
     return Logo(f"{LOGO}{hashlib.sha256(body).hexdigest()[:16]}{_ENDINGS[kind]}", kind, body)
 
 
-def render(build: Build, site: SiteView, *, base: str, accept_language: str) -> tuple[str, dict[str, str]]:
+class Reader(msgspec.Struct, frozen=True):
+    """Who loads a page, as the API answers it: what comes with the page need not be asked for."""
+
+    me: str = ""
+    """JSON: an account, `null` for nobody, and nothing where the API would not say."""
+    language: str = ""
+    """What they have chosen; empty is what their browser asks for."""
+
+
+class _User(msgspec.Struct, frozen=True):
+    language: str = ""
+
+
+class _Me(msgspec.Struct, frozen=True):
+    user: _User
+
+
+def reader_of(status: int, body: bytes) -> Reader:
+    """Read the API's answer to the question who somebody is."""
+    match status:
+        case 200:
+            return Reader(body.decode(), msgspec.json.decode(body, type=_Me).user.language)
+        case 401:
+            return Reader("null")
+        case _:
+            return Reader()
+
+
+def render(
+    build: Build, site: SiteView, *, base: str, path: str, accept_language: str, reader: Reader
+) -> tuple[str, dict[str, str]]:
     """Give the page and its headers. `base` is the path that the console is reached under, with a slash at its end."""
     nonce = secrets.token_urlsafe(18)
     logo = logo_of(site.logo)
@@ -54,8 +84,12 @@ def render(build: Build, site: SiteView, *, base: str, accept_language: str) -> 
         site = msgspec.structs.replace(site, logo=logo.path)
     values = {
         "BASE": escape(base),
-        "LANG": language_of(accept_language),
+        "LANG": (language := reader.language or language_of(accept_language)),
+        "ME": reader.me.translate(_IN_SCRIPT),
         "NONCE": nonce,
+        "PARTS": "".join(
+            f'<link rel="modulepreload" crossorigin href="./{escape(file)}">' for file in build.parts.of(path, language)
+        ),
         "SITE": msgspec.json.encode(site).decode().translate(_IN_SCRIPT),
         "TITLE": escape(site.name),
     }

@@ -8,7 +8,16 @@ from app.api.problems import error_of
 from app.api.public_pages import PublicPages
 from app.settings import PROGRAM_PATHS
 from app.web.build import Build, BuiltFile
-from app.web.page import BASE_HEADERS, LOGO, NOT_BUILT, NOT_BUILT_HEADERS, logo_of, render
+from app.web.page import (
+    BASE_HEADERS,
+    LOGO,
+    NOT_BUILT,
+    NOT_BUILT_HEADERS,
+    Reader,
+    logo_of,
+    reader_of,
+    render,
+)
 
 _YEAR: Final = "public, max-age=31536000, immutable"
 _HTML: Final = "text/html; charset=utf-8"
@@ -55,24 +64,40 @@ class Console:
         elif self._build is None:
             await answer.send(503, _HTML, NOT_BUILT.encode(), NOT_BUILT_HEADERS)
         else:
-            await self._page(answer, self._build)
+            await self._page(answer, self._build, path)
 
-    async def _page(self, answer: "_Answer", build: Build) -> None:
+    async def _page(self, answer: "_Answer", build: Build, path: str) -> None:
         try:
             site = await self._public.site()
+            reader = await self._reader(answer)
         except Exception as error:
             if error_of(error).problem.code != "unavailable":
                 raise
             await answer.text(503, "The database cannot be reached. Please try again.", retry_after="1")
             return
-        text, headers = render(build, site, base=self._base, accept_language=answer.header("accept-language"))
+        accepted = answer.header("accept-language")
+        text, headers = render(build, site, base=self._base, path=path, accept_language=accepted, reader=reader)
         body = text.encode()
         # A home page may be long; what is short is sent faster as it is.
         if len(body) > _COMPRESS_BYTES_MIN and "gzip" in answer.header("accept-encoding"):
             body = gzip.compress(body, compresslevel=4, mtime=0)
             headers["content-encoding"] = "gzip"
-        headers["vary"] = "accept-encoding, accept-language"
+        headers["vary"] = "accept-encoding, accept-language, cookie"
         await answer.send(200, _HTML, body, headers)
+
+    async def _reader(self, answer: "_Answer") -> Reader:
+        """Ask the API who loads the page, with the cookies that came for it."""
+        said: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            said.append(message)
+
+        await self._app(answer.inner("/api/me"), receive, send)
+        status = next(each["status"] for each in said if each["type"] == "http.response.start")
+        return reader_of(status, b"".join(each.get("body", b"") for each in said))
 
     async def _logo(self, answer: "_Answer", path: str) -> None:
         logo = logo_of((await self._public.site()).logo)
@@ -104,6 +129,7 @@ class _Answer:
     """One request, and how it is answered."""
 
     def __init__(self, scope: Any, send: Any) -> None:
+        self._scope = scope
         self.method: str = scope["method"]
         self._headers = scope["headers"]
         self._send = send
@@ -112,6 +138,17 @@ class _Answer:
         """Give a header of the request."""
         wanted = name.encode()
         return ",".join(value.decode("latin-1") for given, value in self._headers if given == wanted)
+
+    def inner(self, path: str) -> Any:
+        """Give a question of the same client to this server itself."""
+        return {
+            **self._scope,
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "state": {},
+        }
 
     async def text(self, status: int, words: str, **headers: str) -> None:
         """Say something to whoever reads it."""

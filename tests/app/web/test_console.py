@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from litestar import Litestar, Router, asgi, get
+from litestar import Litestar, Request, Response, Router, asgi, get
 from litestar.exceptions import HTTPException
 
 from app.api.problems import handle_unrouted
@@ -22,10 +22,37 @@ from app.web.prefix import Prefixed
 from app.web.routes import Console
 
 _PAGE = (
-    '<!doctype html><html lang="__LANG__"><head><base href="__BASE__"><title>__TITLE__</title>'
+    '<!doctype html><html lang="__LANG__"><head><base href="__BASE__"><title>__TITLE__</title><!--__PARTS__-->'
     '<meta name="csp-nonce" content="__NONCE__"><script type="application/json" id="site">__SITE__</script>'
+    '<script type="application/json" id="me">__ME__</script>'
     '<script src="boot.js"></script></head><body></body></html>'
 )
+_MANIFEST = {
+    "index.html": {
+        "file": "assets/main.js",
+        "isEntry": True,
+        "imports": ["_kit.js"],
+        "dynamicImports": ["src/more.tsx"],
+    },
+    "_kit.js": {"file": "assets/kit.js"},
+    "_forms.js": {"file": "assets/forms.js", "imports": ["_kit.js"]},
+    "src/i18n/faces/en/public.ts": {"file": "assets/en.js", "isDynamicEntry": True},
+    "src/i18n/faces/en/tenant.ts": {"file": "assets/en-tenant.js", "isDynamicEntry": True},
+    "src/i18n/faces/en/admin.ts": {"file": "assets/en-admin.js", "isDynamicEntry": True},
+    "src/i18n/faces/zh/public.ts": {"file": "assets/zh.js", "isDynamicEntry": True},
+    "src/shell/AdminFrame.tsx": {"file": "assets/admin.js", "isDynamicEntry": True, "imports": ["_kit.js"]},
+    "src/shell/TenantFrame.tsx": {"file": "assets/tenant.js", "isDynamicEntry": True},
+    "src/shell/PublicFrame.tsx": {"file": "assets/public.js", "isDynamicEntry": True},
+    "src/pages/admin/requests/page.tsx": {
+        "file": "assets/requests.js",
+        "isDynamicEntry": True,
+        "imports": ["_forms.js"],
+    },
+    "src/pages/admin/requests/receipt.tsx": {"file": "assets/receipt.js", "isDynamicEntry": True},
+    "src/pages/tenant/home/page.tsx": {"file": "assets/home.js", "isDynamicEntry": True},
+    "src/pages/public/signUp/page.tsx": {"file": "assets/sign-up.js", "isDynamicEntry": True},
+    "src/pages/public/home/page.tsx": {"file": "assets/front.js", "isDynamicEntry": True},
+}
 _SCRIPT = b"console.log('x');" * 100
 _PNG = b"\x89PNG\r\n\x1a\n and so on"
 _SITE = SiteView(
@@ -76,7 +103,7 @@ def dist(tmp_path: Path) -> Path:
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_text(_PAGE)
     (tmp_path / "build.json").write_text("{}")
-    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "manifest.json").write_text(json.dumps(_MANIFEST))
     (tmp_path / "boot.js").write_text("boot")
     (tmp_path / "assets" / "main-abc.js").write_bytes(_SCRIPT)
     (tmp_path / "assets" / "main-abc.js.gz").write_bytes(gzip.compress(_SCRIPT))
@@ -91,6 +118,15 @@ def _app(build: Build | None, public: Any, prefix: str = "") -> Any:
     async def api() -> str:
         return "api"
 
+    @get("/me")
+    async def me(request: Request[Any, Any, Any]) -> Response[Any]:
+        who = request.cookies.get("who")
+        if request.query_params or who is None:
+            return Response({"code": "not_authenticated"}, status_code=401)
+        if who == "many":
+            return Response({"code": "too_many_requests"}, status_code=429)
+        return Response({"user": {"login": "</script><b>", "language": who}})
+
     @asgi("/v1", is_mount=True, copy_scope=False)
     async def model(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001 -- Litestar asks for all three
         await send({"type": "http.response.start", "status": 404, "headers": [(b"content-type", b"application/json")]})
@@ -101,7 +137,7 @@ def _app(build: Build | None, public: Any, prefix: str = "") -> Any:
         return "live"
 
     app = Litestar(
-        [model, live, Router("/api", route_handlers=[api])],
+        [model, live, Router("/api", route_handlers=[api, me])],
         exception_handlers={HTTPException: handle_unrouted},
         openapi_config=None,
         logging_config=None,
@@ -159,8 +195,8 @@ async def test_no_text_of_the_operator_leaves_its_place(browser: httpx.AsyncClie
 
     page = (await browser.get("/")).text
 
-    assert page.count("<script") == 2
-    assert page.count("</script>") == 2
+    assert page.count("<script") == 3
+    assert page.count("</script>") == 3
     assert "<!--" not in page
     site = _site_of(page)
     assert (site["name"], site["footer"], site["home_page"]) == (evil, evil, evil)
@@ -228,6 +264,47 @@ async def test_a_long_page_is_compressed(browser: httpx.AsyncClient, public: _Pu
     assert "content-encoding" not in plain.headers
     assert int(packed.headers["content-length"]) < 10_000 < len(plain.content)
     assert _site_of(packed.text) == _site_of(plain.text)
+
+
+def _named(page: str) -> list[str]:
+    return re.findall(r'<link rel="modulepreload" crossorigin href="\./assets/([^"]+)\.js">', page)
+
+
+@pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        ("/admin/requests?range=7d", ["en", "en-tenant", "en-admin", "admin", "requests", "forms"]),
+        ("/admin/requests/018f", ["en", "en-tenant", "en-admin", "admin", "receipt"]),
+        ("/admin/no-such-page", ["en", "en-tenant", "en-admin", "admin"]),
+        ("/t/7", ["en", "en-tenant", "tenant", "home"]),
+        ("/t/7/keys", ["en", "en-tenant", "tenant"]),
+        ("/sign-up", ["en", "public", "sign-up"]),
+        ("/", ["en", "public", "front"]),
+    ],
+)
+async def test_a_page_names_the_scripts_that_it_needs_beside_the_first(
+    browser: httpx.AsyncClient, path: str, parts: list[str]
+) -> None:
+    assert _named((await browser.get(path)).text) == parts
+
+
+async def test_the_page_comes_with_who_reads_it_in_their_language(browser: httpx.AsyncClient) -> None:
+    async def load(who: str) -> tuple[str, str]:
+        browser.cookies.set("who", who)
+        answer = await browser.get("/?of=nobody", headers={"accept-language": "en"})
+        assert "cookie" in answer.headers["vary"]
+        found = re.search(r'<script type="application/json" id="me">(.*?)</script>', answer.text, re.DOTALL)
+        assert found is not None
+        return found[1], answer.headers["content-language"]
+
+    text, language = await load("zh-CN")
+    assert (json.loads(text)["user"]["login"], language) == ("</script><b>", "zh-CN")
+    assert _named((await browser.get("/")).text)[0] == "zh"
+    # Whom the API would not say is asked for again by the page itself.
+    assert await load("many") == ("", "en")
+    browser.cookies.clear()
+    strangers = await browser.get("/")
+    assert '<script type="application/json" id="me">null</script>' in strangers.text
 
 
 async def test_a_database_that_is_away_is_told_and_no_broken_page(browser: httpx.AsyncClient, public: _Public) -> None:

@@ -1,4 +1,4 @@
-import { type InfiniteData, useInfiniteQuery } from "@tanstack/react-query";
+import { infiniteQueryOptions, useInfiniteQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { api } from "./client";
 import { type ApiProblem, asProblem } from "./problem";
@@ -34,6 +34,23 @@ export type Listing<Row> = {
   readAt: number;
 };
 
+type Wanted<P extends ListPath> = { query?: Omit<ListQuery<P>, "after"> } & PathParameters<P>;
+
+/** A list by parts, as it is asked for. */
+export function listingQuery<P extends ListPath>(path: P, wanted: Wanted<P>) {
+  const params = { path: wanted.path, query: wanted.query };
+  return infiniteQueryOptions({
+    queryKey: ["get", path, params, "parts"],
+    initialPageParam: undefined as string | undefined,
+    queryFn: async ({ pageParam, signal }): Promise<Part<RowOf<P>>> => {
+      const get = api.GET as (path: string, init: unknown) => Promise<{ data: Part<RowOf<P>> }>;
+      const answer = await get(path, { params: { ...params, query: { ...params.query, after: pageParam } }, signal });
+      return answer.data;
+    },
+    getNextPageParam: (last) => last.next ?? undefined,
+  });
+}
+
 /**
  * Read a list by parts: `useListing("/api/tenants", { query: { search, sort } })`. Filters that are `undefined` are not
  * sent. The key begins with method and path, so `queryClient.invalidateQueries({ queryKey: ["get", "/api/tenants"] })`
@@ -41,22 +58,14 @@ export type Listing<Row> = {
  */
 export function useListing<P extends ListPath>(
   path: P,
-  options: { query?: Omit<ListQuery<P>, "after">; enabled?: boolean; refetchInterval?: number } & PathParameters<P>,
+  options: { enabled?: boolean; refetchInterval?: number } & Wanted<P>,
 ): Listing<RowOf<P>> {
-  const params = { path: options.path, query: options.query };
   const result = useInfiniteQuery({
-    queryKey: ["get", path, params, "parts"],
-    initialPageParam: undefined as string | undefined,
-    queryFn: async ({ pageParam, signal }) => {
-      const get = api.GET as (path: string, init: unknown) => Promise<{ data: Part<RowOf<P>> }>;
-      const answer = await get(path, { params: { ...params, query: { ...params.query, after: pageParam } }, signal });
-      return answer.data;
-    },
-    getNextPageParam: (last: Part<RowOf<P>>) => last.next ?? undefined,
+    ...listingQuery(path, options),
     enabled: options.enabled,
     refetchInterval: options.refetchInterval,
   });
-  const pages = (result.data as InfiniteData<Part<RowOf<P>>> | undefined)?.pages;
+  const pages = result.data?.pages;
   const rows = useMemo(() => pages?.flatMap((page) => page.items) ?? [], [pages]);
   return {
     rows,

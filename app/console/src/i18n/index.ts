@@ -15,28 +15,64 @@ declare module "i18next" {
 export const LANGUAGES = { en: "English", "zh-CN": "简体中文" } as const;
 export type Language = keyof typeof LANGUAGES;
 
-/** Each language is a chunk of its own; nobody loads the other. */
-const LOADERS: Record<Language, () => Promise<{ default: unknown }>> = {
-  en: () => import("./en"),
-  "zh-CN": () => import("./zh"),
+/** Whose pages texts are of. A console shows those before it, too. */
+const FACES = ["public", "tenant", "admin"] as const;
+export type Face = (typeof FACES)[number];
+
+/** Each is a chunk of its own: nobody loads the other language, and a tenant nothing of the operator. */
+const LOADERS: Record<Language, Record<Face, () => Promise<{ default: unknown }>>> = {
+  en: {
+    public: () => import("./faces/en/public"),
+    tenant: () => import("./faces/en/tenant"),
+    admin: () => import("./faces/en/admin"),
+  },
+  "zh-CN": {
+    public: () => import("./faces/zh/public"),
+    tenant: () => import("./faces/zh/tenant"),
+    admin: () => import("./faces/zh/admin"),
+  },
 };
 
+/** The faces whose texts are there, or on their way. */
+const shown = new Set<Face>(["public"]);
+
 /** What the person chose, else what the server or the browser says they read. */
-export function preferredLanguage(): Language {
-  const wanted = recall("language") ?? "";
+export function preferredLanguage(chosen = ""): Language {
+  const wanted = chosen || (recall("language") ?? "");
   if (wanted in LANGUAGES) return wanted as Language;
   const asked = [document.documentElement.lang, ...navigator.languages].find((tag) => /^(zh|en)/i.test(tag));
   return asked && /^zh/i.test(asked) ? "zh-CN" : "en";
 }
 
-async function load(language: Language): Promise<void> {
-  if (i18next.hasResourceBundle(language, "common")) return;
-  const resources = (await LOADERS[language]()).default as Record<string, object>;
-  for (const [namespace, texts] of Object.entries(resources)) i18next.addResourceBundle(language, namespace, texts);
+const loaded = new Map<string, Promise<void>>();
+
+function load(language: Language, face: Face): Promise<void> {
+  const key = `${language} ${face}`;
+  const known = loaded.get(key);
+  if (known) return known;
+  const made = LOADERS[language][face]().then(
+    (texts) => {
+      for (const [namespace, resources] of Object.entries(texts.default as Record<string, object>))
+        i18next.addResourceBundle(language, namespace, resources);
+    },
+    (thrown) => {
+      loaded.delete(key);
+      throw thrown;
+    },
+  );
+  loaded.set(key, made);
+  return made;
+}
+
+/** Have the texts of a console: before its first page, and in every language that is chosen after it. */
+export async function withTexts(face: Face): Promise<void> {
+  const wanted = FACES.slice(0, FACES.indexOf(face) + 1);
+  for (const each of wanted) shown.add(each);
+  await Promise.all(wanted.map((each) => load(currentLanguage(), each)));
 }
 
 async function apply(language: Language): Promise<void> {
-  await load(language);
+  await Promise.all([...shown].map((face) => load(language, face)));
   setLocale(language);
   document.documentElement.lang = language;
   await i18next.changeLanguage(language);

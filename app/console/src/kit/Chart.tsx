@@ -2,11 +2,12 @@ import { Accordion, Paper, Skeleton, Table, Text, Title } from "@mantine/core";
 import { lazy, type ReactNode, Suspense, useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { type Amount, addAmounts, dateTime, listed, plotted } from "~/lib/format";
+import { whenQuiet } from "~/lib/quiet";
 import { seriesColor } from "./colors";
 import { Scroll } from "./Scroll";
 import { useZone } from "./Time";
 
-const Plot = lazy(() => import("./ChartPlot"));
+const Plot = lazy(() => whenQuiet().then(() => import("./ChartPlot")));
 
 export type Series = { key: string; label: string; color?: string };
 /** A figure, or an amount as the API gives it, or null where nothing is known: a gap. */
@@ -21,7 +22,7 @@ export type Point = {
 
 export type ChartProps = {
   title: string;
-  /** What the figures count: "USD", "requests". It stands in the title of the axis. */
+  /** What the figures count: "USD", "requests". It stands above the axis, as its title. */
   unit: string;
   kind: "bars" | "lines" | "area" | "step";
   points: Point[];
@@ -62,8 +63,7 @@ export function Chart(props: ChartProps) {
   return (
     <Paper component="figure" className="tg-chart" p="md">
       <Title order={3} component="figcaption" className="tg-chart-title">
-        {/* "Requests, in requests" says nothing twice. */}
-        {props.title === props.unit ? props.title : t("chart.unit", { title: props.title, unit: props.unit })}
+        {props.title}
       </Title>
       {props.loading ? (
         <div aria-busy="true">
@@ -77,7 +77,8 @@ export function Chart(props: ChartProps) {
         <>
           <Text className="tg-hidden">
             {t("chart.summary", {
-              title: props.title,
+              title:
+                props.unit === props.title ? props.title : t("chart.unit", { title: props.title, unit: props.unit }),
               series: listed(series.map((each) => each.label)),
               from: nameOf(first),
               to: nameOf(last),
@@ -91,6 +92,8 @@ export function Chart(props: ChartProps) {
             })}
           </Text>
           <div aria-hidden="true">
+            {/* The title of the axis. Beside a title that is the same word it would say nothing. */}
+            {props.unit !== props.title && <div className="tg-chart-unit">{props.unit}</div>}
             <Suspense fallback={<Skeleton h={height} />}>
               <Plot {...props} series={series} height={height} zone={zone} />
             </Suspense>

@@ -13,6 +13,7 @@ export const RANGES = {
   "90d": 2160 * HOUR,
 } as const;
 export type RangeName = keyof typeof RANGES;
+export const DEFAULT_RANGE: RangeName = "24h";
 
 /** The global bar, in the URL of every page of a console. */
 export const barSearch = searchOf({
@@ -66,35 +67,46 @@ function isZone(name: string | undefined): name is string {
   }
 }
 
+/** The moment that a range ends at where it ends now: rounded up to the minute. */
+export const thisMinute = (now = Date.now()): number => Math.ceil(now / 60_000) * 60_000;
+
+/** What the global bar says in a URL. */
+export function barOf(search: BarSearch, otherwise: RangeName, minute = thisMinute()): Omit<Bar, "change"> {
+  const custom = search.from !== undefined && search.to !== undefined;
+  const name = search.range ?? otherwise;
+  const to = custom ? Date.parse(search.to as string) : minute;
+  const asked = custom ? Date.parse(search.from as string) : minute - RANGES[name];
+  const length = Number.isFinite(to - asked) && to > asked ? to - asked : RANGES[name];
+  const end = Number.isFinite(to) ? to : minute;
+  const iso = (at: number) => new Date(at).toISOString();
+  const zone = isZone(search.zone) ? search.zone : homeZone();
+  const bucket = length <= 2 * HOUR ? "minute" : length <= 72 * HOUR ? "hour" : "day";
+  const span = custom ? length : end - startOf(bucket, end - length, zone);
+  return {
+    from: iso(end - span),
+    to: iso(end),
+    before: { from: iso(end - 2 * span), to: iso(end - span) },
+    zone,
+    compare: search.compare ?? false,
+    live: search.live ?? false,
+    range: custom ? "custom" : name,
+    bucket,
+  };
+}
+
 /** The global bar's state: `const bar = useBar()`; pages that use it say so by `<Page bar={{ range: true }}>`. */
-export function useBar(otherwise: RangeName = "24h"): Bar {
+export function useBar(otherwise: RangeName = DEFAULT_RANGE): Bar {
   const search = useSearch({ strict: false }) as BarSearch;
   const navigate = useNavigate();
-  const minute = Math.ceil(Date.now() / 60_000) * 60_000;
-  return useMemo(() => {
-    const custom = search.from !== undefined && search.to !== undefined;
-    const name = search.range ?? otherwise;
-    const to = custom ? Date.parse(search.to as string) : minute;
-    const asked = custom ? Date.parse(search.from as string) : minute - RANGES[name];
-    const length = Number.isFinite(to - asked) && to > asked ? to - asked : RANGES[name];
-    const end = Number.isFinite(to) ? to : minute;
-    const iso = (at: number) => new Date(at).toISOString();
-    const zone = isZone(search.zone) ? search.zone : homeZone();
-    const bucket = length <= 2 * HOUR ? "minute" : length <= 72 * HOUR ? "hour" : "day";
-    const span = custom ? length : end - startOf(bucket, end - length, zone);
-    return {
-      from: iso(end - span),
-      to: iso(end),
-      before: { from: iso(end - 2 * span), to: iso(end - span) },
-      zone,
-      compare: search.compare ?? false,
-      live: search.live ?? false,
-      range: custom ? "custom" : name,
-      bucket,
+  const minute = thisMinute();
+  return useMemo(
+    () => ({
+      ...barOf(search, otherwise, minute),
       change: (patch) =>
         void navigate({ to: ".", search: ((old: BarSearch) => ({ ...old, ...patch })) as never, replace: true }),
-    };
-  }, [search, minute, otherwise, navigate]);
+    }),
+    [search, minute, otherwise, navigate],
+  );
 }
 
 /** The same span in buckets of another zone: it begins where one of its days does. */

@@ -1,4 +1,4 @@
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions, useQuery } from "@tanstack/react-query";
 import { api, data, queryClient, type Schema } from "~/api/client";
 import type { Point } from "~/kit/Chart";
 import { addAmounts, compareAmounts, isZero, plotted, subtractAmounts } from "~/lib/format";
@@ -6,24 +6,30 @@ import type { Bar } from "~/lib/range";
 
 export type Balance = Schema["BalanceView"];
 
-/** The wallet, straight from the ledger. */
-export function useBalance(tenantId: number, options: { enabled?: boolean; refetchInterval?: number | false } = {}) {
-  return useQuery({
+export const balanceQuery = (tenantId: number) =>
+  queryOptions({
     queryKey: ["get", "/api/tenants/{tenant_id}/balance", tenantId],
     queryFn: () => data(api.GET("/api/tenants/{tenant_id}/balance", { params: { path: { tenant_id: tenantId } } })),
-    ...options,
+  });
+
+/** The wallet, straight from the ledger. */
+export function useBalance(tenantId: number, options: { enabled?: boolean; refetchInterval?: number | false } = {}) {
+  return useQuery({ ...balanceQuery(tenantId), ...options });
+}
+
+type Span = Pick<Bar, "from" | "to" | "zone" | "bucket">;
+
+export function creditQuery(tenantId: number, bar: Span) {
+  const query = { tenant_id: tenantId, from: bar.from, to: bar.to, zone: bar.zone, bucket: bar.bucket };
+  return queryOptions({
+    queryKey: ["get", "/api/reports/credit", query],
+    queryFn: () => data(api.GET("/api/reports/credit", { params: { query } })),
   });
 }
 
 /** Credit over time. */
-export function useCredit(tenantId: number, bar: Pick<Bar, "from" | "to" | "zone" | "bucket">, enabled = true) {
-  const query = { tenant_id: tenantId, from: bar.from, to: bar.to, zone: bar.zone, bucket: bar.bucket };
-  return useQuery({
-    queryKey: ["get", "/api/reports/credit", query],
-    queryFn: () => data(api.GET("/api/reports/credit", { params: { query } })),
-    placeholderData: keepPreviousData,
-    enabled,
-  });
+export function useCredit(tenantId: number, bar: Span, enabled = true) {
+  return useQuery({ ...creditQuery(tenantId, bar), placeholderData: keepPreviousData, enabled });
 }
 
 /** The balance at the end of each bucket; below zero while the tenant owes. */

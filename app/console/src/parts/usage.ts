@@ -1,4 +1,4 @@
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions, useQuery } from "@tanstack/react-query";
 import { api, data, type Schema } from "~/api/client";
 import type { operations } from "~/api/schema";
 import type { Figure, Point, Series } from "~/kit/Chart";
@@ -9,25 +9,34 @@ export type Usage = Schema["UsageView"];
 export type Sums = Schema["UsageSums"];
 export type Measure = keyof Sums;
 
+export const usageQuery = (query: UsageQuery) =>
+  queryOptions({
+    queryKey: ["get", "/api/reports/usage", query],
+    queryFn: () => data(api.GET("/api/reports/usage", { params: { query } })),
+  });
+
 /** Usage over time, the former figures staying until the new ones are there. */
 export function useUsage(query: UsageQuery, options: { enabled?: boolean; refetchInterval?: number | false } = {}) {
   return useQuery({
-    queryKey: ["get", "/api/reports/usage", query],
-    queryFn: () => data(api.GET("/api/reports/usage", { params: { query } })),
+    ...usageQuery(query),
     placeholderData: keepPreviousData,
     enabled: options.enabled,
     refetchInterval: options.refetchInterval,
   });
 }
 
-/** One group of a list, without time. */
-export function useTop(
-  query: NonNullable<operations["getTopList"]["parameters"]["query"]>,
-  options: { enabled?: boolean; refetchInterval?: number | false } = {},
-) {
-  return useQuery({
+type TopQuery = NonNullable<operations["getTopList"]["parameters"]["query"]>;
+
+export const topQuery = (query: TopQuery) =>
+  queryOptions({
     queryKey: ["get", "/api/reports/top", query],
     queryFn: () => data(api.GET("/api/reports/top", { params: { query } })),
+  });
+
+/** One group of a list, without time. */
+export function useTop(query: TopQuery, options: { enabled?: boolean; refetchInterval?: number | false } = {}) {
+  return useQuery({
+    ...topQuery(query),
     placeholderData: keepPreviousData,
     enabled: options.enabled,
     refetchInterval: options.refetchInterval,

@@ -1,4 +1,5 @@
 import { createRootRoute, createRoute, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import { withTexts } from "~/i18n";
 import { barSearch } from "~/lib/range";
 import { homeOf, isOperator, loadMe, type Me } from "~/session/session";
 import { NotFound, RouteFailure } from "~/shell/Failures";
@@ -33,6 +34,7 @@ export const adminRoute = createRoute({
   beforeLoad: async ({ location }) => {
     const me = await somebody(location.href);
     if (!isOperator(me)) throw redirect({ to: homeOf(me) });
+    await withTexts("admin");
   },
   component: lazyRouteComponent(() => import("~/shell/AdminFrame")),
 });
@@ -51,6 +53,7 @@ export const tenantRoute = createRoute({
   validateSearch: barSearch,
   beforeLoad: async ({ location }) => {
     await somebody(location.href);
+    await withTexts("tenant");
   },
   component: lazyRouteComponent(() => import("~/shell/TenantFrame")),
 });

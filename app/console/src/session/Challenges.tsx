@@ -1,13 +1,17 @@
-import { Alert, Button, Group, Modal, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
 import { useNavigate } from "@tanstack/react-router";
-import { type FormEvent, useEffect, useRef, useState } from "react";
-import { useTranslation } from "react-i18next";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { challenges } from "~/api/client";
-import { type ApiProblem, asProblem } from "~/api/problem";
-import { Failure } from "~/kit/Failure";
-import { logIn, stepUp, useMaybeMe } from "./session";
+import { whenQuiet } from "~/lib/quiet";
+import type { Kind } from "./PasswordDialog";
+import { useMaybeMe } from "./session";
 
-type Kind = "logIn" | "stepUp";
+const load = () => import("./PasswordDialog");
+const PasswordDialog = lazy(load);
+// Before it is needed: by then the server may be another version, which has no such file.
+void whenQuiet()
+  .then(load)
+  .catch(() => undefined);
+
 type Waiting = { kind: Kind; answer: (repeat: boolean) => void };
 
 /**
@@ -15,7 +19,6 @@ type Waiting = { kind: Kind; answer: (repeat: boolean) => void };
  * the page below, with whatever was typed into it, stays.
  */
 export function Challenges() {
-  const { t } = useTranslation("session");
   const navigate = useNavigate();
   const me = useMaybeMe();
   const [kind, setKind] = useState<Kind | null>(null);
@@ -45,83 +48,16 @@ export function Challenges() {
   };
 
   return (
-    <Modal
-      opened={kind !== null}
-      onClose={() => settle(false)}
-      title={kind === "logIn" ? t("expiredTitle") : t("stepUpTitle")}
-      closeOnClickOutside={false}
-      zIndex={1000}
-    >
-      {kind !== null && (
-        <PasswordForm
+    kind !== null && (
+      <Suspense fallback={null}>
+        <PasswordDialog
           key={kind}
           kind={kind}
           login={me?.user.login ?? ""}
           onDone={() => settle(true)}
           onCancel={() => settle(false)}
         />
-      )}
-    </Modal>
-  );
-}
-
-function PasswordForm(props: { kind: Kind; login: string; onDone: () => void; onCancel: () => void }) {
-  const { t } = useTranslation(["session", "common"]);
-  const [login, setLogin] = useState(props.login);
-  const [password, setPassword] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<ApiProblem | null>(null);
-
-  const submit = async (event: FormEvent) => {
-    // The dialog may stand in a form of the page, as React sees it: that one must not be sent.
-    event.preventDefault();
-    event.stopPropagation();
-    setBusy(true);
-    setProblem(null);
-    try {
-      await (props.kind === "logIn" ? logIn(login, password) : stepUp(password));
-      props.onDone();
-    } catch (thrown) {
-      setProblem(asProblem(thrown));
-    } finally {
-      setBusy(false);
-    }
-  };
-
-  return (
-    <form onSubmit={submit}>
-      <Stack>
-        <Text c="dimmed">{props.kind === "logIn" ? t("session:expiredText") : t("session:stepUpText")}</Text>
-        {problem && <Failure problem={problem} compact />}
-        {props.kind === "logIn" && (
-          <TextInput
-            label={t("session:login")}
-            value={login}
-            onChange={(event) => setLogin(event.currentTarget.value)}
-            autoComplete="username"
-            required
-          />
-        )}
-        {props.kind === "logIn" && props.login !== "" && login !== props.login && (
-          <Alert color="yellow">{t("session:otherUser", { name: props.login })}</Alert>
-        )}
-        <PasswordInput
-          label={t("session:password")}
-          value={password}
-          onChange={(event) => setPassword(event.currentTarget.value)}
-          autoComplete="current-password"
-          data-autofocus
-          required
-        />
-        <Group justify="flex-end">
-          <Button variant="default" onClick={props.onCancel}>
-            {t("common:cancel")}
-          </Button>
-          <Button type="submit" loading={busy}>
-            {props.kind === "logIn" ? t("session:signIn") : t("session:confirm")}
-          </Button>
-        </Group>
-      </Stack>
-    </form>
+      </Suspense>
+    )
   );
 }

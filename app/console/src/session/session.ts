@@ -2,6 +2,7 @@ import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useRef } from "react";
 import { api, data, queryClient, type Schema } from "~/api/client";
 import { ApiProblem } from "~/api/problem";
+import { setHomeZone } from "~/lib/format";
 
 export type Me = Schema["Me"];
 
@@ -18,6 +19,19 @@ export const meQuery = queryOptions({
   },
   staleTime: 60_000,
 });
+
+/** What the server wrote into the page: whom it takes this browser for, known before the first request. */
+function presetMe(): void {
+  const text = document.getElementById("me")?.textContent ?? "";
+  if (text !== "null" && !text.startsWith("{")) return;
+  const me = JSON.parse(text) as Me | null;
+  queryClient.setQueryData(meQuery.queryKey, me);
+  setHomeZone(me?.user.time_zone ?? "");
+}
+presetMe();
+
+/** Who is logged in, as far as that is known without asking. */
+export const knownMe = (): Me | null => queryClient.getQueryData(meQuery.queryKey) ?? null;
 
 export const loadMe = (): Promise<Me | null> => queryClient.ensureQueryData(meQuery);
 

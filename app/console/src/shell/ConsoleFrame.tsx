@@ -1,7 +1,6 @@
 import { AppShell, Badge, Burger, Group, NavLink, ScrollArea, Text, Tooltip } from "@mantine/core";
-import { useDisclosure } from "@mantine/hooks";
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
-import { type ReactNode, useEffect } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Icon } from "~/kit/Icon";
 import { Markdown } from "~/kit/LazyMarkdown";
@@ -24,11 +23,11 @@ export function ConsoleFrame(props: {
 }) {
   const { t } = useTranslation("shell");
   const titleOf = useTitle();
-  const [open, { toggle, close }] = useDisclosure(false);
+  const [open, setOpen] = useState(false);
   const path = useLocation({ select: (location) => location.pathname });
   const { entries, params } = props;
   // biome-ignore lint/correctness/useExhaustiveDependencies: the menu closes whenever the page changes.
-  useEffect(close, [path]);
+  useEffect(() => setOpen(false), [path]);
 
   const hrefOf = (entry: NavEntry) => entry.to.replace("$tenantId", params.tenantId ?? "");
   const isActive = (entry: NavEntry) => {
@@ -50,7 +49,7 @@ export function ConsoleFrame(props: {
       <AppShell.Header className="tg-header">
         <Group h="100%" px="md" justify="space-between" wrap="nowrap" gap="xs">
           <Group gap="sm" wrap="nowrap" className="tg-header-left">
-            <Burger opened={open} onClick={toggle} hiddenFrom="md" size="sm" aria-label={t("menu")} />
+            <Burger opened={open} onClick={() => setOpen(!open)} hiddenFrom="md" size="sm" aria-label={t("menu")} />
             <Brand />
             <span className="tg-face-label">{t(`${props.face}`)}</span>
             {props.subject && (
@@ -115,7 +114,7 @@ export function Footer() {
   const { t } = useTranslation("shell");
   return (
     <footer className="tg-footer">
-      <Markdown text={site.footer} />
+      <Markdown text={site.footer} canWait />
       {site.version && <span>{t("version", { version: site.version })}</span>}
     </footer>
   );

@@ -1,8 +1,8 @@
-import { Kbd, Modal, Table } from "@mantine/core";
 import { useNavigate } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
-import { useTranslation } from "react-i18next";
-import { type NavEntry, useTitle } from "~/nav";
+import { lazy, Suspense, useEffect, useState } from "react";
+import type { NavEntry } from "~/nav";
+
+const KeyboardHelp = lazy(() => import("./KeyboardHelp"));
 
 const isTyping = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement &&
@@ -13,8 +13,6 @@ const PATIENCE = 1500;
 
 /** `/` search, `g` and a letter to go, `x` compare, `?` help: short cuts, never the only way. */
 export function Keyboard(props: { entries: readonly NavEntry[]; params: Record<string, string> }) {
-  const { t } = useTranslation("shell");
-  const titleOf = useTitle();
   const navigate = useNavigate();
   const [help, setHelp] = useState(false);
   const { entries, params } = props;
@@ -49,40 +47,10 @@ export function Keyboard(props: { entries: readonly NavEntry[]; params: Record<s
   }, [entries, params, navigate]);
 
   return (
-    <Modal opened={help} onClose={() => setHelp(false)} title={t("help.title")}>
-      <Table>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>{t("help.key")}</Table.Th>
-            <Table.Th>{t("help.does")}</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {(
-            [
-              ["/", t("help.search")],
-              ["x", t("help.compare")],
-              ["?", t("help.help")],
-              ["g", t("help.go")],
-            ] as const
-          ).map(([key, text]) => (
-            <Table.Tr key={key}>
-              <Table.Td>
-                <Kbd>{key}</Kbd>
-              </Table.Td>
-              <Table.Td>{text}</Table.Td>
-            </Table.Tr>
-          ))}
-          {entries.map((entry) => (
-            <Table.Tr key={entry.to}>
-              <Table.Td>
-                <Kbd>g</Kbd> <Kbd>{entry.letter}</Kbd>
-              </Table.Td>
-              <Table.Td>{titleOf(entry)}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Modal>
+    help && (
+      <Suspense fallback={null}>
+        <KeyboardHelp entries={entries} onClose={() => setHelp(false)} />
+      </Suspense>
+    )
   );
 }

@@ -42,7 +42,7 @@ export function Notices() {
           closeButtonLabel={t("dismiss")}
           onClose={() => dismiss(notice.id)}
         >
-          <Markdown text={notice.body} />
+          <Markdown text={notice.body} canWait />
         </Alert>
       ))}
     </Stack>

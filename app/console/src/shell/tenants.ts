@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import { api, data, type Schema } from "~/api/client";
 import { useMaybeMe } from "~/session/session";
 
@@ -15,11 +15,12 @@ export function useTenantNames(): Map<number, string> {
   return new Map((own.data ?? []).map((tenant: Schema["TenantView"]) => [tenant.id, tenant.name]));
 }
 
-/** A tenant, for a page of its console. */
-export function useTenant(tenantId: number) {
-  return useQuery({
+export const tenantQuery = (tenantId: number) =>
+  queryOptions({
     queryKey: ["get", "/api/tenants/{tenant_id}", tenantId],
     queryFn: () => data(api.GET("/api/tenants/{tenant_id}", { params: { path: { tenant_id: tenantId } } })),
     staleTime: 60_000,
   });
-}
+
+/** A tenant, for a page of its console. */
+export const useTenant = (tenantId: number) => useQuery(tenantQuery(tenantId));

@@ -1,6 +1,5 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
-import { api, data } from "~/api/client";
 import { Chart } from "~/kit/Chart";
 import { seriesColor } from "~/kit/colors";
 import { Empty } from "~/kit/Empty";
@@ -15,6 +14,7 @@ import { site } from "~/site";
 import { Attention } from "./Attention";
 import { Figures } from "./Figures";
 import { latencyPoints } from "./latency";
+import { questions } from "./questions";
 import { TopTenants } from "./TopTenants";
 
 const LIVE_MILLISECONDS = 5000;
@@ -24,28 +24,12 @@ export default function AdminOverviewPage() {
   const bar = useBar();
   const may = useMay();
   const withCost = may("cost:read");
-  const range = { from: bar.from, to: bar.to };
   const every = bar.live ? LIVE_MILLISECONDS : false;
-  const overview = useQuery({
-    queryKey: ["get", "/api/reports/overview", range],
-    queryFn: () => data(api.GET("/api/reports/overview", { params: { query: range } })),
-    placeholderData: keepPreviousData,
-    refetchInterval: every,
-  });
-  const time = { ...range, zone: bar.zone, bucket: bar.bucket };
-  const usage = useUsage({ ...time, by: "vendor", top: 8 }, { refetchInterval: every });
-  const top = useTop({ ...range, by: "tenant", limit: 10 }, { refetchInterval: every });
-  const pulse = {
-    ...range,
-    zone: bar.zone,
-    bucket: bar.bucket === "minute" ? ("five_minutes" as const) : bar.bucket,
-  };
-  const latency = useQuery({
-    queryKey: ["get", "/api/reports/latency", pulse],
-    queryFn: () => data(api.GET("/api/reports/latency", { params: { query: pulse } })),
-    placeholderData: keepPreviousData,
-    refetchInterval: every,
-  });
+  const asked = questions(bar);
+  const overview = useQuery({ ...asked.overview, placeholderData: keepPreviousData, refetchInterval: every });
+  const usage = useUsage(asked.usage, { refetchInterval: every });
+  const top = useTop(asked.top, { refetchInterval: every });
+  const latency = useQuery({ ...asked.latency, placeholderData: keepPreviousData, refetchInterval: every });
 
   const failed = overview.error ?? usage.error ?? top.error ?? latency.error;
   const byVendor = usage.data && groupedPoints(usage.data, "vendor", (sums) => sums.charged, "0");

@@ -15,7 +15,7 @@ import { SidePanel } from "~/kit/SidePanel";
 import { Stat, Stats } from "~/kit/Stat";
 import { Time } from "~/kit/Time";
 import { addAmounts, count, date, isZero, money, percent, plotted } from "~/lib/format";
-import { useBar } from "~/lib/range";
+import { thisMinute, useBar } from "~/lib/range";
 import { useUrl } from "~/lib/url";
 import { useIsMember, useKeys, useMayHere, useMembers, useModelNames, useTenantId } from "~/parts/account";
 import { balancePoints, burnDown, daysLeft, useBalance, useCredit } from "~/parts/balance";
@@ -24,6 +24,7 @@ import { Receipt, RequestState } from "~/parts/Receipt";
 import { groupedPoints, measuredPoints, seriesOf, totals, useUsage } from "~/parts/usage";
 import { useMe } from "~/session/session";
 import { site } from "~/site";
+import { questions, RANGE } from "./questions";
 import { tenantHomeRoute } from "./routes";
 
 type Row = RowOf<"/api/reports/requests">;
@@ -32,7 +33,7 @@ const DAY = 86_400_000;
 export default function TenantHomePage() {
   const { t } = useTranslation(["tenantHome", "common", "account"]);
   const [search, setSearch] = useUrl(tenantHomeRoute);
-  const bar = useBar("7d");
+  const bar = useBar(RANGE);
   const tenantId = useTenantId();
   const me = useMe();
   const may = useMayHere();
@@ -41,16 +42,13 @@ export default function TenantHomePage() {
   const keys = useKeys(tenantId);
   const members = useMembers(tenantId);
   const balance = useBalance(tenantId, { refetchInterval: bar.live ? 3000 : 30_000 });
-  const month = useMemo(() => {
-    const now = Math.ceil(Date.now() / 60_000) * 60_000;
-    return { from: new Date(now - 30 * DAY).toISOString(), to: new Date(now).toISOString() };
-  }, []);
-  const flows = useCredit(tenantId, { ...month, zone: bar.zone, bucket: "day" }, may("report:read"));
-  const asked = { tenant_id: tenantId, from: bar.from, to: bar.to, bucket: bar.bucket, zone: bar.zone };
-  const usage = useUsage({ ...asked, by: "model_billed", top: 6 }, { refetchInterval: bar.live ? 5000 : false });
-  const daily = useUsage({ tenant_id: tenantId, ...month, bucket: "day", zone: bar.zone });
+  const minute = useMemo(() => thisMinute(), []);
+  const asked = questions(tenantId, bar, minute);
+  const flows = useCredit(tenantId, asked.credit, may("report:read"));
+  const usage = useUsage(asked.usage, { refetchInterval: bar.live ? 5000 : false });
+  const daily = useUsage(asked.daily);
   const recent = useListing("/api/reports/requests", {
-    query: { tenant_id: tenantId, limit: 8 },
+    ...asked.recent,
     refetchInterval: bar.live ? 3000 : 10_000,
   });
 
@@ -81,7 +79,7 @@ export default function TenantHomePage() {
     <Page
       title={t("tenantHome:title")}
       about={t("tenantHome:hello", { name: me.user.name || me.user.login })}
-      bar={{ range: true, live: true, otherwise: "7d" }}
+      bar={{ range: true, live: true, otherwise: RANGE }}
       readAt={balance.dataUpdatedAt}
       actions={
         <>
