@@ -5,6 +5,7 @@ it concerns get rows of their own, with only as much of it as they may know.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping as PerType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -103,7 +104,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Audit:
-    """The projection `audit`."""
+    """The projection `audit`. Its rows are only ever added, so that lanes may be folded in any mixture."""
 
     name = "audit"
     version = 1
@@ -134,6 +135,9 @@ class Audit:
             "channel_health.changed.v1",
         }
     )
+    shapes: PerType[str, Any] = {name: TYPES[name] for name in types}
+    effects: frozenset[str] = frozenset()
+    names = True
 
     async def apply(self, connection: "Connection", generation: int, events: Sequence[StoredEvent]) -> None:
         """Insert a row for each thing that each event is about."""

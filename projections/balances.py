@@ -194,6 +194,7 @@ class Balances:
     }
     types = frozenset(shapes)
     effects = frozenset({"credit.lapsed.v1"})
+    names = False
 
     async def apply(
         self, connection: "asyncpg.Connection[asyncpg.Record]", generation: int, events: Sequence[StoredEvent]

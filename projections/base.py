@@ -68,7 +68,6 @@ class Projection(Protocol):
 class BulkProjection(Projection, Protocol):
     """A projection that also takes the events of several lanes at once, each lane's in order, and reads few fields.
 
-    Its events come without their ids, actors and correlation.
     Its `apply` must give the same rows however the lanes are interleaved, and lock rows in the order of their keys.
     """
 
@@ -80,6 +79,11 @@ class BulkProjection(Projection, Protocol):
     @property
     def effects(self) -> frozenset[str]:
         """The event types of which it needs what they did to accounts."""
+        ...
+
+    @property
+    def names(self) -> bool:
+        """Whether its events come with their ids, actors and correlation."""
         ...
 
     async def apply(

@@ -1,5 +1,6 @@
 """The present state of what people administer, its other names, and how far each lane's configuration has come."""
 
+from collections.abc import Mapping as PerType
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
@@ -33,7 +34,7 @@ from domain.admin.events import (
     Restored,
     TenantLooked,
 )
-from domain.events import encode
+from domain.events import TYPES, encode
 from domain.ids import day_of
 
 if TYPE_CHECKING:
@@ -47,18 +48,20 @@ if TYPE_CHECKING:
 _VERBS: Final = ("created", "changed", "archived")
 
 _LOAD: Final = """
-SELECT kind, entity_id, version, position, archived, created_at, updated_at, state FROM admin.entity
-WHERE entity_id = ANY ($1::text[]) AND kind = ANY ($2::text[]) AND tenant_id = $3 AND generation = $4
+SELECT e.tenant_id, e.kind, e.entity_id, e.version, e.position, e.archived, e.created_at, e.updated_at, e.state
+FROM unnest($1::bigint[], $2::text[], $3::text[]) AS u (tenant_id, kind, entity_id)
+JOIN admin.entity AS e ON e.entity_id = u.entity_id AND e.kind = u.kind AND e.tenant_id = u.tenant_id
+WHERE e.generation = $4
 """
 
 _SAVE: Final = """
 INSERT INTO admin.entity (entity_id, kind, tenant_id, generation, version, position, name, owner, archived, created_at,
     updated_at, state)
-SELECT u.entity_id, u.kind, $1, $2, u.version, u.position, u.name, u.owner, u.archived, u.created_at, u.updated_at,
-    u.state
-FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::boolean[],
+SELECT u.entity_id, u.kind, u.tenant_id, $1, u.version, u.position, u.name, u.owner, u.archived, u.created_at,
+    u.updated_at, u.state
+FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::boolean[],
     $10::timestamptz[], $11::timestamptz[], $12::bytea[])
-    AS u (entity_id, kind, version, position, name, owner, archived, created_at, updated_at, state)
+    AS u (entity_id, kind, tenant_id, version, position, name, owner, archived, created_at, updated_at, state)
 ON CONFLICT (entity_id, kind, tenant_id, generation) DO UPDATE SET version = excluded.version,
     position = excluded.position, name = excluded.name, owner = excluded.owner, archived = excluded.archived,
     updated_at = excluded.updated_at, state = excluded.state
@@ -66,35 +69,42 @@ ON CONFLICT (entity_id, kind, tenant_id, generation) DO UPDATE SET version = exc
 
 _NOTE: Final = """
 INSERT INTO admin.entity_change (entity_id, kind, tenant_id, generation, version, position, event_id, day)
-SELECT u.entity_id, u.kind, $1, $2, u.version, u.position, u.event_id, u.day
-FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::uuid[], $8::date[])
-    AS u (entity_id, kind, version, position, event_id, day)
+SELECT u.entity_id, u.kind, u.tenant_id, $1, u.version, u.position, u.event_id, u.day
+FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::uuid[], $8::date[])
+    AS u (entity_id, kind, tenant_id, version, position, event_id, day)
 """
 
 _FORGET_KEYS: Final = """
-DELETE FROM admin.entity_key
-WHERE entity_id = ANY ($1::text[]) AND kind = ANY ($2::text[]) AND tenant_id = $3 AND generation = $4
+DELETE FROM admin.entity_key AS k USING unnest($1::text[], $2::bigint[]) AS u (entity_id, tenant_id)
+WHERE k.entity_id = u.entity_id AND k.tenant_id = u.tenant_id AND k.kind = ANY ($3::text[]) AND k.generation = $4
 """
 
 _FORGET_SECRETS: Final = """
-DELETE FROM admin.entity_key
-WHERE key = ANY ($1::text[]) AND kind = ANY ($2::text[]) AND tenant_id = $3 AND generation = $4
+DELETE FROM admin.entity_key AS k USING unnest($1::text[], $2::text[], $3::bigint[]) AS u (key, kind, tenant_id)
+WHERE k.key = u.key AND k.kind = u.kind AND k.tenant_id = u.tenant_id AND k.generation = $4
 """
 
 _KEYS: Final = """
 INSERT INTO admin.entity_key (key, kind, entity_id, tenant_id, generation)
-SELECT u.key, u.kind, u.entity_id, $1, $2 FROM unnest($3::text[], $4::text[], $5::text[]) AS u (key, kind, entity_id)
+SELECT u.key, u.kind, u.entity_id, u.tenant_id, $1
+FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS u (key, kind, entity_id, tenant_id)
 """
 
 _MOVE: Final = """
-INSERT INTO admin.config_position (tenant_id, lane, generation, position) VALUES ($1, $2, $3, $4)
+INSERT INTO admin.config_position (tenant_id, lane, generation, position)
+SELECT u.tenant_id, u.lane, $1, u.position FROM unnest($2::bigint[], $3::bigint[], $4::bigint[])
+    AS u (tenant_id, lane, position)
 ON CONFLICT (lane, tenant_id, generation) DO UPDATE SET position = excluded.position
 """
+
+_Key = tuple[int, str, str]
+"""Whose lane it is in, its kind and its id: the order in which rows are locked."""
 
 
 class _Row(msgspec.Struct):
     """One thing while it is folded."""
 
+    tenant_id: int
     kind: str
     entity_id: str
     version: int
@@ -117,71 +127,73 @@ class Entities:
         | {f"{kind}.bulk.v1" for kind in BULK_KINDS}
         | {"channel_key.changed.v1", "password.changed.v1", "tenant.looked.v1"}
     )
+    shapes: PerType[str, Any] = {name: TYPES[name] for name in types & TYPES.keys()}
+    effects: frozenset[str] = frozenset()
+    names = True
 
     async def apply(self, connection: "Connection", generation: int, events: Sequence["StoredEvent"]) -> None:
-        """Fold events of one lane, in order; the caller commits."""
+        """Fold events of any lanes, each lane's in order; the caller commits."""
         if not events:
             return
-        tenant_id, lane, head = events[0].tenant_id, events[0].lane, events[-1].position
+        heads = {(event.lane, event.tenant_id): event.position for event in events}
         events = [part for event in events for part in _parts(event)]
         rows = await self._load(connection, generation, events)
         changes: list[tuple[Any, ...]] = []
-        secrets: dict[tuple[str, str], str] = {}
+        secrets: dict[tuple[str, str, int], str] = {}
         for event in events:
+            tenant_id = event.tenant_id
             if isinstance(event.value, PasswordChanged):
-                secrets["password", event.value.user_id] = str(event.event_id)
+                secrets[event.value.user_id, "password", tenant_id] = str(event.event_id)
                 continue
             if isinstance(event.value, TenantLooked):
                 # Of no thing's history, but found by the same key: the positions of looks at the tenant.
                 at = event.position
-                changes.append((str(tenant_id), "look", at, at, event.event_id, day_of(event.event_id)))
+                changes.append((str(tenant_id), "look", tenant_id, at, at, event.event_id, day_of(event.event_id)))
                 continue
             key = _subject(event)
             row = rows[key] = _fold(rows.get(key), key, event)
-            changes.append((*reversed(key), row.version, row.position, event.event_id, day_of(event.event_id)))
-            if key[0] == "channel" and isinstance(event.value, ChannelKeyChanged | Created) and row.state.key_version:
-                secrets["channel_key", f"{key[1]}:{row.state.key_version}"] = str(event.event_id)
+            _, kind, entity_id = key
+            changes.append(
+                (entity_id, kind, tenant_id, row.version, row.position, event.event_id, day_of(event.event_id))
+            )
+            if kind == "channel" and isinstance(event.value, ChannelKeyChanged | Created) and row.state.key_version:
+                secrets[f"{entity_id}:{row.state.key_version}", "channel_key", tenant_id] = str(event.event_id)
         if rows:
-            await self._save(connection, generation, tenant_id, list(rows.values()))
+            await self._save(connection, generation, [rows[key] for key in sorted(rows)])
         if changes:
-            await connection.execute(_NOTE, tenant_id, generation, *_columns(changes))
+            await connection.execute(_NOTE, generation, *_columns(changes))
         if secrets:
-            named = [(key, kind, event_id) for (kind, key), event_id in secrets.items()]
-            keys, kinds, _ = _columns(named)
-            await connection.execute(_FORGET_SECRETS, keys, sorted(set(kinds)), tenant_id, generation)
-            await connection.execute(_KEYS, tenant_id, generation, *_columns(named))
-        await connection.execute(_MOVE, tenant_id, lane, generation, head)
+            await connection.execute(_FORGET_SECRETS, *_columns(list(secrets)), generation)
+            named = [(key, kind, event_id, tenant_id) for (key, kind, tenant_id), event_id in secrets.items()]
+            await connection.execute(_KEYS, generation, *_columns(named))
+        moved = [(tenant_id, lane, heads[lane, tenant_id]) for lane, tenant_id in sorted(heads)]
+        await connection.execute(_MOVE, generation, *_columns(moved))
 
     async def _load(
         self, connection: "Connection", generation: int, events: Sequence["StoredEvent"]
-    ) -> dict[tuple[str, str], _Row]:
+    ) -> dict[_Key, _Row]:
         subjects = {_subject(event) for event in events if not isinstance(event.value, PasswordChanged | TenantLooked)}
-        found = await connection.fetch(
-            _LOAD,
-            sorted({entity_id for _, entity_id in subjects}),
-            sorted({kind for kind, _ in subjects}),
-            events[0].tenant_id,
-            generation,
-        )
-        rows = [_Row(**dict(row)) for row in found if (row["kind"], row["entity_id"]) in subjects]
+        if not subjects:
+            return {}
+        rows = [_Row(**dict(row)) for row in await connection.fetch(_LOAD, *_columns(sorted(subjects)), generation)]
         for row in rows:
             row.state = msgspec.json.decode(row.state, type=KINDS[row.kind])
-        return {(row.kind, row.entity_id): row for row in rows}
+        return {(row.tenant_id, row.kind, row.entity_id): row for row in rows}
 
-    async def _save(self, connection: "Connection", generation: int, tenant_id: int, rows: Sequence[_Row]) -> None:
+    async def _save(self, connection: "Connection", generation: int, rows: Sequence[_Row]) -> None:
         saved = [
             (
-                row.entity_id, row.kind, row.version, row.position, _name(row.state), _owner(row.state), row.archived,
-                row.created_at, row.updated_at, encode(row.state),
+                row.entity_id, row.kind, row.tenant_id, row.version, row.position, _name(row.state), _owner(row.state),
+                row.archived, row.created_at, row.updated_at, encode(row.state),
             )
             for row in rows
         ]  # fmt: skip
-        await connection.execute(_SAVE, tenant_id, generation, *_columns(saved))
-        found = [(key, kind, row.entity_id) for row in rows for kind, key in _keys(row)]
-        ids = [row.entity_id for row in rows]
-        await connection.execute(_FORGET_KEYS, ids, ["token", "user", "member", "code_batch"], tenant_id, generation)
+        await connection.execute(_SAVE, generation, *_columns(saved))
+        forgotten = _columns([(row.entity_id, row.tenant_id) for row in rows])
+        await connection.execute(_FORGET_KEYS, *forgotten, ["token", "user", "member", "code_batch"], generation)
+        found = [(key, kind, row.entity_id, row.tenant_id) for row in rows for kind, key in _keys(row)]
         if found:
-            await connection.execute(_KEYS, tenant_id, generation, *_columns(found))
+            await connection.execute(_KEYS, generation, *_columns(found))
 
 
 def _parts(event: "StoredEvent") -> list["StoredEvent"]:
@@ -191,16 +203,16 @@ def _parts(event: "StoredEvent") -> list["StoredEvent"]:
     return [msgspec.structs.replace(event, value=part) for part in event.value.parts()]
 
 
-def _subject(event: "StoredEvent") -> tuple[str, str]:
-    """Give kind and id of what an event is about."""
+def _subject(event: "StoredEvent") -> _Key:
+    """Give what an event is about."""
     if isinstance(event.value, ChannelKeyChanged):
-        return "channel", event.value.channel_id
+        return event.tenant_id, "channel", event.value.channel_id
     kind = event.type.split(".", 1)[0]
     entity = event.value.before if isinstance(event.value, Archived) else event.value.after
-    return kind, str(getattr(entity, KINDS[kind].__struct_fields__[0]))
+    return event.tenant_id, kind, str(getattr(entity, KINDS[kind].__struct_fields__[0]))
 
 
-def _fold(row: _Row | None, key: tuple[str, str], event: "StoredEvent") -> _Row:
+def _fold(row: _Row | None, key: _Key, event: "StoredEvent") -> _Row:
     """Give a thing as an event left it; the fact has happened, so nothing is refused."""
     match event.value:
         case Created(after=after) | Changed(after=after) | Restored(after=after):

@@ -87,7 +87,7 @@ class Reader:
             name: [(msgspec.json.Decoder(shape).decode, numbers) for shape, numbers in shapes.items()]
             for name, shapes in wanted.items()
         }
-        who = _NOBODY if all(isinstance(projection, BulkProjection) for projection in projections) else _WHO
+        who = _WHO if any(_needs_names(projection) for projection in projections) else _NOBODY
         self._statement = _PAGE.format(days="", who=who)
         self._recent = _PAGE.format(days=_DAYS, who=who)
 
@@ -156,6 +156,10 @@ class Reader:
             type_: [(decode, kept) for decode, numbers in plan if (kept := [n for n in numbers if n in left])]
             for type_, plan in self._plans.items()
         }
+
+
+def _needs_names(projection: Projection | BulkProjection) -> bool:
+    return projection.names if isinstance(projection, BulkProjection) else True
 
 
 def _worded(stretches: Sequence[Stretch]) -> str:

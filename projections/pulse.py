@@ -95,6 +95,7 @@ class Pulse:
     }
     types = frozenset(shapes)
     effects: frozenset[str] = frozenset()
+    names = False
 
     async def apply(
         self, connection: "asyncpg.Connection[asyncpg.Record]", generation: int, events: Sequence[StoredEvent]

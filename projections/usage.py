@@ -284,6 +284,7 @@ class UsageProjection:
     }
     types = frozenset(shapes)
     effects = frozenset({"credit.lapsed.v1"})
+    names = False
 
     async def apply(self, connection: "Connection", generation: int, events: Sequence[StoredEvent]) -> None:
         """Insert a row for each event, and add what they sum up to."""
