@@ -47,6 +47,14 @@ def pick(weights: Sequence[int], point: float) -> int:
     return len(weights) - 1
 
 
+def waiting(weight: int, point: float) -> float:
+    """Give how long a point from 0 up to 1 makes one wait whose event comes `weight` times a second; for ever at 0.
+
+    Of several, each is the first with a chance of its weight over all, and so is whoever is next among the rest.
+    """
+    return -math.log1p(-point) / weight if weight > 0 else math.inf
+
+
 def rendezvous(key: str, name: str, weight: int) -> float:
     """Score a name for a key: whoever scores highest has the key, in shares that follow the weights.
 

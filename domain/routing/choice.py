@@ -12,7 +12,7 @@ import msgspec
 
 from domain.admin.entities import Channel, RoutingMode
 from domain.ids import EntityId
-from domain.routing.chance import Draws, pick, rendezvous
+from domain.routing.chance import Draws, rendezvous, waiting
 from domain.routing.health import SOUND, Health
 
 Reason: TypeAlias = str
@@ -225,12 +225,15 @@ def _ordered(
     return order
 
 
-def _draw(left: list[Candidate], draws: Draws) -> list[Candidate]:
-    """Give each place to one that is left, with a chance of its weight over theirs. A weight of 0 is a last resort."""
-    order: list[Candidate] = []
-    while len(left) > 1:
-        order.append(left.pop(pick([candidate.weight for candidate in left], draws())))
-    return order + left
+def _draw(tier: list[Candidate], draws: Draws) -> list[Candidate]:
+    """Give each place to one that is left, with a chance of its weight over theirs. A weight of 0 is a last resort.
+
+    Each waits for an event that comes as often as its weight says, so that one look at each orders them all.
+    """
+    if len(tier) == 1:
+        return tier
+    waits = [waiting(candidate.weight, draws()) for candidate in tier]
+    return [tier[index] for index in sorted(range(len(tier)), key=waits.__getitem__)]
 
 
 def _rank(

@@ -56,6 +56,20 @@ def test_shares_hold_for_the_seeds_of_request_ids_made_one_after_another() -> No
     assert firsts["a"] / 10_000 == pytest.approx(0.7, abs=0.01)
 
 
+def test_whoever_is_left_gets_each_place_by_weight_and_a_weight_of_0_the_last() -> None:
+    weights = {"a": 1, "b": 2, "c": 3, "z": 0}
+    members = Pools([channel(name, weight=weight) for name, weight in weights.items()]).members("m")
+    now = Now(milliseconds=NOW)
+    seeds = Draws(11)
+
+    orders = Counter("".join(names(decide(members, ASK, now, seed=int(seeds() * 2**63)))) for _ in range(12_000))
+
+    assert len(orders) == 6
+    for order, count in orders.items():
+        first, second, third, _ = (weights[name] for name in order)
+        assert count / 12_000 == pytest.approx(first / 6 * second / (second + third), abs=0.015), order
+
+
 def test_the_same_seed_makes_the_same_decision() -> None:
     channels = [channel(str(number)) for number in range(6)]
 
