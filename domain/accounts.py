@@ -3,25 +3,35 @@
 An account's id is a hash of its kind, owner and window, so that any process can name it with nothing to look up.
 """
 
+from functools import lru_cache
+from typing import Final
+
 from domain.ids import AccountId, EntityId, TenantId, account_id
 from domain.ledger.commands import Opening, Unit
 
+_KNOWN: Final = 16_384
+"""Ids that are remembered, for each request names the same few: a hash costs more than looking it up."""
 
+
+@lru_cache(maxsize=_KNOWN)
 def tenant_account(tenant_id: TenantId) -> AccountId:
     """Count what the tenant has spent, below zero; closed while the tenant is suspended."""
     return account_id("tenant", str(tenant_id))
 
 
+@lru_cache(maxsize=_KNOWN)
 def user_account(tenant_id: TenantId, user_id: EntityId) -> AccountId:
     """Count what a member has spent of the tenant's money; closed while the member is."""
     return account_id("user", f"{tenant_id}:{user_id}")
 
 
+@lru_cache(maxsize=_KNOWN)
 def token_account(token_id: EntityId) -> AccountId:
     """Count what a token has spent; closed for good when it is revoked."""
     return account_id("token", token_id)
 
 
+@lru_cache(maxsize=_KNOWN)
 def wallet(tenant_id: TenantId) -> AccountId:
     """Name the pool whose members pay for a tenant's requests."""
     return account_id("wallet", str(tenant_id))

@@ -167,6 +167,9 @@ def _believable(total: int) -> tuple[int, bool]:
 
 def _take(total: int, details: tuple[int, ...]) -> tuple[list[int], int, bool]:
     """Give what each detail gets of the total, what is left, and whether every detail got what it claims."""
+    if not any(details):
+        # So it is in nearly every report.
+        return list(details), total, True
     rest, taken = total, []
     for detail in details:
         part = min(max(detail, 0), rest)
