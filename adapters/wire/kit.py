@@ -14,6 +14,7 @@ from domain.relay.chat import (
     Message,
     Part,
     Reasoning,
+    ReasoningOptions,
     Refusal,
     ResponseFormat,
     Text,
@@ -21,6 +22,7 @@ from domain.relay.chat import (
     ToolCall,
     ToolChoice,
     ToolResult,
+    budget_of,
 )
 from domain.relay.delta import Delta, UsageReport
 from domain.relay.dialect import (
@@ -37,6 +39,8 @@ HEADERS: Final = {"Content-Type": JSON, "Accept-Encoding": "identity", "User-Age
 
 _ALWAYS: Final = frozenset({"messages", "others", "user", "metadata", "prompt_cache_key", "service_tier"})
 """What changes no answer, so that a vendor without it may be spared it: who asks, and hints on caching and speed."""
+_HINTS: Final = frozenset({"store", "prompt_cache_retention", "prompt_cache_options"})
+"""The same among members that only OpenAI's contracts have."""
 
 
 def refused(surface: str) -> InvalidRequestError:
@@ -58,7 +62,8 @@ def fitted(
             surplus[field.name] = field.default
     unknown = [name for name in request.others if name not in others]
     for name in unknown:
-        _refuse(name, target)
+        if name not in _HINTS:
+            _refuse(name, target)
     if unknown:
         surplus["others"] = {name: value for name, value in request.others.items() if name in others}
     return msgspec.structs.replace(request, **surplus) if surplus else request
@@ -74,6 +79,8 @@ def _says_nothing(name: str, value: Any, default: Any) -> bool:
     match value:
         case ResponseFormat(kind="text") | ToolChoice(mode="auto"):
             return True
+        case ReasoningOptions():
+            return budget_of(value) == 0  # not to think is what a model does that cannot
         case _:
             return False
 

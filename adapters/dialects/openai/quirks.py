@@ -34,6 +34,7 @@ _IDLE: Final[dict[str, tuple[Any, ...]]] = {
     "tools": ([],),
     "functions": ([],),
     "metadata": ({},),
+    "reasoning_effort": ("none",),
     "echo": (False,),
     "best_of": (1,),
 }
