@@ -339,7 +339,7 @@ def cached_command(
     return capture_command(
         quote,
         msgspec.structs.replace(route, multiplier=entry),
-        usage=usage if multiplier else TokenUsage(),
+        usage=usage if multiplier else TokenUsage(calls=0),
         basis="policy",
         adjusted=False,
         outcome="completed",

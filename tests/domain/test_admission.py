@@ -354,3 +354,21 @@ def test_how_the_routes_were_chosen_is_in_the_hold() -> None:
     command, _ = hold_command(quote, now=NOW, timeout_seconds=900, node="n")
 
     assert events.decode(command.type, command.data).routing == note
+
+
+@pytest.mark.parametrize(("hit_percent", "charged"), [(0, 0), (50, 1_000_000), (100, 2_000_000)])
+def test_an_answer_that_is_given_again_for_nothing_costs_nothing_by_the_call_either(
+    hit_percent: int, charged: int
+) -> None:
+    quote = msgspec.structs.replace(_quote(), price=ModelPrice(per_call=Decimal("0.002")))
+
+    _, cost = cached_command(
+        quote,
+        quote.routes[0],
+        usage=TokenUsage(),
+        hit_percent=hit_percent,
+        channel_id=EntityId("ch"),
+        milliseconds=1,
+    )
+
+    assert cost == charged
