@@ -86,7 +86,9 @@ def translated_characters(body: Mapping[str, Any]) -> int:
 def _consumes(request: CanonicalRequest) -> TokenUsage:
     match request:
         case ImagesRequest():
-            variant = "/".join(word for word in (request.size, request.quality) if word)
+            asked = (request.size, request.quality)
+            # What is left to the vendor may come out as the dearest.
+            variant = "" if "auto" in asked else "/".join(word for word in asked if word)
             return TokenUsage(images=request.n, image_variant=variant)
         case SpeechRequest():
             return TokenUsage(characters=len(request.text))

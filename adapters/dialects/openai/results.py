@@ -88,7 +88,7 @@ def _read_images(answer: dict[str, Any], call: Call) -> Delta:
     )
     if not images:
         return Delta(error=VendorError("protocol", vendor_code="no_images"))
-    return Delta(choices=len(images), report=_drawn(answer.get("usage"), len(images), call), result=Images(images))
+    return Delta(choices=len(images), report=_drawn(answer, len(images), call), result=Images(images))
 
 
 def _image(row: object, answer: dict[str, Any]) -> MadeImage | None:
@@ -106,9 +106,10 @@ def _image(row: object, answer: dict[str, Any]) -> MadeImage | None:
     )
 
 
-def _drawn(usage: object, count: int, call: Call) -> UsageReport:
+def _drawn(answer: dict[str, Any], count: int, call: Call) -> UsageReport:
     """Count the images, and the tokens where the vendor says them: what it writes are images."""
     read = CountReader()
+    usage = answer.get("usage")
     members = usage if isinstance(usage, dict) else {}
     into = members.get("input_tokens_details")
     into = into if isinstance(into, dict) else {}
@@ -123,7 +124,7 @@ def _drawn(usage: object, count: int, call: Call) -> UsageReport:
         image_in=read.count(into.get("image_tokens"), "image_input") or 0,
         image_out=written if drawn is None else drawn,
     )
-    counted = msgspec.structs.replace(parts.usage, images=min(count, COUNT_MAX), image_variant=_variant(call))
+    counted = msgspec.structs.replace(parts.usage, images=min(count, COUNT_MAX), image_variant=_variant(answer, call))
     total = read.count(members.get("total_tokens"), "total")
     if parts.clamped:
         read.flags.append("details_exceed_total")
@@ -135,8 +136,8 @@ class _Look(msgspec.Struct):
     quality: Any = None
 
 
-def _variant(call: Call) -> str:
-    """Say how the images were to be made, as rate cards name it."""
+def _variant(answer: dict[str, Any], call: Call) -> str:
+    """Say how the images were made, as rate cards name it: as the vendor says where the client left that to it."""
     try:
         if call.surface == "image_edits":
             fields = {part.name: part.text for part in read_form(call.body, call.content_type) if not part.filename}
@@ -145,8 +146,12 @@ def _variant(call: Call) -> str:
             look = msgspec.json.decode(call.body, type=_Look)
     except (msgspec.MsgspecError, InvalidRequestError, UnicodeDecodeError, RecursionError):
         return ""
-    words = [word for word in (look.size, look.quality) if isinstance(word, str) and word not in ("", "auto")]
-    return "/".join(words)
+    size, quality = _look(look.size, answer.get("size")), _look(look.quality, answer.get("quality"))
+    return "/".join(word for word in (size, quality) if word)
+
+
+def _look(asked: object, told: object) -> str:
+    return next((word for word in (asked, told) if isinstance(word, str) and word not in ("", "auto")), "")
 
 
 # ---- Recordings

@@ -215,6 +215,28 @@ def test_images_are_counted_by_piece_and_by_token() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("asked", "told", "variant"),
+    [
+        ({}, {}, ""),
+        ({"size": "auto", "quality": "auto"}, {}, ""),
+        ({"size": "auto", "quality": "auto"}, {"size": "1024x1536", "quality": "high"}, "1024x1536/high"),
+        ({"size": "1024x1024"}, {"quality": "low"}, "1024x1024/low"),
+        ({"quality": "high"}, {"size": "1024x1024", "quality": "low"}, "1024x1024/high"),
+        ({"size": "auto"}, {"size": 7, "quality": None}, ""),
+    ],
+)
+def test_how_images_were_made_is_what_the_vendor_says_where_the_client_left_it_to_it(
+    asked: dict[str, str], told: dict[str, Any], variant: str
+) -> None:
+    call = _call("images", prompt="cat", **asked)
+
+    usage = _read(call, {"data": [{"b64_json": "QUJD"}], **told}).usage
+
+    assert usage is not None
+    assert usage.image_variant == variant
+
+
 def test_images_under_another_name_reach_the_client_under_the_usual_one() -> None:
     call = _call("images", prompt="cat")
     body = b'{"images":[{"url":"https://x.example/1"}],"timings":{}}'
