@@ -7,11 +7,13 @@ import hypothesis
 import pytest
 
 from adapters.postgres.migrate import migrate
+from tests.support.memory import keep_files_in_memory
 from tests.support.postgres import create_database, drop_database, run_server
 
 # How long an example takes says how busy the machine is; what is too slow is told by the benchmarks.
 hypothesis.settings.register_profile("tallygate", deadline=None)
 hypothesis.settings.load_profile("tallygate")
+keep_files_in_memory()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
