@@ -35,7 +35,7 @@ from adapters.websocket import WebSocketVendor
 from app.administration import Administration
 from app.api.document import openapi_config
 from app.api.public_pages import PublicPages
-from app.api.router import api_router
+from app.api.router import api_router, make_api
 from app.bootstrap import bootstrap
 from app.catalog import Catalog
 from app.housekeeper import Housekeeper
@@ -466,7 +466,7 @@ def _application(base: _Base, site: _Site, gateway: _Gateway, runs: Runs) -> Obs
 
 def _api(base: _Base, site: _Site, gateway: _Gateway, runs: Runs, public: PublicPages) -> Router:
     settings = base.settings
-    return api_router(
+    api = make_api(
         administration=site.administration,
         wallets=Wallets(base.ledger, site.walled),
         pool=site.walled,
@@ -479,6 +479,7 @@ def _api(base: _Base, site: _Site, gateway: _Gateway, runs: Runs, public: Public
         sends_mail=settings.smtp_url is not None,
         runs=runs,
     )
+    return api_router(api)
 
 
 def _fronted(settings: Settings, public: PublicPages, app: Litestar) -> Litestar | Console:

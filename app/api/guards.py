@@ -46,7 +46,7 @@ _CONTENT_TYPE: Final = "application/json"
 
 
 class Api(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the routes work with; made by `app.api.router.api_router`."""
+    """Everything that the routes work with; made by `app.api.router.make_api`."""
 
     pool: "asyncpg.Pool[asyncpg.Record]"
     administration: Administration

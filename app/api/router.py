@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 BODY_MAX_BYTES: Final = MEBIBYTE
 
 
-def api_router(
+def make_api(
     *,
     administration: Administration,
     wallets: Wallets,
@@ -53,12 +53,12 @@ def api_router(
     ids: Callable[[], str] = new_id,
     clock: Callable[[], dt.datetime] = now,
     monotonic: Callable[[], float] = time.monotonic,
-) -> Router:
-    """Give everything under /api. `secure_cookies`: whether browsers reach this server over https.
+) -> Api:
+    """Give what the routes work with. `secure_cookies`: whether browsers reach this server over https.
 
     `public` is given where others show the same pages.
     """
-    api = Api(
+    return Api(
         pool=pool,
         administration=administration,
         wallets=wallets,
@@ -85,6 +85,10 @@ def api_router(
         requests=RateLimiter(monotonic, per_second=50, burst=500),
         strangers=RateLimiter(monotonic, per_second=5, burst=50),
     )
+
+
+def api_router(api: Api) -> Router:
+    """Give everything under /api."""
     refuse_undeclared(handler for handlers in ROUTES.values() for handler in handlers)
     return Router(
         path=PATH,

@@ -33,7 +33,7 @@ from adapters.postgres.migrate import migrate
 from adapters.postgres.row_security import TenantPool
 from app.administration import Administration
 from app.api.document import openapi_config
-from app.api.router import api_router
+from app.api.router import api_router, make_api
 from app.api.sessions import Sessions
 from app.demo_data.load import load
 from app.demo_data.plan import Plan
@@ -160,14 +160,14 @@ async def desk_of(dsn: str) -> AsyncIterator[Desk]:
         ledger = Flusher(dsn)
         await ledger.start()
         administration = Administration(ledger, pool, None)
-        router = api_router(
+        api = make_api(
             administration=administration,
             wallets=Wallets(ledger, pool),
             pool=pool,
             secure_cookies=False,
             clock=lambda: UNTIL,
         )
-        app = Litestar([router], openapi_config=openapi_config(), logging_config=None)
+        app = Litestar([api_router(api)], openapi_config=openapi_config(), logging_config=None)
         transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # stricter than ASGI
         async with httpx.AsyncClient(transport=transport, base_url="http://bench") as client:
             desk = Desk(owner, client, watch)

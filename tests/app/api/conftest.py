@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import pytest
 from argon2 import PasswordHasher
-from litestar import Litestar, Router
+from litestar import Litestar
 from litestar.exceptions import HTTPException
 
 from adapters.clock import now
@@ -22,8 +22,9 @@ from adapters.postgres.row_security import TenantPool, owner_of
 from adapters.vault import Vault
 from app.administration import Administration
 from app.api.document import openapi_config
+from app.api.guards import Api
 from app.api.problems import handle_unrouted
-from app.api.router import api_router
+from app.api.router import api_router, make_api
 from app.api.sessions import Sessions
 from app.runs import Runs
 from app.wallets import Wallets
@@ -105,8 +106,8 @@ class World:
         self.monotonic = monotonic
         self.runs: Runs | None = None
 
-    def router(self, *, secure_cookies: bool = False, sends_mail: bool = False) -> Router:
-        return api_router(
+    def api(self, *, secure_cookies: bool = False, sends_mail: bool = False) -> Api:
+        return make_api(
             administration=self.administration,
             wallets=self.wallets,
             pool=self.pool,
@@ -181,13 +182,30 @@ def environment(database: str, folder: Path) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("TALLYGATE_")} | mine
 
 
-def application(router: Router) -> Litestar:
+def application(api: Api) -> Litestar:
     return Litestar(
-        [router],
+        [api_router(api)],
         openapi_config=openapi_config(),
         exception_handlers={HTTPException: handle_unrouted},
         logging_config=None,
     )
+
+
+_shared: list[tuple[Litestar, Api]] = []
+
+
+def shared_application(api: Api) -> Litestar:
+    """Give the one application of a test process, over this Api from now on.
+
+    Making one takes longer than most tests, and whatever it remembers is in its Api.
+    """
+    if not _shared:
+        stand_in = msgspec.structs.replace(api)
+        _shared.append((application(stand_in), stand_in))
+    ((app, stand_in),) = _shared
+    for name in Api.__struct_fields__:
+        msgspec.structs.force_setattr(stand_in, name, getattr(api, name))
+    return app
 
 
 @pytest.fixture
@@ -218,7 +236,7 @@ async def world(database: str, tmp_path: Path, monotonic: Monotonic) -> AsyncIte
             )
         world = World(pool, ledger, administration, monotonic)
         world.runs = Runs(owner, node="test", environment=environment(database, tmp_path))
-        async with world.client_of(application(world.router())) as client:
+        async with world.client_of(shared_application(world.api())) as client:
             world.client = client
             yield world
         await world.runs.stop()

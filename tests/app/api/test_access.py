@@ -17,6 +17,7 @@ from app.api.permissions import (
     may_assign,
     scope_of,
 )
+from app.api.router import api_router
 from domain.admin.entities import Membership, PlatformRole, TenantRole, User
 from domain.ids import EntityId, TenantId
 from tests.app.api.conftest import Person, World
@@ -64,7 +65,7 @@ async def test_a_route_that_forgot_to_say_who_may_pass_is_open_to_nobody(world: 
     async def forgotten() -> str:
         return "secret"
 
-    router = world.router()
+    router = api_router(world.api())
     router.register(forgotten)
     async with world.client_of(Litestar([router], openapi_config=None)) as client:
         answer = await root.on(client).get("/forgotten")

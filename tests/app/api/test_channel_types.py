@@ -11,13 +11,13 @@ from adapters.channel_types import TYPES
 from adapters.channel_types.key_prefixes import KEY_PREFIXES, types_of_key
 from adapters.clock import now
 from adapters.ids import new_id
-from app.api.router import api_router
+from app.api.router import make_api
 from app.relay.inspection import Inspection
 from app.relay.vendors import Vendors
 from domain.admin.entities import Channel
 from domain.relay.ports import Timeouts, VendorRequest
 from domain.relay.vendor_errors import VendorError
-from tests.app.api.conftest import Person, World, application
+from tests.app.api.conftest import Person, World, shared_application
 
 SECRET = "sk-very-secret-key"
 MODELS = b'{"object":"list","data":[{"id":"gpt-5"},{"id":"gpt-5-mini"}]}'
@@ -77,7 +77,7 @@ def vendor() -> Vendor:
 @pytest.fixture
 async def operator(world: World, vendor: Vendor) -> AsyncIterator[Person]:
     vendors = Vendors(TYPES, {"https": vendor}, Timeouts(), now=lambda: dt.datetime.now(dt.UTC))
-    router = api_router(
+    api = make_api(
         administration=world.administration,
         wallets=world.wallets,
         pool=world.pool,
@@ -85,7 +85,7 @@ async def operator(world: World, vendor: Vendor) -> AsyncIterator[Person]:
         inspection=Inspection(vendors, new_id, _keys),
         clock=now,
     )
-    async with world.client_of(application(router)) as client:
+    async with world.client_of(shared_application(api)) as client:
         yield (await world.person("root")).on(client)
 
 

@@ -15,7 +15,7 @@ from adapters.smtp import MailError
 from app.links import Links
 from app.mailer import ATTEMPTS_MAX, Mailer
 from domain.ids import PLATFORM, TenantId
-from tests.app.api.conftest import Monotonic, Person, World, application
+from tests.app.api.conftest import Monotonic, Person, World, shared_application
 
 ADDRESS = "ada@example.com"
 PASSWORD = "a long enough password"
@@ -73,7 +73,7 @@ class Post:
 
 @pytest.fixture
 async def post(world: World) -> AsyncIterator[Post]:
-    async with world.client_of(application(world.router(sends_mail=True))) as client:
+    async with world.client_of(shared_application(world.api(sends_mail=True))) as client:
         yield Post(world, client)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.ids import new_id
 from adapters.vault import Vault
-from app.api.router import api_router
+from app.api.router import make_api
 from app.catalog import Catalog
 from app.projections import PROJECTIONS
 from app.routing import platform
@@ -22,7 +22,7 @@ from domain.ids import PLATFORM, EntityId
 from domain.routing.events import ChannelProbed, ExperimentMeasured
 from domain.routing.health import Sample
 from projections.folder import ensure
-from tests.app.api.conftest import Person, World, application
+from tests.app.api.conftest import Person, World, shared_application
 
 
 def milliseconds() -> int:
@@ -66,14 +66,14 @@ async def routed(world: World, tmp_path: Path) -> AsyncIterator[Routed]:
     await board.start()
     router = Router(board, ChannelLimits(world.pool, node="a", milliseconds=milliseconds), milliseconds=milliseconds)
     desk = Desk(world.pool, catalog, router, board)
-    handlers = api_router(
+    api = make_api(
         administration=world.administration,
         wallets=world.wallets,
         pool=world.pool,
         secure_cookies=False,
         desk=desk,
     )
-    async with world.client_of(application(handlers)) as client:
+    async with world.client_of(shared_application(api)) as client:
         world.client = client
         yield Routed(await world.person("root"), board, catalog, world, desk)
     await board.stop()

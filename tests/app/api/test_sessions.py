@@ -7,7 +7,7 @@ import pytest
 from adapters.clock import now
 from adapters.ids import new_id
 from domain.ids import PLATFORM, EntityId
-from tests.app.api.conftest import Monotonic, Person, World, application
+from tests.app.api.conftest import Monotonic, Person, World, application, shared_application
 
 if TYPE_CHECKING:
     import httpx
@@ -314,7 +314,7 @@ async def test_the_cookie_of_one_s_own_browser_opens_no_way_to_guess_at_others(w
 
 async def test_over_https_the_cookies_have_the_host_prefix_and_are_secure(world: World) -> None:
     login = await _member(world)
-    async with world.client_of(application(world.router(secure_cookies=True))) as client:
+    async with world.client_of(shared_application(world.api(secure_cookies=True))) as client:
         answer = await client.post("/api/login", json={"login": login, "password": PASSWORD})
 
     cookies = {each.partition("=")[0]: each for each in answer.headers.get_list("set-cookie")}
@@ -370,7 +370,7 @@ async def test_a_personal_token_works_from_its_networks_only_and_on_every_node_u
         )
     near, far = (world.same(user, made[name]) for name in ("near", "far"))
     ids = {each.name: each.personal_token_id for each in await world.sessions.tokens(user.user_id)}
-    async with world.client_of(application(world.router())) as other_node:
+    async with world.client_of(application(world.api())) as other_node:
         before = await near.on(other_node).get("/me")
         refused = await far.get("/me")
         seen = await near.get("/personal-tokens")
