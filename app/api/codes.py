@@ -52,7 +52,10 @@ BATCHES = Resource(
 )
 
 _REDEEM_ATTEMPTS = 3
-BatchIds = Annotated[str, QueryParameter(max_length=20_000, description="Batches, between commas: those of a list.")]
+BatchIds = Annotated[
+    str,
+    QueryParameter(max_length=20_000, pattern="^[0-9a-f,-]*$", description="Batches, between commas: those of a list."),
+]
 
 
 @post(
