@@ -263,6 +263,8 @@ class Run:
                 await relay.repeats.release(payer.tenant.tenant_id, self.repeat_key, hold_id)
             raise
         self.is_held = True
+        if quote.lowered:
+            self.keep_key = None  # what was cut short for want of money is no answer to give again
         exchange.extra.append((b"x-tallygate-balance", format_amount(answer.balance_nanos).encode()))
         if payer.token.cache_seconds:
             exchange.extra.append((b"x-tallygate-cache", b"hit" if quote.from_cache else b"miss"))

@@ -291,6 +291,30 @@ async def test_a_small_balance_lowers_the_output_limit_and_an_empty_one_refuses(
     assert refused.value.code == "insufficient_quota"
 
 
+async def test_an_answer_that_was_cut_short_for_want_of_money_is_not_given_again(
+    operator: Operator, connect: Connect, sell: Sell
+) -> None:
+    customer = await operator.customer(credit="0.0009", token={"cache_seconds": 60})
+    client = await connect(customer.secret)
+    model = await sell("plain,chunks=1000")
+
+    async def ask() -> tuple[str, int]:
+        raw = await client.chat.completions.with_raw_response.create(
+            model=model, messages=HELLO, max_completion_tokens=200
+        )
+        usage = raw.parse().usage
+        assert usage is not None
+        return raw.headers["x-tallygate-cache"], usage.completion_tokens
+
+    short = await ask()
+    await customer.top_up("1")
+    whole = [await ask() for _ in range(2)]
+
+    assert short[0] == "miss"
+    assert short[1] < 90
+    assert whole == [("miss", 200), ("hit", 200)]
+
+
 # ---- Vendors that fail
 
 
