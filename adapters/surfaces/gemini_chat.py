@@ -156,6 +156,12 @@ def _camel(value: Any, depth: int = 0) -> Any:
     if not isinstance(value, dict):
         return value
     named = {_SNAKE.sub(lambda found: found[1].upper(), name): each for name, each in value.items()}
+    if len(named) < len(value):
+        # Gateway and vendor must not read two different things out of one body, such as two limits.
+        twice = next(name for name in value if name not in named)
+        raise InvalidRequestError(
+            f"'{twice}' is given twice, once in each spelling: give it once.", param=twice, reason="invalid_value"
+        )
     return {name: each if name in _FREE else _camel(each, depth + 1) for name, each in named.items()}
 
 

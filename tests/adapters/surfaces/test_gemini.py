@@ -38,6 +38,27 @@ def canonical(**members: Any) -> ChatRequest:
 # ---- Reading
 
 
+@pytest.mark.parametrize(
+    ("members", "param"),
+    [
+        (
+            {"generation_config": {"maxOutputTokens": 9}, "generationConfig": {"maxOutputTokens": 1}},
+            "generation_config",
+        ),
+        ({"generationConfig": {"maxOutputTokens": 1, "max_output_tokens": 9}}, "max_output_tokens"),
+        ({"generationConfig": {"candidateCount": 1, "candidate_count": 8}}, "candidate_count"),
+        ({"systemInstruction": {"parts": []}, "system_instruction": {"parts": []}}, "system_instruction"),
+    ],
+)
+def test_a_member_in_both_spellings_is_refused_for_the_vendor_might_read_the_other(
+    members: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match="given twice") as refused:
+        call_of(**members)
+
+    assert refused.value.param == param
+
+
 def test_what_routing_needs_is_read_from_path_and_body() -> None:
     body = json.dumps(HEAD | {"generation_config": {"max_output_tokens": 9, "candidate_count": 2}, "tools": [{}]})
 
