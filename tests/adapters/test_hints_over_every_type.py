@@ -74,3 +74,11 @@ def test_what_nobody_knows_is_passed_on_or_refused_by_name(row: ChannelType) -> 
     except UnsupportedParameterError as error:
         refused = error.param
     assert b'"thing_of_tomorrow":1' in sent or refused == "thing_of_tomorrow"
+
+
+@pytest.mark.parametrize("name", ["models", "route"])
+def test_a_vendor_may_not_answer_by_another_model_than_the_one_that_is_charged(name: str) -> None:
+    with pytest.raises(UnsupportedParameterError) as refused:
+        encoded(TYPES["openrouter"], {name: ["dear/model"]})
+
+    assert refused.value.param == name

@@ -51,6 +51,8 @@ XAI: Final = Profile(efforts=("low", "medium", "high"), media=_ANY_MEDIA)
 OPENROUTER: Final = Profile(
     prefix="/api/v1",
     option_headers={"site_url": "HTTP-Referer", "site_name": "X-Title"},
+    # Its own fallbacks would answer by a model other than the one that is charged.
+    cannot=frozenset({"models", "route"}),
     thinking="reasoning",
     reasoning_back="reasoning",
     keeps_reasoning_details=True,
