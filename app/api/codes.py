@@ -54,7 +54,9 @@ BATCHES = Resource(
 _REDEEM_ATTEMPTS = 3
 BatchIds = Annotated[
     str,
-    QueryParameter(max_length=20_000, pattern="^[0-9a-f,-]*$", description="Batches, between commas: those of a list."),
+    QueryParameter(
+        max_length=20_000, pattern="^[0-9A-Za-z,-]*$", description="Batches, between commas: those of a list."
+    ),
 ]
 
 
