@@ -36,8 +36,8 @@ ON CONFLICT (node) DO UPDATE SET seen_at = now(), report = excluded.report
 """
 _SAMPLE: Final = """
 INSERT INTO admin.node_sample (at, node, cpu_permille, resident_bytes, loop_lag_milliseconds, pool_used, pool_size,
-    requests_running)
-VALUES (now(), $1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
+    requests_running, settle_milliseconds)
+VALUES (now(), $1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING
 """
 _FORGET: Final = (
     "DELETE FROM admin.node_sample WHERE at < now() - $1::interval",
@@ -63,6 +63,8 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
     journal_bytes: int
     journal_bytes_max: int
     journal_holds: int
+    settle_milliseconds: int = 0
+    """The longest that the end of a hold took into the log since the last report."""
     ledger_available: bool
 
 
@@ -121,7 +123,7 @@ class NodeReporter:
         await self._pool.execute(_SAY, self._node, self._started_at, msgspec.json.encode(report))
         return report
 
-    async def sample(self, report: NodeReport) -> None:
+    async def sample(self, report: NodeReport, *, settle_milliseconds: int) -> None:
         """Keep what plots are made of, and forget what is old."""
         await self._pool.execute(
             _SAMPLE,
@@ -132,6 +134,7 @@ class NodeReporter:
             report.pool.size - report.pool.idle,
             report.pool.most,
             report.vitals.requests_running if report.vitals is not None else 0,
+            settle_milliseconds,
         )
         for statement in _FORGET:
             await self._pool.execute(statement, KEPT)
@@ -153,14 +156,16 @@ class NodeReporter:
         )
 
     async def _run(self) -> None:
-        sample_at = 0.0
+        sample_at, slowest = 0.0, 0
         while True:
             lag = await self._wait()
             try:
                 report = await self.say(lag)
+                slowest = max(slowest, report.vitals.settle_milliseconds if report.vitals is not None else 0)
                 if time.monotonic() >= sample_at:
                     sample_at = time.monotonic() + SAMPLE_SECONDS
-                    await self.sample(report)
+                    await self.sample(report, settle_milliseconds=slowest)
+                    slowest = 0
             except _AWAY as error:
                 _log.debug("node_report_delayed", error=type(error).__name__)
 

@@ -420,6 +420,7 @@ async def _report(base: _Base, site: _Site, gateway: _Gateway) -> Runs:
             journal_bytes=journal.size_bytes,
             journal_bytes_max=base.settings.journal_max_bytes,
             journal_holds=journal.open_holds,
+            settle_milliseconds=gateway.relay.settlements.slowest_milliseconds(),
             ledger_available=base.ledger.available,
         )
 

@@ -16,9 +16,10 @@ from app.api.report_money import CURRENCY
 from app.api.report_scope import From, To, Zone, scope_of, span_of, zone_of
 from app.api.report_views import BucketView
 from app.api.schemas.common import Amount, Listing
+from app.reports.credit import read_ending
 from app.reports.flows import read_flows
 from app.reports.statements import Statements
-from domain.ids import TenantId
+from domain.ids import EntityId, TenantId
 from domain.money import format_amount
 from domain.reports.periods import BucketSize, buckets
 
@@ -26,6 +27,7 @@ _PLACE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z~[0-9]{1,16}$"
 _AfterStatement = Annotated[
     str | None, QueryParameter(name="after", pattern=_PLACE, description="`next` of the part before.")
 ]
+_Days = Annotated[int, QueryParameter(name="days", ge=1, le=366, description="How far ahead to look.")]
 _Period = Annotated[str | None, QueryParameter(name="period", pattern=r"^[0-9]{4}-[0-9]{2}$")]
 
 
@@ -113,6 +115,55 @@ async def credit_flows(
     )
 
 
+class EndingGrantView(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant that ends soon: what is left of it by then lapses."""
+
+    tenant_id: TenantId
+    grant_id: EntityId
+    kind: str
+    remaining: Amount
+    expires_at: dt.datetime
+
+
+class EndingGrantsView(msgspec.Struct, frozen=True, kw_only=True):
+    """Credit of all tenants that ends soon."""
+
+    currency: str
+    until: dt.datetime
+    grants: int
+    """How many there are in all."""
+    remaining: Amount
+    """What all of them still hold."""
+    items: tuple[EndingGrantView, ...]
+    """Those that end first."""
+
+
+@get(
+    "/reports/ending-grants",
+    **route(Permission.BALANCE_READ, "getEndingGrants", "Credit of all tenants that ends soon, the first first", 422),
+)
+async def ending_grants(call: ThisCall, *, days: _Days = 30, limit: Limit = 50) -> EndingGrantsView:
+    now = call.api.clock()
+    until = now + dt.timedelta(days=days)
+    found = await read_ending(call.api.pool, now, until, limit)
+    return EndingGrantsView(
+        currency=CURRENCY,
+        until=until,
+        grants=found.grants,
+        remaining=format_amount(found.remaining_nanos),
+        items=tuple(
+            EndingGrantView(
+                tenant_id=each.tenant_id,
+                grant_id=each.grant_id,
+                kind=each.kind,
+                remaining=format_amount(each.remaining_nanos),
+                expires_at=each.expires_at,
+            )
+            for each in found.first
+        ),
+    )
+
+
 class StatementSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A closed statement in the list over all tenants."""
 
@@ -181,4 +232,4 @@ def _place(after: str | None) -> tuple[dt.datetime, int] | None:
         raise ApiError("invalid_request", "`after` is `next` of the part before.") from None
 
 
-ROUTES: Sequence[BaseRouteHandler] = (credit_flows, search_statements)
+ROUTES: Sequence[BaseRouteHandler] = (credit_flows, ending_grants, search_statements)

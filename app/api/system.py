@@ -127,6 +127,8 @@ class SampleView(msgspec.Struct, frozen=True, kw_only=True):
     pool_used: int
     pool_size: int
     requests_running: int
+    settle_milliseconds: int
+    """The longest that the end of a request took into the ledger."""
 
 
 class SamplesView(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,12 +1,13 @@
 """/api/tenants: billed customers, and the people of each."""
 
+import datetime as dt
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from adapters.postgres.admin_store import Stored
 from app.api.call import (
@@ -27,12 +28,27 @@ from app.api.schemas.changes import given
 from app.api.schemas.common import History, Listing, budgets_in, budgets_out, history_item, limits_in
 from app.api.schemas.tenants import TENANTS_OWN, NewTenant, TenantChange, TenantState, TenantView, tenant_state
 from app.api.schemas.users import MemberChange, MemberState, MemberView, NewMember
+from app.reports.log import last_calls
 from domain.admin.entities import Membership, Tenant, TenantRole, User
 from domain.ids import PLATFORM, EntityId, TenantId
 from domain.money import parse_amount
 
 _CHANGES_READ: Final = 500
 """Of a person, of which a tenant sees those that are about itself."""
+TenantIds = Annotated[
+    str,
+    QueryParameter(
+        pattern=r"^[0-9]{1,15}(,[0-9]{1,15}){0,499}$", description="Tenants, between commas: those of a list."
+    ),
+]
+
+
+class LastCall(msgspec.Struct, frozen=True, kw_only=True):
+    """When a tenant last called a model, refused or not; one that never did is not told."""
+
+    tenant_id: TenantId
+    at: dt.datetime
+
 
 TENANTS = Resource(
     "tenant",
@@ -73,6 +89,16 @@ async def list_tenants(
         owner=user_group,
         tenant_ids=None if call.principal.is_operator else sorted(call.principal.tenant_ids),
     )
+
+
+@get(
+    "/tenants/last-calls",
+    **route(Permission.REPORT_READ, "listLastCalls", "When each of these tenants last called a model", 422),
+)
+async def list_last_calls(call: ThisCall, tenant_ids: TenantIds) -> Listing[LastCall]:
+    wanted = [TenantId(int(part)) for part in dict.fromkeys(tenant_ids.split(","))]
+    found = await last_calls(call.api.pool, wanted)
+    return Listing(items=tuple(LastCall(tenant_id=each, at=at) for each, at in found.items()), next=None)
 
 
 @get(
@@ -338,6 +364,7 @@ ROUTES: Sequence[BaseRouteHandler] = (
     TENANTS.restoring("/tenants", "Tenant", permission=Permission.TENANT_CREATE),
     create_tenant,
     list_tenants,
+    list_last_calls,
     read_tenant,
     change_tenant,
     archive_tenant,

@@ -1,6 +1,7 @@
 """The end of every hold: into the journal, then into the log, whatever becomes of the client or of PostgreSQL."""
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -37,6 +38,12 @@ class Settlements:
         self._wait_seconds = wait_seconds
         self._late: set[asyncio.Task[None]] = set()
         self._disk_failed = False
+        self._slowest_seconds = 0.0
+
+    def slowest_milliseconds(self) -> int:
+        """Give how long the slowest terminal took into the log since this was last asked."""
+        slowest, self._slowest_seconds = self._slowest_seconds, 0.0
+        return round(slowest * 1000)
 
     @property
     def open_holds(self) -> int:
@@ -60,8 +67,9 @@ class Settlements:
         What the journal could not take waits for PostgreSQL as long as it takes.
         """
         is_kept = self._keep(command)
+        began = time.monotonic()
         answer = self._ledger.enqueue(command)
-        answer.add_done_callback(lambda done: self._settled(command, done))
+        answer.add_done_callback(lambda done: self._settled(command, done, began))
         if await self._comes(answer, self._wait_seconds if is_kept else None):
             return answer.result()
         await asyncio.to_thread(self._journal.syncing())
@@ -124,9 +132,10 @@ class Settlements:
             return False
         return True
 
-    def _settled(self, command: Command, done: asyncio.Future[Answer]) -> None:
+    def _settled(self, command: Command, done: asyncio.Future[Answer], began: float) -> None:
         if done.cancelled():
             return
+        self._slowest_seconds = max(self._slowest_seconds, time.monotonic() - began)
         error = done.exception()
         if error is not None:
             # The journal keeps it: the next start tries again, and the log shows the hold as open until then.

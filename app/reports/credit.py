@@ -41,6 +41,16 @@ JOIN ledger.event AS e ON e.lane = c.lane AND e.position = c.position AND e.tena
 ORDER BY c.recorded_at DESC, c.tenant_id DESC, c.lane DESC
 """
 
+# Served by the index account_expiry, which has grants that end and have something left.
+_ENDING: Final = """
+SELECT tenant_id, account_id::text AS account_id, name, posted, expires_at, count(*) OVER () AS grants,
+    (sum(posted) OVER ())::bigint AS total
+FROM ledger.account
+WHERE pool_id IS NOT NULL AND NOT spent AND NOT credit_line AND expires_at >= $1 AND expires_at < $2
+    AND expires_at < 'infinity' AND posted > 0
+ORDER BY expires_at, account_id LIMIT $3
+"""
+
 _REDEEMED: Final = f"""
 SELECT batch_id, count(*) AS uses, sum(amount_nanos)::bigint AS amount_nanos, count(DISTINCT redeemed_for) AS tenants,
     max(redeemed_at) AS last_at
@@ -97,6 +107,24 @@ class SearchedMovement(RecordedMovement, frozen=True, kw_only=True):
     def place(self) -> str:
         """Where it stands among those of all tenants: what a client goes on from."""
         return Cursor(self.recorded_at, self.tenant_id, self.lane, self.position).text()
+
+
+class EndingGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant that ends soon, with something left."""
+
+    tenant_id: TenantId
+    grant_id: EntityId
+    kind: str
+    remaining_nanos: int
+    expires_at: dt.datetime
+
+
+class EndingGrants(msgspec.Struct, frozen=True, kw_only=True):
+    """The grants of all tenants that end within a time, the first ones, and what all of them still hold."""
+
+    grants: int
+    remaining_nanos: int
+    first: tuple[EndingGrant, ...]
 
 
 class Redeemed(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +195,26 @@ async def search_movements(
         conditions.append(f"(recorded_at, tenant_id, lane) < ({place})")
     rows = await pool.fetch(_SEARCHED.format(conditions=" AND ".join(conditions), limit=placed(limit)), *values)
     return [SearchedMovement(**_named(row)) for row in rows]
+
+
+async def read_ending(pool: "Pool", now: dt.datetime, until: dt.datetime, limit: int) -> EndingGrants:
+    """Give the grants that end between two moments, straight from the ledger."""
+    rows = await pool.fetch(_ENDING, now, until, limit)
+    first = []
+    for row in rows:
+        kind, _, grant_id = row["name"].partition(":")
+        first.append(
+            EndingGrant(
+                tenant_id=row["tenant_id"],
+                grant_id=EntityId(grant_id),
+                kind=kind.removeprefix("grant."),
+                remaining_nanos=row["posted"],
+                expires_at=row["expires_at"],
+            )
+        )
+    return EndingGrants(
+        grants=rows[0]["grants"] if rows else 0, remaining_nanos=rows[0]["total"] if rows else 0, first=tuple(first)
+    )
 
 
 async def read_redeemed(pool: "Pool", batch_ids: Sequence[str]) -> list[Redeemed]:

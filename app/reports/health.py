@@ -76,7 +76,8 @@ _CONFIG: Final = "SELECT max(position) FROM admin.config_position WHERE tenant_i
 _SAMPLES: Final = """
 SELECT date_bin($2::interval, at, 'epoch') AS at, node, avg(cpu_permille)::integer AS cpu_permille,
     max(resident_bytes) AS resident_bytes, max(loop_lag_milliseconds) AS loop_lag_milliseconds,
-    max(pool_used) AS pool_used, max(pool_size) AS pool_size, max(requests_running) AS requests_running
+    max(pool_used) AS pool_used, max(pool_size) AS pool_size, max(requests_running) AS requests_running,
+    max(settle_milliseconds) AS settle_milliseconds
 FROM admin.node_sample WHERE at >= $1 GROUP BY 1, 2 ORDER BY 1, 2
 """
 

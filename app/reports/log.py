@@ -298,3 +298,19 @@ async def walk(pool: "Pool", query: LogQuery, *, after: tuple[int, int, int] | N
             if len(rows) < _CHUNK:
                 break
             since, position = rows[-1]["recorded_at"], rows[-1]["position"]
+
+
+_LAST_CALLS: Final = f"""
+SELECT t.tenant_id, r.recorded_at
+FROM unnest($1::bigint[]) AS t (tenant_id)
+CROSS JOIN LATERAL (
+    SELECT recorded_at FROM projection.request_log
+    WHERE tenant_id = t.tenant_id AND generation = {_LIVE} ORDER BY recorded_at DESC LIMIT 1
+) AS r
+"""
+
+
+async def last_calls(pool: "Pool", tenant_ids: Sequence[TenantId]) -> dict[TenantId, dt.datetime]:
+    """Give when something last happened in the log of each of these tenants; those without anything are left out."""
+    rows = await pool.fetch(_LAST_CALLS, list(tenant_ids))
+    return {TenantId(row["tenant_id"]): row["recorded_at"] for row in rows}

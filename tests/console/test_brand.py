@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
@@ -24,6 +23,7 @@ _SQUARE: Final = (
 _LOGO: Final = f"data:image/svg+xml;base64,{base64.b64encode(_SQUARE).decode()}"
 _EVIL: Final = (
     '</script><script>document.title = "taken"</script><img src="x" onerror="document.title = \'taken\'">'
+    '<style>p { color: red }</style><p style="color: red">red</p>'
     '<iframe srcdoc="<script>top.document.title=\'taken\'</script>"></iframe><a href="javascript:alert(1)">here</a>'
 )
 
@@ -178,9 +178,8 @@ async def test_nothing_that_the_operator_writes_runs(kind: str, look: Look, site
     assert "taken" not in await tab.page.title()
     assert await tab.page.locator("a[href^='javascript:'], #root iframe, #root script").count() == 0
     assert await tab.page.evaluate(_HANDLERS) == []
-    # The policy speaks of handlers as they are read, before they are taken out; the picture `x` is not there.
-    expected = re.compile(r"inline event handler|script-src-attr: inline|/x$")
-    assert [each for each in await tab.troubles() if not expected.search(each)] == []
+    # The policy has nothing to refuse, for nothing of the kind reaches the browser's parser; the picture is not there.
+    assert [each for each in await tab.troubles() if not each.endswith("/x")] == []
 
 
 async def test_a_home_page_in_a_frame_is_of_the_allowed_origin_only(look: Look, site: Site) -> None:

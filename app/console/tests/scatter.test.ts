@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DOT, LINE, placeNames, type Spot, ticksTo, widthOf } from "~/kit/scatter";
+import { DOT, LINE, placeNames, type Spot, ticksOver, widthOf } from "~/kit/scatter";
 
 const WIDTH = 800;
 const HEIGHT = 280;
@@ -57,11 +57,23 @@ describe("the names in a scatter", () => {
 
 describe("ticks", () => {
   it.each([
-    [9, [0, 2, 4, 6, 8, 10]],
-    [15, [0, 5, 10, 15]],
-    [0.37, [0, 0.1, 0.2, 0.3, 0.4]],
-    [0, [0, 1]],
-  ])("to %d are round and reach it", (largest, ticks) => {
-    expect(ticksTo(largest)).toEqual(ticks);
+    [
+      [0, 9],
+      [0, 2, 4, 6, 8, 10],
+    ],
+    [
+      [93, 119],
+      [90, 100, 110, 120],
+    ],
+    [
+      [0, 0.37],
+      [0, 0.1, 0.2, 0.3, 0.4],
+    ],
+    [
+      [0, 0],
+      [0, 0.2],
+    ],
+  ])("over %j are round and hold them", (figures, ticks) => {
+    expect(ticksOver(figures)).toEqual(ticks);
   });
 });

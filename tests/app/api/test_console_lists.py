@@ -137,6 +137,19 @@ async def test_every_movement_shows_the_balance_after_it_whether_its_hour_is_clo
     assert rest == rows[1:]
 
 
+async def test_the_last_call_of_each_tenant_of_a_list_is_told_to_the_operator(world: World, root: Person) -> None:
+    tenant, owner, spender = await _spender(world, root)
+    quiet = await world.tenant("Quiet")
+    await _spend(world, spender, tenant, 2)
+
+    found = (await root.get(f"/tenants/last-calls?tenant_ids={tenant},{quiet}")).json()["items"]
+
+    newest = (await root.get(f"/reports/requests?tenant_id={tenant}&limit=1")).json()["items"][0]
+    assert found == [{"tenant_id": tenant, "at": newest["at"]}]
+    assert (await root.get("/tenants/last-calls?tenant_ids=x")).status_code in {400, 422}
+    assert (await owner.get(f"/tenants/last-calls?tenant_ids={tenant}")).status_code == 403
+
+
 async def test_lists_come_as_files_of_what_was_narrowed(world: World, root: Person) -> None:
     tenant, other = await world.tenant("=Acme"), await world.tenant("Other")
     owner = await world.person(tenants={tenant: "owner"})

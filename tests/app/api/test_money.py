@@ -316,6 +316,26 @@ async def test_movements_of_all_tenants_are_narrowed_paged_and_saved_by_the_oper
     ] * 3
 
 
+async def test_credit_that_ends_soon_is_told_of_all_tenants_with_what_is_left_of_it(world: World, root: Person) -> None:
+    one, other = await world.tenant("One"), await world.tenant("Other")
+    for tenant, amount, days in ((one, "5", 20), (other, "3", 10), (other, "9", 40)):
+        ends = (now() + dt.timedelta(days=days)).isoformat()
+        await root.pay(f"/tenants/{tenant}/grants", {"amount": amount, "kind": "promotional", "expires_at": ends})
+    await root.pay(f"/tenants/{one}/top-ups", {"amount": "100"})
+    await root.pay(f"/tenants/{other}/adjustments", {"amount": "1", "reason": "mistake"})
+
+    found = (await root.get("/reports/ending-grants?limit=1")).json()
+    further = (await root.get("/reports/ending-grants?days=60")).json()
+
+    assert (found["grants"], found["remaining"]) == (2, "7")
+    assert [(each["tenant_id"], each["kind"], each["remaining"]) for each in found["items"]] == [
+        (other, "promotional", "2")
+    ]
+    assert [each["remaining"] for each in further["items"]] == ["2", "5", "9"]
+    owner = await world.person(tenants={one: "owner"})
+    assert (await owner.get("/reports/ending-grants")).status_code == 403
+
+
 async def test_how_much_of_batches_was_redeemed_is_told_for_a_whole_list(world: World, root: Person) -> None:
     one, other = await world.tenant("One"), await world.tenant("Other")
     used = (await _codes(root, count=3)).json()

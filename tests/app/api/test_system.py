@@ -164,10 +164,10 @@ async def test_nodes_say_what_they_are_and_how_their_jobs_went(world: World, roo
         raise OSError("away")
     vitals = Vitals(
         config_position=0, config_fresh=True, requests_running=3, journal_bytes=5, journal_bytes_max=9,
-        journal_holds=2, ledger_available=True,
+        journal_holds=2, settle_milliseconds=12, ledger_available=True,
     )  # fmt: skip
     reporter = NodeReporter(owner_of(world.pool), node="one", vitals=lambda: vitals, jobs=jobs)
-    await reporter.sample(await reporter.say())
+    await reporter.sample(await reporter.say(), settle_milliseconds=34)
 
     seen = (await root.get("/system")).json()
     samples = (await root.get("/system/samples?hours=1")).json()
@@ -181,7 +181,8 @@ async def test_nodes_say_what_they_are_and_how_their_jobs_went(world: World, roo
     ]
     assert seen["database"]["size_bytes"] > 0
     assert "ledger.event" in {each["parent"] for each in seen["database"]["partitions"]}
-    assert [(row["node"], row["requests_running"]) for row in samples["rows"]] == [("one", 3)]
+    shown = [(row["node"], row["requests_running"], row["settle_milliseconds"]) for row in samples["rows"]]
+    assert shown == [("one", 3, 34)]
     journals = (await root.get("/ledger/health")).json()["journals"]
     assert journals == [{"node": "one", "holds": 2, "bytes": 5, "bytes_max": 9}]
     await reporter.stop()

@@ -1457,6 +1457,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/reports/ending-grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Credit of all tenants that ends soon, the first first */
+        get: operations["getEndingGrants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/reports/latency": {
         parameters: {
             query?: never;
@@ -2154,6 +2171,23 @@ export interface paths {
         };
         /** Tenants as a file, as they are listed */
         get: operations["exportTenants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tenants/last-calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** When each of these tenants last called a model */
+        get: operations["listLastCalls"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3864,6 +3898,31 @@ export interface components {
             position: number;
             tenant_id: number;
         };
+        /** @description A grant that ends soon: what is left of it by then lapses. */
+        EndingGrantView: {
+            /** Format: date-time */
+            expires_at: string;
+            grant_id: string;
+            kind: string;
+            /** @example 12.50 */
+            remaining: string;
+            tenant_id: number;
+        };
+        /** @description Credit of all tenants that ends soon. */
+        EndingGrantsView: {
+            currency: string;
+            /** @description How many there are in all. */
+            grants: number;
+            /** @description Those that end first. */
+            items: components["schemas"]["EndingGrantView"][];
+            /**
+             * @description What all of them still hold.
+             * @example 12.50
+             */
+            remaining: string;
+            /** Format: date-time */
+            until: string;
+        };
         /** @description What an event did to an account, in the account's own unit: nano-units for money. */
         EntryView: {
             account: string;
@@ -4172,6 +4231,18 @@ export interface components {
         /** @description How a vendor key begins: enough to guess its vendor, too little to use it. */
         KeyStart: {
             key_start: string;
+        };
+        /** @description When a tenant last called a model, refused or not; one that never did is not told. */
+        LastCall: {
+            /** Format: date-time */
+            at: string;
+            tenant_id: number;
+        };
+        /** @description A part of a list, the newest first. */
+        LastCallListing: {
+            items: components["schemas"]["LastCall"][];
+            /** @description What to send as `after` for the next part; null at the end. */
+            next: string | null;
         };
         /** @description How the requests of a group went in a bucket. Percentiles are in milliseconds, within a few percent. */
         LatencyRow: {
@@ -5837,6 +5908,8 @@ export interface components {
             requests_running: number;
             /** @description At most, as is what follows. */
             resident_bytes: number;
+            /** @description The longest that the end of a request took into the ledger. */
+            settle_milliseconds: number;
         };
         /** @description How nodes were over time; a step that a node was not there for has no row. */
         SamplesView: {
@@ -10861,6 +10934,38 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    getEndingGrants: {
+        parameters: {
+            query?: {
+                /** @description How far ahead to look. */
+                days?: number;
+                /** @description How many to give. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndingGrantsView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     getLatency: {
         parameters: {
             query?: {
@@ -12679,6 +12784,36 @@ export interface operations {
                 };
                 content: {
                     "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listLastCalls: {
+        parameters: {
+            query: {
+                /** @description Tenants, between commas: those of a list. */
+                tenant_ids: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LastCallListing"];
                 };
             };
             400: components["responses"]["Problem400"];

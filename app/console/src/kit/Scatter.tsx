@@ -3,7 +3,7 @@ import { useElementSize } from "@mantine/hooks";
 import { useTranslation } from "react-i18next";
 import { axisFigure, plotted } from "~/lib/format";
 import { type Figure, TableBeneath } from "./Chart";
-import { DOT, placeNames, ticksTo } from "./scatter";
+import { DOT, placeNames, ticksOver } from "./scatter";
 
 export type ScatterPoint = {
   key: string;
@@ -19,6 +19,12 @@ const LEFT = 58;
 const BOTTOM = 34;
 const TOP = 24;
 const RIGHT = 12;
+
+/** How far a figure is from the first tick to the last one. */
+const along = (figure: number, ticks: number[]): number => {
+  const [first, last] = [ticks[0] ?? 0, ticks.at(-1) ?? 1];
+  return (figure - first) / (last - first);
+};
 
 /**
  * Things by two figures, with their names beside them where there is room. As with every plot its drawing is hidden from who
@@ -40,10 +46,11 @@ export function Scatter(props: {
   const height = props.height ?? 320;
   const tall = height - TOP - BOTTOM;
   const wide = Math.max(0, width - LEFT - RIGHT);
-  const xTicks = ticksTo(Math.max(0, ...points.map((each) => plotted(each.x) ?? 0)), wide < 400 ? 3 : 6);
-  const yTicks = ticksTo(Math.max(0, ...points.map((each) => plotted(each.y) ?? 0)));
-  const toX = (figure: number) => (figure / (xTicks.at(-1) || 1)) * wide;
-  const toY = (figure: number) => tall - (figure / (yTicks.at(-1) || 1)) * tall;
+  const figures = (of: "x" | "y") => (points.length ? points.map((each) => plotted(each[of]) ?? 0) : [0]);
+  const xTicks = ticksOver(figures("x"), wide < 400 ? 3 : 6);
+  const yTicks = ticksOver([0, ...figures("y")]);
+  const toX = (figure: number) => along(figure, xTicks) * wide;
+  const toY = (figure: number) => (1 - along(figure, yTicks)) * tall;
   const placed = placeNames(
     points.map((each) => ({
       key: each.key,

@@ -19,8 +19,8 @@ const overlaps = (one: Box, other: Box): boolean =>
   one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;
 
 /**
- * Name the dots so that no name lies on another one, on a dot, or beyond the edge: right of it, left, above or below, the
- * first that has room. Those with the fewest neighbors are named last, for they have room anywhere.
+ * Name the dots so that no name lies on another one, on a dot, or beyond the edge: right of it, left, above, below or in between,
+ * the first that has room. Those with the fewest neighbors are named last, for they have room anywhere.
  */
 export function placeNames(spots: Spot[], width: number, height: number): Placed[] {
   const dots: Box[] = spots.map(({ x, y }) => ({ left: x - DOT, right: x + DOT, top: y - DOT, bottom: y + DOT }));
@@ -36,6 +36,10 @@ export function placeNames(spots: Spot[], width: number, height: number): Placed
       { x: spot.x - gap, y: spot.y, anchor: "end" as const, left: spot.x - gap - wide },
       { x: spot.x, y: spot.y - gap - LINE / 2, anchor: "middle" as const, left: spot.x - wide / 2 },
       { x: spot.x, y: spot.y + gap + LINE / 2, anchor: "middle" as const, left: spot.x - wide / 2 },
+      { x: spot.x + gap, y: spot.y - LINE, anchor: "start" as const, left: spot.x + gap },
+      { x: spot.x + gap, y: spot.y + LINE, anchor: "start" as const, left: spot.x + gap },
+      { x: spot.x - gap, y: spot.y - LINE, anchor: "end" as const, left: spot.x - gap - wide },
+      { x: spot.x - gap, y: spot.y + LINE, anchor: "end" as const, left: spot.x - gap - wide },
     ];
     const choice = choices.find(({ y, left }) => {
       const box = { left, right: left + wide, top: y - LINE / 2, bottom: y + LINE / 2 };
@@ -49,12 +53,15 @@ export function placeNames(spots: Spot[], width: number, height: number): Placed
   return spots.map((spot) => ({ ...spot, name: names.get(spot.key) ?? null }));
 }
 
-/** A few round figures from zero to beyond the largest. */
-export function ticksTo(largest: number, about = 5): number[] {
-  if (!(largest > 0)) return [0, 1];
-  const raw = largest / about;
+/** A few round figures from below the smallest to beyond the largest. */
+export function ticksOver(figures: readonly number[], about = 5): number[] {
+  const smallest = Math.min(...figures);
+  const largest = Math.max(...figures);
+  const span = largest - smallest || Math.abs(largest) || 1;
+  const raw = span / about;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = ([1, 2, 2.5, 5, 10].find((each) => each * power >= raw) ?? 10) * power;
-  const ticks = Math.ceil(largest / step - 1e-9);
-  return Array.from({ length: ticks + 1 }, (_, index) => Number((index * step).toPrecision(12)));
+  const first = Math.floor(smallest / step + 1e-9);
+  const last = Math.max(first + 1, Math.ceil(largest / step - 1e-9));
+  return Array.from({ length: last - first + 1 }, (_, index) => Number(((first + index) * step).toPrecision(12)));
 }

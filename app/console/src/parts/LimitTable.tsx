@@ -9,6 +9,7 @@ import { Money } from "~/kit/Money";
 import { Time } from "~/kit/Time";
 import { percent } from "~/lib/format";
 import { tokens } from "./Budgets";
+import { fullOn } from "./forecast";
 
 type Use = Schema["LimitUse"];
 
@@ -146,6 +147,16 @@ export function LimitTable(props: {
       cell: (row) => <LimitAmount use={row} value={row.left} />,
       csv: (row) => row.left,
       numeric: true,
+    },
+    {
+      key: "forecast",
+      header: t("account:fullOn"),
+      hint: t("account:fullOnHint"),
+      cell: (row) => {
+        const at = fullOn(row);
+        return at ? <Time at={at} /> : <span className="tg-dim">–</span>;
+      },
+      csv: (row) => fullOn(row),
     },
     {
       key: "ends",

@@ -4,7 +4,7 @@ import { site } from "~/site";
 /** The operator's name and logo; the built-in mark where they have none. */
 export function Brand() {
   return (
-    <Link to="/" className="tg-brand">
+    <Link to="/" className="tg-brand" aria-label={site.name}>
       {site.logo ? (
         <img src={site.logo} alt="" className="tg-logo" />
       ) : (

@@ -1,6 +1,8 @@
 export default {
   tenantNumber: "Tenant {{id}}",
   tenantChoice: "{{name}} (#{{id}})",
+  fullOn: "Runs out",
+  fullOnHint: "If it goes on as since the window began; a dash if it lasts until its end",
   fullness: "Used up",
   limitsCaption: "Budgets and limits, the fullest first",
   noLimits: "No budget and no limit is set.",

@@ -96,6 +96,7 @@ export default {
   ageBetween: "{{from}} to {{to}}",
   olderThan: "{{age}} and more",
   expired: "Expired holds",
+  settleChart: "Settle lag, slowest by node, 24 hours",
   expiredChart: "Expired holds, last 24 hours",
   journal: "Journal",
   journalAbout: "What nodes keep on their disk until the ledger has it: outcomes survive an outage of the database.",

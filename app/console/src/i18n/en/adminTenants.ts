@@ -95,6 +95,8 @@ export default {
   grantedAt: "Granted",
   expiresAt: "Expires",
   kinds: { paid: "Paid", promotional: "Promotional", allowance: "Allowance" },
+  lastCall: "Last call",
+  spendByTenant: "Spend by tenant, 30 days",
   spendChart: "Spend by model",
   requestsLink: "Requests",
   yes: "Yes",

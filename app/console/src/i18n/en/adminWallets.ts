@@ -105,6 +105,12 @@ export default {
     none: "No wallet has moved yet",
     noneText: "Each tenant has a wallet. It appears here with its first top-up or grant.",
   },
+  ending: {
+    title: "Credit that ends within 30 days",
+    about_one: "{{count}} grant, with {{amount}} left. What is left at its end lapses.",
+    about_other: "{{count}} grants, with {{amount}} left in all. What is left at their end lapses.",
+    none: "No credit ends within 30 days.",
+  },
   movements: {
     title: "Movements of all tenants",
     about: "Credit given, redeemed, refunded, lapsed and taken back in the range chosen above, the latest first.",

@@ -4,6 +4,8 @@ import type { Same } from "../same";
 export default {
   tenantNumber: "租户 {{id}}",
   tenantChoice: "{{name}}（#{{id}}）",
+  fullOn: "预计用尽",
+  fullOnHint: "按本周期以来的速度推算；横线表示本周期内够用",
   fullness: "使用率",
   limitsCaption: "预算与限额，使用最多的在前",
   noLimits: "未设置预算与限额。",

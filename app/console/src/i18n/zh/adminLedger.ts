@@ -97,6 +97,7 @@ export default {
   ageBetween: "{{from}} 至 {{to}}",
   olderThan: "{{age}} 以上",
   expired: "过期预扣",
+  settleChart: "结算延迟，各节点最慢值，24 小时",
   expiredChart: "过期预扣，最近 24 小时",
   journal: "本地日志",
   journalAbout: "账本写入之前由节点保存在磁盘上的内容：数据库中断时结果不会丢失。",

@@ -94,6 +94,8 @@ export default {
   grantedAt: "发放时间",
   expiresAt: "到期时间",
   kinds: { paid: "付费", promotional: "赠送", allowance: "配额" },
+  lastCall: "最近调用",
+  spendByTenant: "各租户消费，30 天",
   spendChart: "按模型的消费",
   requestsLink: "请求",
   yes: "是",

@@ -103,6 +103,12 @@ export default {
     none: "尚无钱包变动",
     noneText: "每个租户都有钱包，首次充值或发放额度后显示于此。",
   },
+  ending: {
+    title: "30 天内到期的额度",
+    about_one: "共 {{count}} 笔，剩余 {{amount}}，到期未用完的部分将作废。",
+    about_other: "共 {{count}} 笔，剩余 {{amount}}，到期未用完的部分将作废。",
+    none: "30 天内没有到期的额度。",
+  },
   movements: {
     title: "全部租户的变动",
     about: "所选时间范围内发放、兑换、退款、过期与收回的额度，最新的在前。",

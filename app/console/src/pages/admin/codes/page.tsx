@@ -1,4 +1,4 @@
-import { Button, Text } from "@mantine/core";
+import { Button, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, type Schema } from "~/api/client";
@@ -100,12 +100,12 @@ export default function AdminCodesPage() {
         return sums === undefined ? (
           <span className="tg-dim">–</span>
         ) : (
-          <>
-            <Money value={sums.amount} />{" "}
+          <Stack gap={0} className="tg-lines">
+            <Money value={sums.amount} />
             <span className="tg-dim">
               {t("adminCodes:usesOf", { uses: count(sums.uses), all: count(usesOf(row)) })}
             </span>
-          </>
+          </Stack>
         );
       },
       csv: (row) => redeemed(row.id)?.uses,

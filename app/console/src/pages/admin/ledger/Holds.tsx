@@ -7,6 +7,9 @@ import { type Column, DataTable } from "~/kit/DataTable";
 import { Money } from "~/kit/Money";
 import { Section } from "~/kit/Page";
 import { bytes, count, milliseconds, percent } from "~/lib/format";
+import { samplePoints, useSamples } from "~/parts/samples";
+import { seriesOf } from "~/parts/usage";
+import { useMay } from "~/session/session";
 import { type Health, shareOf } from "./ledger";
 
 type Ages = Schema["HoldAges"];
@@ -15,6 +18,9 @@ type Journal = Schema["JournalView"];
 /** What is set aside and not settled yet: how old, how much, and what nodes keep until the ledger has it. */
 export function Holds({ health }: { health: Health }) {
   const { t } = useTranslation(["adminLedger", "common"]);
+  const may = useMay();
+  const samples = useSamples(24, may("system:read"));
+  const settle = samplePoints(samples.data?.rows ?? [], (row) => row.settle_milliseconds);
   const age = (each: Ages) =>
     each.seconds_to === null
       ? t("adminLedger:olderThan", { age: milliseconds(each.seconds_from * 1000) })
@@ -98,6 +104,20 @@ export function Holds({ health }: { health: Health }) {
           format={(figure) => count(Number(figure))}
           height={200}
         />
+        {may("system:read") && (
+          <Chart
+            title={t("adminLedger:settleChart")}
+            unit={t("common:units.milliseconds")}
+            kind="lines"
+            hours
+            loading={samples.isPending}
+            points={settle.points}
+            series={seriesOf(settle.nodes, (node) => node)}
+            format={(figure) => milliseconds(Number(figure))}
+            axis={(figure) => milliseconds(figure)}
+            height={200}
+          />
+        )}
       </div>
       <Section title={t("adminLedger:ages")} about={t("adminLedger:agesAbout")}>
         <DataTable

@@ -48,7 +48,7 @@ import { adminCardRoute } from "./routes";
 const INLINE = ["input", "cached_input", "cache_write", "output"] as const satisfies readonly TokenClass[];
 
 /** Names in a row; the form shows all of them. */
-const NAMES_SHOWN = 3;
+const NAMES_SHOWN = 2;
 
 type Row = { model: string; names: string[]; price: Price; isNew: boolean; isChanged: boolean };
 
@@ -159,18 +159,14 @@ export function PriceEditor({ card }: { card: Card }) {
       header: t("adminPrices:editor.names"),
       hint: t("adminPrices:editor.namesHint"),
       cell: (row) => (
-        <span className="tg-lines">
+        <div className="tg-names" title={row.names.join("\n")}>
           {row.names.slice(0, NAMES_SHOWN).map((name) => (
-            <span key={name} className="tg-dim">
-              {name}
-            </span>
+            <div key={name}>{name}</div>
           ))}
           {row.names.length > NAMES_SHOWN && (
-            <span className="tg-dim">
-              {t("adminPrices:editor.moreNames", { count: row.names.length - NAMES_SHOWN })}
-            </span>
+            <div>{t("adminPrices:editor.moreNames", { count: row.names.length - NAMES_SHOWN })}</div>
           )}
-        </span>
+        </div>
       ),
       csv: (row) => row.names.join(" "),
     },

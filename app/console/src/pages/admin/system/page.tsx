@@ -3,7 +3,7 @@ import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
 import { wholeListing } from "~/api/listing";
-import { Chart, type Point } from "~/kit/Chart";
+import { Chart } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Failure } from "~/kit/Failure";
 import { Icon } from "~/kit/Icon";
@@ -15,13 +15,13 @@ import { Time } from "~/kit/Time";
 import { saveText } from "~/lib/download";
 import { bytes, count, milliseconds, percent } from "~/lib/format";
 import { useUrl } from "~/lib/url";
+import { type Sample, samplePoints, useSamples } from "~/parts/samples";
 import { seriesOf } from "~/parts/usage";
 import { adminSystemRoute } from "./routes";
 
 type System = Schema["SystemView"];
 type Node = Schema["NodeView"];
 type NodeJob = Schema["Job"] & { node: string };
-type Sample = Schema["SampleView"];
 
 export default function AdminSystemPage() {
   const { t } = useTranslation("adminSystem");
@@ -136,28 +136,11 @@ function Figures({ system }: { system: System }) {
   );
 }
 
-/** Points of one figure, a series for each node; what a node did not say is a gap. */
-export function samplePoints(rows: Sample[], figure: (row: Sample) => number): { points: Point[]; nodes: string[] } {
-  const nodes = [...new Set(rows.map((row) => row.node))];
-  const byTime = new Map<string, Point>();
-  for (const row of rows) {
-    const point = byTime.get(row.at) ?? { at: row.at, values: Object.fromEntries(nodes.map((node) => [node, null])) };
-    point.values[row.node] = figure(row);
-    byTime.set(row.at, point);
-  }
-  return { points: [...byTime.values()], nodes };
-}
-
 function Samples() {
   const { t } = useTranslation("adminSystem");
   const [search, setSearch] = useUrl(adminSystemRoute);
   const hours = search.hours ?? "6";
-  const found = useQuery({
-    queryKey: ["get", "/api/system/samples", hours],
-    queryFn: () => data(api.GET("/api/system/samples", { params: { query: { hours: Number(hours) } } })),
-    placeholderData: keepPreviousData,
-    refetchInterval: 30_000,
-  });
+  const found = useSamples(Number(hours));
   const rows = found.data?.rows ?? [];
   const charts = [
     { key: "cpu", unit: t("percentUnit"), figure: (row: Sample) => row.cpu_permille / 1000, format: percent },

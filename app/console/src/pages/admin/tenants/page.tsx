@@ -1,10 +1,11 @@
 import { Button } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, queryClient, type Schema } from "~/api/client";
 import { useListing } from "~/api/listing";
+import { Chart } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Filters } from "~/kit/Filters";
 import { FormDrawer } from "~/kit/Form";
@@ -14,9 +15,10 @@ import { Money } from "~/kit/Money";
 import { Page } from "~/kit/Page";
 import { Status } from "~/kit/Status";
 import { Time } from "~/kit/Time";
-import { count } from "~/lib/format";
+import { count, money } from "~/lib/format";
 import { useUrl } from "~/lib/url";
-import { useTop } from "~/parts/usage";
+import { useTenantDirectory } from "~/parts/tenants";
+import { groupedPoints, seriesOf, useTop, useUsage } from "~/parts/usage";
 import { useMay } from "~/session/session";
 import { address } from "~/site";
 import { FRESH, standing, TenantFields, useTenantRules } from "./form";
@@ -35,6 +37,7 @@ export default function AdminTenantsPage() {
   const filters = { search: name, user_group, suspended, include_archived };
   const listing = useListing("/api/tenants", { query: { ...filters, sort: search.sort, limit: 50 } });
   const figures = useFigures();
+  const lastCalls = useLastCalls(listing.rows);
 
   const columns: Column<Tenant>[] = [
     {
@@ -94,6 +97,12 @@ export default function AdminTenantsPage() {
       csv: (tenant) => figures.usage.get(tenant.id)?.requests,
     },
     {
+      key: "lastCall",
+      header: t("lastCall"),
+      cell: (tenant) => <Time at={lastCalls.get(tenant.id)} form="relative" />,
+      csv: (tenant) => lastCalls.get(tenant.id),
+    },
+    {
       key: "credit_limit",
       header: t("creditLimit"),
       hint: t("creditLimitHint"),
@@ -132,6 +141,7 @@ export default function AdminTenantsPage() {
   );
   return (
     <Page title={t("title")} about={t("about")} actions={add}>
+      {may("report:read") && <SpendByTenant />}
       <DataTable
         id="tenants"
         caption={t("caption")}
@@ -189,6 +199,45 @@ export default function AdminTenantsPage() {
 }
 
 const DAY = 86_400_000;
+
+/** What the ten largest spent, and the rest together, day by day. */
+function SpendByTenant() {
+  const { t } = useTranslation(["adminTenants", "common"]);
+  const { nameOf } = useTenantDirectory();
+  const usage = useUsage({ by: "tenant", bucket: "day", top: 10 });
+  const grouped = usage.data && groupedPoints(usage.data, "tenant", (sums) => sums.charged, "0");
+  return (
+    <Chart
+      title={t("adminTenants:spendByTenant")}
+      unit={usage.data?.currency ?? ""}
+      kind="bars"
+      stacked
+      totals
+      loading={usage.isPending}
+      points={grouped?.keys.length ? grouped.points : []}
+      series={seriesOf(grouped?.keys ?? [], (key) => (key === "(rest)" ? t("common:terms.rest") : nameOf(key)))}
+      format={(figure) => money(String(figure))}
+      height={180}
+    />
+  );
+}
+
+/** When each of these last called a model, in one call for the whole list. */
+function useLastCalls(tenants: Tenant[]): Map<number, string> {
+  const may = useMay();
+  const ids = tenants
+    .slice(0, 500)
+    .map((each) => each.id)
+    .join(",");
+  const found = useQuery({
+    queryKey: ["get", "/api/tenants/last-calls", ids],
+    queryFn: async () =>
+      (await data(api.GET("/api/tenants/last-calls", { params: { query: { tenant_ids: ids } } }))).items,
+    enabled: ids !== "" && may("report:read"),
+    placeholderData: keepPreviousData,
+  }).data;
+  return useMemo(() => new Map((found ?? []).map((each) => [each.tenant_id, each.at])), [found]);
+}
 
 /** Balances and what was spent, of as many tenants as the reports give at once; the others are drawn as unknown. */
 function useFigures() {

@@ -3,20 +3,23 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useListing } from "~/api/listing";
-import { Sparkline } from "~/kit/Chart";
+import { Chart, Sparkline } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { type FilterField, Filters } from "~/kit/Filters";
 import { Money } from "~/kit/Money";
 import { Page } from "~/kit/Page";
 import { Time } from "~/kit/Time";
 import { Who } from "~/kit/Who";
+import { money } from "~/lib/format";
 import { useUrl } from "~/lib/url";
 import { LimitLines } from "~/parts/Budgets";
+import { useKeyDirectory } from "~/parts/directory";
 import { type Key, RevokeKeys } from "~/parts/keys/changes";
 import { KeyPanel } from "~/parts/keys/KeyPanel";
 import { KeyState } from "~/parts/keys/KeyState";
 import { useKeyUse } from "~/parts/keys/use";
 import { useTenantDirectory } from "~/parts/tenants";
+import { groupedPoints, seriesOf, useUsage } from "~/parts/usage";
 import { useMay } from "~/session/session";
 import { address } from "~/site";
 import { adminTokensRoute } from "./routes";
@@ -74,7 +77,7 @@ export default function AdminTokensPage() {
     {
       key: "hint",
       header: t("tenantKeys:columns.hint"),
-      cell: (each) => <code className="tg-mono">{each.hint}</code>,
+      cell: (each) => <code className="tg-mono tg-nowrap">{each.hint}</code>,
       csv: (each) => each.hint,
     },
     {
@@ -139,6 +142,7 @@ export default function AdminTokensPage() {
   for (const [key, value] of Object.entries(filters)) if (value !== undefined) exported.set(key, String(value));
   return (
     <Page title={t("adminTokens:title")} about={t("adminTokens:about")}>
+      {may("report:read") && <SpendByKey tenantId={filters.tenant_id} />}
       <DataTable
         id="tokens"
         caption={t("adminTokens:title")}
@@ -184,5 +188,33 @@ export default function AdminTokensPage() {
       />
       <RevokeKeys keys={revoking} onClose={() => setRevoking([])} onDone={() => setChosen(new Set())} />
     </Page>
+  );
+}
+
+/** What the eight keys that spent most spent, and the rest together, day by day. */
+function SpendByKey(props: { tenantId: number | undefined }) {
+  const { t } = useTranslation(["adminTokens", "common"]);
+  const { rows } = useKeyDirectory();
+  const tenants = useTenantDirectory();
+  // Many tenants call a key the same.
+  const nameOf = (id: string) => {
+    const key = rows.find((each) => each.id === id);
+    return key ? t("adminTokens:keyOf", { key: key.name, tenant: tenants.nameOf(key.tenant_id) }) : id.slice(0, 8);
+  };
+  const usage = useUsage({ by: "token", bucket: "day", top: 8, tenant_id: props.tenantId });
+  const grouped = usage.data && groupedPoints(usage.data, "token", (sums) => sums.charged, "0");
+  return (
+    <Chart
+      title={t("adminTokens:spend")}
+      unit={usage.data?.currency ?? ""}
+      kind="bars"
+      stacked
+      totals
+      loading={usage.isPending}
+      points={grouped?.keys.length ? grouped.points : []}
+      series={seriesOf(grouped?.keys ?? [], (key) => (key === "(rest)" ? t("common:terms.rest") : nameOf(key)))}
+      format={(figure) => money(String(figure))}
+      height={180}
+    />
   );
 }

@@ -25,6 +25,7 @@ import { GrantTable, MovementTable } from "~/parts/WalletTables";
 import { useMay, useMe } from "~/session/session";
 import { address, site } from "~/site";
 import { AllMovements } from "./AllMovements";
+import { Ending } from "./Ending";
 import { adminWalletsRoute } from "./routes";
 
 type Wallet = Schema["WalletView"];
@@ -103,6 +104,7 @@ export default function AdminWalletsPage() {
         <>
           <Ways flows={flows.data} />
           <Wallets />
+          {may("balance:read") && <Ending />}
           {may("balance:read") && <AllMovements />}
         </>
       ) : (

@@ -36,6 +36,8 @@ export default function TenantPricesPage() {
       cell: (row) => `× ${of(row)?.multipliers.join(", ") || row.multiplier}`,
       csv: (row) => row.multiplier,
       numeric: true,
+      // One that is the same for all says nothing of any.
+      hidden: new Set(found.map((each) => each.multipliers.join())).size < 2,
     },
     {
       key: "features",
@@ -67,12 +69,6 @@ export default function TenantPricesPage() {
       hidden: true,
     },
     {
-      key: "state",
-      header: t("common:terms.status"),
-      cell: (row) => <ModelState state={of(row)?.state ?? "quiet"} />,
-      csv: (row) => of(row)?.state,
-    },
-    {
       key: "hours",
       header: t("tenantPrices:hours"),
       cell: (row) => (
@@ -83,6 +79,12 @@ export default function TenantPricesPage() {
         />
       ),
       csv: (row) => of(row)?.available_percent,
+    },
+    {
+      key: "state",
+      header: t("common:terms.status"),
+      cell: (row) => <ModelState state={of(row)?.state ?? "quiet"} />,
+      csv: (row) => of(row)?.state,
     },
   ];
   const by = search.speed ?? (found.some((each) => each.tokens_per_second !== null) ? "tokens" : "firstByte");
