@@ -221,6 +221,17 @@ class AdminStore:
         )
         return [_entry(row, lambda value: _about(kind, entity_id, value)) for row in rows]
 
+    async def member(self, user_id: str, tenant_id: TenantId) -> Stored | None:
+        """Give somebody who is a member of a tenant; people are behind no policy, so a tenant is asked for here."""
+        found = await self.get("user", user_id, PLATFORM) if _is_open(tenant_id) else None
+        if found is None or found.archived:
+            return None
+        return found if any(place.tenant_id == tenant_id for place in found.entity.memberships) else None
+
+    async def member_history(self, user_id: str, tenant_id: TenantId, limit: int) -> list[HistoryEntry]:
+        """Give the changes of a person, the latest first, to be narrowed to what is about the tenant."""
+        return await self.history("user", user_id, PLATFORM, limit) if _is_open(tenant_id) else []
+
     async def authors(self, kind: str, tenant_id: TenantId, things: Sequence[Stored]) -> dict[str, tuple[str, str]]:
         """Give who made each thing what it is, and why, by its id."""
         rows = await self._reading(kind).fetch(
@@ -471,6 +482,11 @@ class AdminStore:
         """Forget old idempotency keys; give how many."""
         done = await self._pool.execute("DELETE FROM admin.idempotency WHERE created_at < $1", before)
         return int(done.split()[-1])
+
+
+def _is_open(tenant_id: TenantId) -> bool:
+    tenants = confined_to()
+    return tenants is None or tenant_id in tenants
 
 
 def _may_see(each: Stored) -> bool:

@@ -200,9 +200,9 @@ async def create_member(call: ThisCall, tenant_id: FromPath[int], data: JSONBody
     **route(Permission.MEMBER_READ, "getMember", "Read a member", 404, within="tenant"),
 )
 async def read_member(call: ThisCall, tenant_id: FromPath[int], user_id: FromPath[str]) -> Response[MemberView]:
-    stored = await call.api.administration.get("user", user_id, tenant_id=PLATFORM)
-    view = _member(stored.entity, TenantId(tenant_id), stored.version)
-    if stored.archived or view is None:
+    stored = await call.api.administration.store.member(user_id, TenantId(tenant_id))
+    view = _member(stored.entity, TenantId(tenant_id), stored.version) if stored is not None else None
+    if view is None:
         raise ApiError("not_found")
     return versioned(view)
 
@@ -217,7 +217,7 @@ async def read_member(call: ThisCall, tenant_id: FromPath[int], user_id: FromPat
 async def member_history(
     call: ThisCall, tenant_id: FromPath[int], user_id: FromPath[str], limit: Limit = 50
 ) -> History[MemberState]:
-    entries = await call.api.administration.history("user", user_id, tenant_id=PLATFORM, limit=_CHANGES_READ)
+    entries = await call.api.administration.store.member_history(user_id, TenantId(tenant_id), _CHANGES_READ)
     items = [history_item(entry, lambda user: _state(user, TenantId(tenant_id))) for entry in entries]
     # What is different elsewhere is none of this tenant's business.
     seen = tuple(item for item in items if item.before != item.after)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Pool = asyncpg.Pool[asyncpg.Record]
 
-LOOK_SECONDS: Final = 0.1
+LOOK_SECONDS: Final = 0.06
 """How long a page looks for rows; the slice that it is in is finished."""
 _QUICK_SECONDS: Final = 0.01
 _SLOW_SECONDS: Final = 0.04

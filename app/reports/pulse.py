@@ -33,8 +33,10 @@ _TOO_FINE: Final = (
     "Latencies are kept by 5 minutes for 48 hours of all tenants together, by model or by channel; by the hour for"
     f" {_HOURS_MAX.days} days, and by the day of UTC beyond: ask for larger buckets, the zone UTC, or less at once."
 )
+_GROUPED_BUCKETS_MAX: Final = 400
 _LAST_MILLISECONDS: Final = 600_000
 """What the class without a bound is taken to end at: no request takes longer."""
+_BOUNDS: Final = (*BOUNDS, _LAST_MILLISECONDS)
 
 # ruff: noqa: S608 -- statements are put together from constants of this module; every value is a parameter
 
@@ -50,6 +52,11 @@ class PulseQuery(msgspec.Struct, frozen=True, kw_only=True):
     by: tuple[By, ...] = ()
     model: str | None = None
     channel_id: str | None = None
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether there may be many rows for each bucket."""
+        return ("model" in self.by and self.model is None) or ("channel" in self.by and self.channel_id is None)
 
 
 class PulseRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,23 +85,20 @@ def percentile(classes: Sequence[int], percent: int) -> int | None:
     return percentiles(classes, percent)[0]
 
 
-def percentiles(classes: Sequence[int], *percents: int) -> tuple[int | None, ...]:
+def percentiles(classes: Sequence[int], *percents: int) -> list[int | None]:
     """Give several percentiles of the same requests."""
     passed = list(accumulate(classes))
-    return tuple(_percentile(passed, percent) for percent in percents)
-
-
-def _percentile(passed: Sequence[int], percent: int) -> int | None:
-    """Give a percentile from how many requests are in each class and those before it."""
-    if not passed[-1]:
-        return None
-    # The rank as a whole number: the smallest that so many percent are at or below.
-    rank = max(1, -(-passed[-1] * percent // 100))
-    n = bisect_left(passed, rank)
-    before = passed[n - 1] if n else 0
-    lower = BOUNDS[n - 1] if n else 0
-    upper = BOUNDS[n] if n < len(BOUNDS) else _LAST_MILLISECONDS
-    return lower + (upper - lower) * (rank - before) // (passed[n] - before)
+    total = passed[-1]
+    if not total:
+        return [None] * len(percents)
+    found: list[int | None] = []
+    for percent in percents:
+        # The rank as a whole number: the smallest that so many percent are at or below.
+        rank = -(-total * percent // 100) or 1
+        n = bisect_left(passed, rank)
+        before, lower = (passed[n - 1], _BOUNDS[n - 1]) if n else (0, 0)
+        found.append(lower + (_BOUNDS[n] - lower) * (rank - before) // (passed[n] - before))
+    return found
 
 
 async def read_pulse(pool: "Pool", query: PulseQuery) -> list[PulseRow]:
@@ -105,7 +109,7 @@ async def read_pulse(pool: "Pool", query: PulseQuery) -> list[PulseRow]:
         [tile.starts_at for tile in query.tiles],
         *(list(column) for column in zip(*stretches, strict=True)),
     ]
-    where = [f"generation = {_LIVE}", "tenant_id = $1"]
+    where = [f"generation = {_LIVE}", "tenant_id = $1", "minutes = s.kind", "at >= s.starts_at", "at < s.ends_at"]
     for name, value in (("model", query.model), ("channel", query.channel_id)):
         column = _COLUMN[name]  # type: ignore[index]  # of these two
         if value is None and name in query.by:
@@ -119,8 +123,9 @@ async def read_pulse(pool: "Pool", query: PulseQuery) -> list[PulseRow]:
     rows = await pool.fetch(
         f"SELECT greatest(width_bucket(at, $2::timestamptz[]) - 1, 0) AS n{keys}, {_SUMS}"
         " FROM unnest($3::smallint[], $4::timestamptz[], $5::timestamptz[]) AS s (kind, starts_at, ends_at)"
-        " JOIN projection.pulse ON minutes = s.kind AND at >= s.starts_at AND at < s.ends_at"
-        f" WHERE {' AND '.join(where)} GROUP BY {numbers} ORDER BY {numbers}",
+        # Without OFFSET the planner may join what it thinks is most of the table, and reads all of it.
+        f" CROSS JOIN LATERAL (SELECT * FROM projection.pulse WHERE {' AND '.join(where)} OFFSET 0) AS p"
+        f" GROUP BY {numbers} ORDER BY {numbers}",
         *values,
     )
     return [_row(row, 1 + len(query.by)) for row in rows]
@@ -147,6 +152,11 @@ def stretches_of(query: PulseQuery) -> list[Stretch]:
         return [Stretch(SHORT, _floor(first, SHORT), last)]
     if not all(_is_at(start, HOUR) for start in starts):
         raise ReportRangeError(_TOO_FINE)
+    if query.is_grouped and len(starts) >= _GROUPED_BUCKETS_MAX:
+        raise ReportRangeError(
+            f"Models or channels are told apart in at most {_GROUPED_BUCKETS_MAX} buckets: ask for larger ones, less at"
+            " once, or for one of them."
+        )
     found: list[Stretch] = []
     cut = {_floor(start, DAY) for start in starts if start != _floor(start, DAY)}
     moment = _floor(first, HOUR)

@@ -91,6 +91,7 @@ async def pages_of(asked: Asked, days: int) -> list[Page]:
 
 def _console_pages(tenant: TenantId, month: str) -> list[Page]:
     """Give what else the console shows: how things go, the books, what happened, lists."""
+    fortnight = f"from={_time(UNTIL - dt.timedelta(days=14))}&to={_time(UNTIL)}"
     two_days = f"from={_time(UNTIL - dt.timedelta(hours=47))}&to={_time(UNTIL)}"
     pages = [
         Page("overview, a day", f"/reports/overview?to={_time(UNTIL)}"),
@@ -120,12 +121,19 @@ def _console_pages(tenant: TenantId, month: str) -> list[Page]:
             who = "tenant" if as_tenant else "platform"
             pages += [
                 Page(
-                    f"latency by {bucket} and model, 30 days, {zone}, {who}",
-                    f"/reports/latency?bucket={bucket}&by=model&{month}&zone={zone}",
+                    f"latency by {bucket} and model, {days} days, {zone}, {who}",
+                    f"/reports/latency?bucket={bucket}&by=model&{span}&zone={zone}",
                     as_tenant=as_tenant,
                 )
-                for bucket in ("hour", "day", "week")
+                for bucket, days, span in (("hour", 14, fortnight), ("day", 30, month), ("week", 30, month))
             ]
+            pages.append(
+                Page(
+                    f"latency by hour, 30 days, {zone}, {who}",
+                    f"/reports/latency?{month}&zone={zone}",
+                    as_tenant=as_tenant,
+                )
+            )
             pages += [
                 Page(
                     f"refusals by reason{' and model' if by_model else ''}, 30 days, {zone}, {who}",

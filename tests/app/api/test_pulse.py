@@ -195,6 +195,17 @@ def test_more_single_hours_than_are_kept_are_refused() -> None:
         stretches_of(PulseQuery(tiles=tiles))
 
 
+def test_rows_for_each_of_many_buckets_and_models_are_refused_and_those_of_one_are_not() -> None:
+    first = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    tiles = buckets("hour", first, first + dt.timedelta(days=30), "UTC")
+
+    with pytest.raises(ReportRangeError):
+        stretches_of(PulseQuery(tiles=tiles, by=("model",)))
+    assert stretches_of(PulseQuery(tiles=tiles, by=("model",), model="m"))
+    assert stretches_of(PulseQuery(tiles=tiles))
+    assert stretches_of(PulseQuery(tiles=tiles[: 24 * 14], by=("model",)))
+
+
 async def test_the_strip_of_a_channel_has_a_cell_for_each_five_minutes(world: World, root: Person) -> None:
     made = (await root.post("/channels", {"name": "c", "type": "openai", "models": ["m"], "key": "k" * 20})).json()
     tenant, _, spender = await _spender(world, root)
