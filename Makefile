@@ -36,16 +36,28 @@ run: .venv/run.stamp .venv/bin/tallygate ## Serve on http://127.0.0.1:3000 (sett
 console: .venv/made.stamp ## Build the web console, with Node from PyPI; does nothing if it is built
 	@$(PYTHON) deploy/console_build.py
 
+# Whatever tests start is compiled once, and not once a process, also where the environment would have it otherwise.
+test test-faults test-console: export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: test
 test: .venv/dev.stamp ## Check formatting, lint, types and imports, and run the tests (ARGS=... for pytest)
+	@$(MAKE) --no-print-directory -j 2 check-python check-console
+	$(PYTHON) -m pytest -m "not faults and not llama and not console" -n 2 --dist worksteal $(ARGS)
+
+.PHONY: check-python
+check-python: .venv/dev.stamp
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 	.venv/bin/codespell
-	$(PYTHON) deploy/console_build.py --npm run api:check
-	$(PYTHON) deploy/console_build.py --npm run check
-	$(PYTHON) -m pytest -m "not faults and not llama and not console" -n 2 $(ARGS)
+
+# It runs beside the other checks, so what it prints is shown in one piece.
+.PHONY: check-console
+check-console: .venv/dev.stamp
+	@said=$$(mktemp); status=0; \
+	{ $(PYTHON) deploy/console_build.py --npm run api:check && $(PYTHON) deploy/console_build.py --npm run check; } \
+	>"$$said" 2>&1 || status=$$?; cat "$$said"; rm -f "$$said"; exit $$status
 
 .PHONY: test-faults
 test-faults: .venv/dev.stamp ## Kill processes and cut wires, then prove that nothing was lost
