@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from domain.metering.estimate import AUDIO_BYTES_PER_SECOND, AUDIO_BYTES_PER_SECOND_LEAST
+from domain.metering.recordings import length_of
 from domain.metering.usage import COUNT_MAX, TokenUsage
 from domain.relay.chat import ChatRequest, Media, Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
 from domain.relay.dialect import CanonicalRequest
@@ -62,8 +62,8 @@ def consumes(request: CanonicalRequest) -> tuple[TokenUsage, TokenUsage]:
     """Give what a call consumes besides tokens: likely, for a vendor that says nothing, and at most, to be held for."""
     match request:
         case TranscriptionRequest():
-            likely, most = recording_milliseconds(request.file.content)
-            return TokenUsage(milliseconds=likely), TokenUsage(milliseconds=most)
+            length = length_of(request.file.content)
+            return TokenUsage(milliseconds=length.likely), TokenUsage(milliseconds=length.most)
         case RerankRequest():
             counted = sum(1 + len(document) // _SEARCH_BYTES for document in request.documents)
             return TokenUsage(), TokenUsage(calls=-(-counted // SEARCH_DOCUMENTS))
@@ -94,19 +94,6 @@ def _consumes(request: CanonicalRequest) -> TokenUsage:
             return TokenUsage(characters=len(request.text))
         case _:
             return TokenUsage()
-
-
-def recording_milliseconds(content: bytes) -> tuple[int, int]:
-    """Give how long a recording likely is, and at most. A file that says its byte rate is believed."""
-    if content[:4] == b"RIFF" and content[8:16] == b"WAVEfmt ":
-        rate = max(AUDIO_BYTES_PER_SECOND_LEAST, int.from_bytes(content[28:32], "little"))
-        known = _milliseconds(content, rate)
-        return known, known
-    return _milliseconds(content, AUDIO_BYTES_PER_SECOND), _milliseconds(content, AUDIO_BYTES_PER_SECOND_LEAST)
-
-
-def _milliseconds(content: bytes, bytes_per_second: int) -> int:
-    return min(-(-len(content) * 1000 // bytes_per_second), COUNT_MAX)
 
 
 def _message(message: Message) -> dict[str, Any]:
