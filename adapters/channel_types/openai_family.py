@@ -7,6 +7,7 @@ from adapters.channel_types.openai_row import (
     ALL,
     BOTH,
     CONVERSING,
+    DEAR_TIERS,
     FULL_PREFIX,
     SHOWN_BY,
     STREAM_OPTIONS,
@@ -43,6 +44,7 @@ _OPENAI: Final = (
                 title=Words("Project", "项目"),
                 help=Words("Sent as OpenAI-Project, if given.", "如填写，将作为 OpenAI-Project 发送。"),
             ),
+            DEAR_TIERS,
         ),
         models=(
             "gpt-5.2",
@@ -102,6 +104,7 @@ _OPENAI: Final = (
                 choices=("false", "true"),
             ),
             STREAM_OPTIONS,
+            DEAR_TIERS,
         ),
         surfaces=CONVERSING - {"moderations"},
         native=BOTH,

@@ -55,6 +55,18 @@ STREAM_OPTIONS: Final = Field(
     choices=("true", "false"),
 )
 
+DEAR_TIERS: Final = Field(
+    name="dear_tiers",
+    title=Words("Dearer service tiers", "更贵的服务层级"),
+    help=Words(
+        "Choose true if clients may ask for service_tier priority, fast or scale: rate cards have no price of their own"
+        " for them.",
+        "如允许客户端请求 service_tier 为 priority、fast 或 scale 请选 true：价目表没有为它们单独定价。",
+    ),
+    default="false",
+    choices=("false", "true"),
+)
+
 
 def row(
     name: str,

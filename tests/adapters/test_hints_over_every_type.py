@@ -9,6 +9,7 @@ import pytest
 from adapters.channel_types import TYPES
 from app.relay.surfaces import SURFACES
 from app.relay.translation import translation
+from domain.relay.call import ClientDialect
 from domain.relay.channel_type import ChannelType
 from domain.relay.dialect import Target, UnsupportedParameterError
 from tests.support.dialects import SAID
@@ -39,10 +40,13 @@ IDLE: Final[dict[str, Any]] = {
 }
 
 
-def encoded(row: ChannelType, members: dict[str, Any]) -> bytes:
+def encoded(
+    row: ChannelType, members: dict[str, Any], *, contract: ClientDialect = "openai", **target_members: Any
+) -> bytes:
     """Give what the vendor is sent for a chat with these members."""
-    surface = SURFACES["openai"]
-    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True, **members}
+    surface = SURFACES[contract]
+    said = {"input": "Hi"} if contract == "responses" else {"messages": [{"role": "user", "content": "Hi"}]}
+    body = {"model": "m", "stream": True, **said, **members}
     call = surface.parse("chat", msgspec.json.encode(body))
     way = translation(
         call, surface=surface, channel_type=row, model="vm", canonical=lambda: surface.canonical(call), said=SAID
@@ -56,7 +60,7 @@ def encoded(row: ChannelType, members: dict[str, Any]) -> bytes:
         now=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
         request_id="00000000-0000-7000-8000-000000000000",
     )
-    return way.encode(target).body
+    return way.encode(msgspec.structs.replace(target, **target_members)).body
 
 
 @pytest.mark.parametrize("name", IDLE)
@@ -82,3 +86,28 @@ def test_a_vendor_may_not_answer_by_another_model_than_the_one_that_is_charged(n
         encoded(TYPES["openrouter"], {name: ["dear/model"]})
 
     assert refused.value.param == name
+
+
+CONTRACTS: Final[tuple[ClientDialect, ...]] = ("openai", "responses")
+
+
+@pytest.mark.parametrize("tier", ["priority", "fast", "scale"])
+@pytest.mark.parametrize("contract", CONTRACTS)
+@pytest.mark.parametrize("name", ["openai", "azure"])
+def test_a_service_tier_dearer_than_the_price_is_refused_unless_the_operator_allows_it(
+    name: str, contract: ClientDialect, tier: str
+) -> None:
+    with pytest.raises(UnsupportedParameterError) as refused:
+        encoded(TYPES[name], {"service_tier": tier}, contract=contract)
+    assert refused.value.param == "service_tier"
+
+    dropped = encoded(TYPES[name], {"service_tier": tier}, contract=contract, drops_unsupported=True)
+    allowed = encoded(TYPES[name], {"service_tier": tier}, contract=contract, options={"dear_tiers": "true"})
+    assert b"service_tier" not in dropped
+    assert f'"service_tier":"{tier}"'.encode() in allowed
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+@pytest.mark.parametrize("tier", ["auto", "default", "flex"])
+def test_a_service_tier_that_is_no_dearer_passes(contract: ClientDialect, tier: str) -> None:
+    assert f'"service_tier":"{tier}"'.encode() in encoded(TYPES["openai"], {"service_tier": tier}, contract=contract)

@@ -18,7 +18,7 @@ from adapters.dialects.openai.answers import (
 )
 from adapters.dialects.openai.body import chat_members
 from adapters.dialects.openai.profile import OPENAI, Profile
-from adapters.dialects.openai.quirks import fit_chat
+from adapters.dialects.openai.quirks import fit_chat, fit_tier
 from adapters.dialects.openai.realtime import read_client, read_vendor
 from adapters.dialects.openai.requests import encode_chat, encode_embeddings
 from adapters.dialects.openai.responses import (
@@ -73,6 +73,8 @@ class OpenAIDialect:
                 profile = self.profile_of(target)
                 members = chat_members(call, request, profile, target)
                 fit_chat(members, b"", profile, target)
+                if profile.is_reference:
+                    fit_tier(members, target)
                 return self._post("chat", msgspec.json.encode(members), target, streams=call.stream)
             case EmbeddingsRequest():
                 members = embeddings_members(request, self.profile, target)
@@ -90,7 +92,7 @@ class OpenAIDialect:
             return VendorRequest(
                 url=self.responses_url(target),
                 headers=self.headers(target),
-                body=encode_response(call, target),
+                body=encode_response(call, target, is_reference=self.profile.is_reference),
                 streams=call.stream,
             )
         match call.surface:

@@ -53,6 +53,24 @@ _HINTS: Final = frozenset(
 """What changes no answer: a vendor that refuses it is simply not sent it."""
 
 
+DEAR_TIERS: Final = frozenset({"priority", "fast", "scale"})
+"""Tiers of OpenAI's service that cost more than its prices say."""
+
+
+def fit_tier(members: Members, target: Target) -> None:
+    """Refuse a tier that no rate card has a price for, unless the channel allows it; UnsupportedParameterError."""
+    if "service_tier" not in members or target.options.get("dear_tiers") == "true":
+        return
+    tier = value_of(members, "service_tier")
+    if isinstance(tier, str) and tier in DEAR_TIERS:
+        unsupported(
+            "service_tier",
+            target,
+            f"The service tier '{tier}' costs more than this model's price: leave 'service_tier' out.",
+        )
+        del members["service_tier"]
+
+
 def value_of(members: Members, name: str) -> Any:
     """Give a member's value, decoded if it is still raw; None if it is absent or null."""
     value = members.get(name)

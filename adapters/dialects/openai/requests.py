@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from adapters.dialects.openai.profile import Profile
-from adapters.dialects.openai.quirks import Members, fit_chat, unsupported, value_of
+from adapters.dialects.openai.quirks import Members, fit_chat, fit_tier, unsupported, value_of
 from domain.relay.call import Call
 from domain.relay.dialect import Target
 
@@ -40,7 +40,9 @@ def encode_request(call: Call, *, model: str, output_tokens_max: int | None, qui
 def encode_chat(call: Call, profile: Profile, target: Target) -> bytes:
     """Give the client's chat or legacy completion, fitted to the vendor; UnsupportedParameterError."""
     members = _patched(call, target.model, target.output_tokens_max, profile)
-    if not profile.is_reference:  # OpenAI itself judges its own members best, and Azure is OpenAI
+    if profile.is_reference:
+        fit_tier(members, target)
+    else:  # OpenAI itself judges its own members best, and Azure is OpenAI
         fit_chat(members, call.body, profile, target)
     return _encode(members)
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from adapters.dialects.openai.profile import Profile
+from adapters.dialects.openai.quirks import fit_tier
 from adapters.dialects.openai.usage import decode_usage
 from adapters.wire.errors import classify
 from adapters.wire.lenient import leaves, loads
@@ -30,11 +31,13 @@ _DELTAS: Final = frozenset(
 _REASONS: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
-def encode_response(call: Call, target: Target) -> bytes:
-    """Give the client's own body, with the routed model and the output limit."""
+def encode_response(call: Call, target: Target, *, is_reference: bool = False) -> bytes:
+    """Give the client's own body, with the routed model and the output limit; `is_reference` for OpenAI itself."""
     members: dict[str, Any] = _members.decode(call.body)
     if target.model != call.model:
         members["model"] = target.model
+    if is_reference:
+        fit_tier(members, target)
     limit = call.output_tokens_max if target.output_tokens_max is None else target.output_tokens_max
     if limit is not None:
         members["max_output_tokens"] = limit
