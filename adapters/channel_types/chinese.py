@@ -99,6 +99,7 @@ ROWS: Final[tuple[ChannelType, ...]] = (
     ChannelType(
         name="hunyuan",
         limits_output=False,
+        keeps_stops=True,
         title=Words("Tencent Hunyuan (cloud API)", "腾讯混元（云 API）"),
         dialect=hunyuan.DIALECT,
         base_url="https://hunyuan.tencentcloudapi.com",

@@ -28,6 +28,7 @@ from domain.relay.dialect import (
     VendorDialect,
 )
 from domain.relay.ports import VendorRequest
+from domain.relay.stops import StopTrimmer
 from domain.relay.structured import fault_of, in_words, needs_words, unfenced
 from domain.relay.vendor_errors import UNFIT, VendorError
 
@@ -191,6 +192,8 @@ class Translating:
         self._surface = surface
         self._dialect = channel_type.dialect
         self._capabilities = channel_type.capabilities
+        self._keeps_stops = channel_type.keeps_stops
+        self._stops = StopTrimmer(())
         self._shape: ResponseFormat | None = None
         self._canonical = canonical
         self._said = said
@@ -210,6 +213,8 @@ class Translating:
         if isinstance(request, ChatRequest) and needs_words(request, self._capabilities):
             self._shape = request.response_format
             request = in_words(request, self._capabilities)
+        if self._keeps_stops and isinstance(request, ChatRequest):
+            self._stops = StopTrimmer(request.stop)
         return self._dialect.encode(self._call, request, target)
 
     def frame(self, frame: Frame) -> list[Step]:
@@ -225,6 +230,8 @@ class Translating:
         return [] if self._decoder is None else self._steps(self._decoder.finish())
 
     def _steps(self, deltas: list[Delta]) -> list[Step]:
+        if self._keeps_stops:
+            deltas = [self._trimmed(delta) for delta in deltas]
         if not self._call.stream or self._shape is not None:
             for delta in deltas:
                 self._assembler.add(delta)
@@ -232,9 +239,14 @@ class Translating:
             return [Step(delta) for delta in deltas]
         return [Step(delta, self._writer.write(delta) if delta.pieces else b"") for delta in deltas]
 
+    def _trimmed(self, delta: Delta) -> Delta:
+        return msgspec.structs.replace(delta, pieces=self._stops.trim(delta.pieces)) if delta.pieces else delta
+
     def read(self, body: bytes, headers: Mapping[str, str]) -> Delta:
         """Read a whole answer."""
         whole = self._dialect.decode(body, headers, self._call)
+        if self._keeps_stops:
+            whole = self._trimmed(whole)
         if self._shape is not None and whole.error is None:
             fault = _shape_fault(whole, self._shape)
             whole = (

@@ -57,6 +57,8 @@ class ChannelType(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: frozenset[Capability] = frozenset()
     limits_output: bool = True
     """Whether the vendor keeps to an output limit; of one that does not all that the model can write is held for."""
+    keeps_stops: bool = False
+    """Whether an answer that a stop sequence ended has it at its end: then it is taken off."""
     inlines_media: bool = False
     """Whether the vendor takes images and files only inside the request: those named by an address are fetched."""
     models: tuple[str, ...] = ()
