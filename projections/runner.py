@@ -71,7 +71,7 @@ class Runner:
     It gathers what comes in meanwhile: ten new events of a lane are folded at almost the cost of one.
     """
     LANES_AT_ONCE: Final = 250
-    """Lanes of one transaction: more would keep the requests of the same process waiting for longer at a time."""
+    """Lanes of one transaction: who wants one of them folded at once waits for it that long."""
     POLL_MIN_SECONDS: Final = 0.05
     POLL_MAX_SECONDS: Final = 1.0
     POLL_SHARE: Final = 10

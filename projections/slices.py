@@ -1,4 +1,4 @@
-"""Long work in short slices: a page of thousands of events is folded beside requests that wait for their turn."""
+"""Long work in short slices: where a reader has a lane folded at once, that goes on beside requests of its process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

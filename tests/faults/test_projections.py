@@ -1,11 +1,14 @@
 """Read models under faults: a server killed in the middle of a fold, and a rebuild while all goes on."""
 
 import asyncio
+import os
+import signal
+from pathlib import Path
 
 import pytest
 
 from tests.faults.checks import charged
-from tests.faults.test_postgres import load, more
+from tests.faults.test_postgres import family, load, more
 from tests.faults.world import World, until
 from tests.support.ledger import Connection
 
@@ -57,6 +60,53 @@ async def test_a_server_killed_in_the_middle_of_a_fold_folds_each_event_once(sha
 
     await until(caught_up, "the next one folds the rest")
     await world.check(connection)
+    await connection.close()
+
+
+def background(world: World) -> int | None:
+    """Give the number of the process that folds; None while there is none."""
+    found = [
+        pid
+        for pid in family(world.server.pid)[1:]
+        if b"app.cli.background" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    return found[0] if found else None
+
+
+async def test_the_process_that_folds_is_killed_in_the_middle_and_another_one_folds_each_event_once(
+    shared_world: World,
+) -> None:
+    world = shared_world
+    connection, gate = await world.connect(), await world.connect()
+    world.script("plain")
+    async with gate.transaction():
+        await gate.execute("LOCK TABLE projection.usage_hourly IN SHARE MODE")
+        assert (await world.ask()).done
+
+        async def in_the_middle() -> bool:
+            return bool(
+                await connection.fetchval(
+                    "SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE NOT l.granted"
+                    " AND a.application_name = 'tallygate background'"
+                    " AND l.relation = 'projection.usage_hourly'::regclass"
+                )
+            )
+
+        await until(in_the_middle, "a fold waits for a table")
+        killed = background(world)
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        await until(lambda: background(world) not in {None, killed}, "another one has come")
+        # The control: requests are served all the while, and the read model has heard of none of them.
+        assert all([(await world.ask(stream=stream)).done for stream in (False, True)])
+        assert await shown(connection) < await charged(connection)
+
+    async def caught_up() -> bool:
+        return await shown(connection) == await charged(connection)
+
+    await until(caught_up, "the next one folds the rest")
+    await world.check(connection)
+    await gate.close()
     await connection.close()
 
 
