@@ -407,7 +407,7 @@ def _parameters(shared_buffers_mebibytes: int, *, durable: bool) -> dict[str, st
     return {
         "shared_buffers": f"{shared_buffers_mebibytes}MB",
         "max_wal_size": "2GB",
-        # Files of the log that are kept for re-use: while a new one is filled with zeros no commit comes through.
+        # Files of the log that are kept to be used again: while a new one is filled with zeros no commit comes through.
         "min_wal_size": "512MB",
         # After each checkpoint the first change of a page writes the whole page to the log.
         "checkpoint_timeout": "15min",
