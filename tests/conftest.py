@@ -1,6 +1,7 @@
 """Fixtures for all tests: one PostgreSQL server for the run, a migrated database for each test or module."""
 
-from collections.abc import AsyncIterator
+import gc
+from collections.abc import AsyncIterator, Generator
 from urllib.parse import urlsplit
 
 import hypothesis
@@ -30,6 +31,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="how long eight vendors misbehave under load (30 by default; 120 for the whole show)",
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while tests are collected, all of which stay, and never look at them again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")
