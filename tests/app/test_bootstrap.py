@@ -160,7 +160,7 @@ async def test_the_lock_of_the_first_start_is_waited_for(office: Office, databas
             await other.execute("SELECT pg_advisory_xact_lock($1)", module._LOCK)
             starting = asyncio.create_task(start(office))
             waiting = False
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not waiting:
                     waiting = await other.fetchval(
                         "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
