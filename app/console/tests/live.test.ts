@@ -69,3 +69,17 @@ test("reads events however the network cuts them, and passes over what is none",
   }
   expect([found, rest]).toEqual([["1"], ""]);
 });
+
+test("stands still while it is paused, counts what comes, and goes on with all of it", () => {
+  const frame = frames();
+  const log = new LiveLog();
+  log.push([row(1)]);
+  frame.run();
+  log.pause(true);
+  log.push([row(2), row(3, { state: "refused" })]);
+  frame.run();
+  expect([log.snapshot().total, log.behind()]).toEqual([1, 2]);
+  log.pause(false);
+  expect(log.snapshot().rows.map((each) => each.id)).toEqual(["3", "2", "1"]);
+  expect([log.snapshot().failed, log.behind()]).toEqual([1, 0]);
+});

@@ -205,6 +205,21 @@ async def test_the_live_log_goes_on_after_the_last_row_that_was_received(world: 
     assert made[1].encode() not in b"".join(received)
 
 
+async def test_a_live_log_without_a_place_begins_with_the_last_seconds(world: World, root: Person) -> None:
+    tenant, _, spender = await _spender(world, root)
+    made = await _spend(world, spender, tenant, 2)
+    call: Any = _StandIn(world)
+
+    async with asyncio.timeout(20):
+        stream: Any = reports.follow(
+            call, LogQuery(range=Bucket(now(), now()), tenant_id=tenant), None, {}, with_cost=False
+        )
+        received = [await anext(stream) for _ in range(3)]
+        await stream.aclose()
+
+    assert [request.encode() in event for request, event in zip(made, received[1:], strict=True)] == [True, True]
+
+
 class _StandIn:
     """As much of a call as the live log needs."""
 

@@ -3,6 +3,8 @@ export default {
   about: "Every request as it happens.",
   pause: "Pause",
   resume: "Go on",
+  resumeWith_one: "Go on ({{text}} new)",
+  resumeWith_other: "Go on ({{text}} new)",
   states: {
     connecting: "Connecting",
     live: "Live",

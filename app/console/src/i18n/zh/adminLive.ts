@@ -6,6 +6,8 @@ export default {
   about: "每个请求实时呈现。",
   pause: "暂停",
   resume: "继续",
+  resumeWith_one: "继续（新增 {{text}} 条）",
+  resumeWith_other: "继续（新增 {{text}} 条）",
   states: {
     connecting: "连接中",
     live: "实时",

@@ -28,6 +28,7 @@ export class LiveLog {
   private failed = 0;
   private known = new Set<string>();
   private frame: number | null = null;
+  private paused = false;
   private listeners = new Set<() => void>();
   private perSecond = new Map<number, number>();
   private latencies: number[] = Array(LATENCY_ENDS.length + 1).fill(0);
@@ -57,6 +58,10 @@ export class LiveLog {
 
   private flush = (): void => {
     this.frame = null;
+    if (this.paused) {
+      this.tell();
+      return;
+    }
     const fresh = this.waiting.reverse();
     this.waiting = [];
     const rows = [...fresh, ...this.shown.rows];
@@ -64,8 +69,12 @@ export class LiveLog {
     this.shown = { rows, total: this.total, failed: this.failed };
     const oldest = Math.floor(Date.now() / 1000) - 2 * RATE_SECONDS;
     for (const second of this.perSecond.keys()) if (second < oldest) this.perSecond.delete(second);
-    for (const listener of this.listeners) listener();
+    this.tell();
   };
+
+  private tell(): void {
+    for (const listener of this.listeners) listener();
+  }
 
   private forget(rows: readonly LogRow[]): void {
     for (const row of rows) this.known.delete(row.id);
@@ -77,6 +86,15 @@ export class LiveLog {
   };
 
   snapshot = (): Shown => this.shown;
+
+  /** How many came while the log stands still. */
+  behind = (): number => this.total - this.shown.total;
+
+  /** Let what is shown stand still, or go on with all that came meanwhile. */
+  pause(paused: boolean): void {
+    this.paused = paused;
+    if (!paused) this.flush();
+  }
 
   /** Requests of each of the last seconds that are over, the oldest first. */
   rate(now: number = Date.now()): number[] {

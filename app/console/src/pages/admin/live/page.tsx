@@ -48,13 +48,15 @@ export default function AdminLivePage() {
   const { t } = useTranslation(["adminLive", "common"]);
   const [search, setSearch] = useUrl(adminLiveRoute);
   const names = useLogNames();
-  const [paused, setPaused] = useState(false);
+  const [still, setStill] = useState<LiveLog | null>(null);
   const filters = filtersOf(search);
   const asked = asParameters(logQuery({ ...filters, states: filters.states ?? [...OPERATIONS] })).toString();
   // Other filters are another log.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the filters are what makes it another.
   const log = useMemo(() => new LiveLog(), [asked]);
-  const [state, problem, retry] = useConnection(log, asked, paused);
+  const [state, problem, retry] = useConnection(log, asked);
+  // What stands still is the page: the log goes on behind it, so that one sees how much came.
+  const paused = still === log;
   return (
     <Page
       title={t("adminLive:title")}
@@ -63,19 +65,18 @@ export default function AdminLivePage() {
       actions={
         <>
           <ConnectionState state={paused ? "paused" : state} />
-          <Button
-            variant="default"
-            size="xs"
-            aria-pressed={paused}
-            leftSection={<Icon name={paused ? "play" : "pause"} size={14} />}
-            onClick={() => setPaused(!paused)}
-          >
-            {paused ? t("adminLive:resume") : t("adminLive:pause")}
-          </Button>
+          <PauseButton
+            log={log}
+            paused={paused}
+            onChange={(next) => {
+              log.pause(next);
+              setStill(next ? log : null);
+            }}
+          />
         </>
       }
     >
-      <Figures log={log} />
+      <Figures log={log} paused={paused} />
       {problem && state === "refused" && <Failure problem={problem} onRetry={retry} />}
       <Paper p={0} className="tg-table-card">
         <div className="tg-table-bar">
@@ -93,9 +94,10 @@ export default function AdminLivePage() {
           names={names}
           openId={search.row}
           waiting={state === "connecting" || state === "live"}
+          paused={paused}
         />
       </Paper>
-      <Announcer log={log} />
+      <Announcer log={log} paused={paused} />
       <Beside log={log} rowId={search.row} onClose={() => setSearch({ row: undefined })} keyName={names.keys.nameOf} />
     </Page>
   );
@@ -117,14 +119,30 @@ function Beside(props: {
   return <LogPanel rowId={rowId} row={row} onClose={props.onClose} keyName={props.keyName} />;
 }
 
-/** Fill the log with what was last, then follow it. Whoever goes on after a pause misses nothing. */
-function useConnection(log: LiveLog, asked: string, paused: boolean) {
+function PauseButton(props: { log: LiveLog; paused: boolean; onChange: (paused: boolean) => void }) {
+  const { t } = useTranslation("adminLive");
+  const { log, paused } = props;
+  const behind = useSyncExternalStore(log.subscribe, log.behind);
+  return (
+    <Button
+      variant="default"
+      size="xs"
+      aria-pressed={paused}
+      leftSection={<Icon name={paused ? "play" : "pause"} size={14} />}
+      onClick={() => props.onChange(!paused)}
+    >
+      {!paused ? t("pause") : behind === 0 ? t("resume") : t("resumeWith", { count: behind, text: count(behind) })}
+    </Button>
+  );
+}
+
+/** Fill the log with what was last, then follow it. */
+function useConnection(log: LiveLog, asked: string) {
   const [state, setState] = useState<Connection>("connecting");
   const [problem, setProblem] = useState<ApiProblem | null>(null);
   const [round, setRound] = useState(0);
   // biome-ignore lint/correctness/useExhaustiveDependencies: `round` is another try of the same.
   useEffect(() => {
-    if (paused) return;
     const stop = new AbortController();
     const { signal } = stop;
     const begin = async () => {
@@ -152,7 +170,7 @@ function useConnection(log: LiveLog, asked: string, paused: boolean) {
     };
     void begin();
     return () => stop.abort();
-  }, [log, asked, paused, round]);
+  }, [log, asked, round]);
   return [state, problem, () => setRound((before) => before + 1)] as const;
 }
 
@@ -174,13 +192,14 @@ function ConnectionState(props: { state: Connection | "paused" }) {
 }
 
 /** Rate and durations, drawn anew each second and no oftener. */
-function Figures({ log }: { log: LiveLog }) {
+function Figures({ log, paused }: { log: LiveLog; paused: boolean }) {
   const { t } = useTranslation("adminLive");
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
+    if (paused) return;
     const timer = setInterval(() => setNow(Date.now()), 1000);
     return () => clearInterval(timer);
-  }, []);
+  }, [paused]);
   const rate = log.rate(now);
   const minute = rate.reduce((sum, each) => sum + each, 0);
   const histogram = log.histogram();
@@ -242,7 +261,7 @@ const KEYS = [...COLUMNS, ...FIGURES];
 const NUMERIC = new Set<string>(["tries", "in", "cached", "out", ...FIGURES]);
 
 /** The rows that are in sight, of all that there are. Whoever scrolls down reads on undisturbed. */
-function Rows(props: { log: LiveLog; names: LogNames; openId: string | undefined; waiting: boolean }) {
+function Rows(props: { log: LiveLog; names: LogNames; openId: string | undefined; waiting: boolean; paused: boolean }) {
   const { t } = useTranslation("adminLive");
   const zone = useZone();
   const frame = useRef<HTMLDivElement>(null);
@@ -260,15 +279,18 @@ function Rows(props: { log: LiveLog; names: LogNames; openId: string | undefined
     <>
       <Group className="tg-table-bulk" justify="space-between" mih={40}>
         <Text size="xs">{t("kept", { count: rows.length, text: count(rows.length) })}</Text>
-        <Button
-          size="compact-xs"
-          variant={held && fresh > 0 ? "filled" : "default"}
-          aria-pressed={held === null}
-          leftSection={<Icon name={held ? "up" : "check"} size={12} />}
-          onClick={() => (held ? toTop() : setHeld(shown))}
-        >
-          {held && fresh > 0 ? t("fresh", { count: fresh, text: count(fresh) }) : t("follow")}
-        </Button>
+        {/* Where all stands still there is nothing to follow. */}
+        {!props.paused && (
+          <Button
+            size="compact-xs"
+            variant={held && fresh > 0 ? "filled" : "default"}
+            aria-pressed={held === null}
+            leftSection={<Icon name={held ? "up" : "check"} size={12} />}
+            onClick={() => (held ? toTop() : setHeld(shown))}
+          >
+            {held && fresh > 0 ? t("fresh", { count: fresh, text: count(fresh) }) : t("follow")}
+          </Button>
+        )}
       </Group>
       {rows.length === 0 ? (
         <div className="tg-table-note">
@@ -393,21 +415,27 @@ const Row = memo(
     before.names.channels.rows === after.names.channels.rows,
 );
 
-/** Say now and then, to whoever does not see it, how much came. */
-function Announcer({ log }: { log: LiveLog }) {
+/** Say now and then, to whoever does not see it, how much came; after a pause at once. */
+function Announcer({ log, paused }: { log: LiveLog; paused: boolean }) {
   const { t } = useTranslation("adminLive");
   const [said, setSaid] = useState("");
+  const told = useRef<{ log: LiveLog; shown: Shown } | null>(null);
   useEffect(() => {
-    let before = log.snapshot();
-    const timer = setInterval(() => {
+    // What stands there while it is paused can be read; what comes from there on is news.
+    let before = told.current?.log === log ? told.current.shown : log.snapshot();
+    told.current = paused ? { log, shown: log.snapshot() } : null;
+    if (paused) return;
+    const tell = () => {
       const now = log.snapshot();
       const fresh = now.total - before.total;
       if (fresh > 0)
         setSaid(t("announce", { count: fresh, text: count(fresh), failed: count(now.failed - before.failed) }));
       before = now;
-    }, ANNOUNCE_MILLISECONDS);
+    };
+    tell();
+    const timer = setInterval(tell, ANNOUNCE_MILLISECONDS);
     return () => clearInterval(timer);
-  }, [t, log]);
+  }, [t, log, paused]);
   return (
     <div className="tg-hidden" aria-live="polite">
       {said}
