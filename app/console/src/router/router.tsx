@@ -1,5 +1,6 @@
 import { createRouter } from "@tanstack/react-router";
 import { Pending } from "~/kit/Pending";
+import { adminAccountRoutes } from "~/pages/admin/account/routes";
 import { adminAlertsRoutes } from "~/pages/admin/alerts/routes";
 import { adminAuditRoutes } from "~/pages/admin/audit/routes";
 import { adminChannelsRoutes } from "~/pages/admin/channels/routes";
@@ -79,6 +80,7 @@ const tree = rootRoute.addChildren([
     ...adminAlertsRoutes,
     ...adminSystemRoutes,
     ...adminSettingsRoutes,
+    ...adminAccountRoutes,
   ]),
   tenantRoute.addChildren([
     ...tenantHomeRoutes,

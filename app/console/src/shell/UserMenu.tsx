@@ -46,6 +46,11 @@ export function UserMenu() {
           </Menu.Item>
         ))}
         <Menu.Divider />
+        {isOperator(me) && (
+          <Menu.Item component={Link} {...({ to: "/admin/account" } as object)} leftSection={<Icon name="user" />}>
+            {t("shell:yourAccount")}
+          </Menu.Item>
+        )}
         <Menu.Item
           component={Link}
           {...({ to: "/login", search: { change: true } } as object)}

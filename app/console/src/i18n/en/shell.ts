@@ -8,6 +8,7 @@ export default {
   tenantNumber: "Tenant {{id}}",
   switchTenant: "Other tenant",
   toOperator: "Operator console",
+  yourAccount: "Your account",
   theme: "Theme",
   light: "Light",
   dark: "Dark",

@@ -11,6 +11,7 @@ export default {
   tenantNumber: "租户 {{id}}",
   switchTenant: "切换租户",
   toOperator: "运营控制台",
+  yourAccount: "我的账户",
   theme: "主题",
   light: "浅色",
   dark: "深色",

@@ -1,3 +1,4 @@
+import adminAccount from "../../en/adminAccount";
 import adminAlerts from "../../en/adminAlerts";
 import adminAudit from "../../en/adminAudit";
 import adminChannels from "../../en/adminChannels";
@@ -21,6 +22,7 @@ import adminWallets from "../../en/adminWallets";
 
 /** The operator's console. */
 export default {
+  adminAccount,
   adminAlerts,
   adminAudit,
   adminChannels,

@@ -1,3 +1,4 @@
+import adminAccount from "../../zh/adminAccount";
 import adminAlerts from "../../zh/adminAlerts";
 import adminAudit from "../../zh/adminAudit";
 import adminChannels from "../../zh/adminChannels";
@@ -21,6 +22,7 @@ import adminWallets from "../../zh/adminWallets";
 
 /** The operator's console. */
 export default {
+  adminAccount,
   adminAlerts,
   adminAudit,
   adminChannels,
