@@ -8,7 +8,7 @@ from typing import Final
 import aiohttp
 import pytest
 from aiohttp import web
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from tests.console.browsing import LANGUAGES, WIDE, Watched, watched
 from tests.support.operator import FIRST_PASSWORD, PASSWORD, Operator, log_in
@@ -19,6 +19,9 @@ pytestmark = pytest.mark.xdist_group("brand")
 PREFIX: Final = "/teams/llm"
 _SQUARE: Final = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><rect width="1" height="1" fill="#d00"/></svg>'
+)
+_CIRCLE: Final = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 2"><circle cx="1" cy="1" r="1" fill="#06c"/></svg>'
 )
 _LOGO: Final = f"data:image/svg+xml;base64,{base64.b64encode(_SQUARE).decode()}"
 _EVIL: Final = (
@@ -109,13 +112,17 @@ async def look(browser: Browser, site: Site) -> AsyncIterator[Look]:
         yield open_page
 
 
-@pytest.mark.parametrize("proxy", ["keeping", "stripping"])
-async def test_the_console_works_below_a_path(proxy: str, look: Look, site: Site) -> None:
-    tab = await look("/admin/channels", proxy)
+async def _log_in(tab: Watched) -> None:
     form = tab.page.locator("main form")
     await form.locator("input:not([type=password])").fill("root")
     await form.locator("input[type=password]").fill(PASSWORD)
     await form.locator("button[type=submit]").click()
+
+
+@pytest.mark.parametrize("proxy", ["keeping", "stripping"])
+async def test_the_console_works_below_a_path(proxy: str, look: Look, site: Site) -> None:
+    tab = await look("/admin/channels", proxy)
+    await _log_in(tab)
     await tab.page.wait_for_url(f"{site.proxies[proxy]}{PREFIX}/admin/channels*")
     await tab.settle()
     await tab.page.reload()
@@ -161,6 +168,41 @@ async def test_the_brand_shows_with_the_next_load(look: Look, site: Site) -> Non
     await tab.shoot("brand.en.dark")
     assert await tab.axe() == []
     assert await tab.troubles() == []
+
+
+async def test_a_logo_is_uploaded_and_a_wrong_file_is_refused_in_words(look: Look) -> None:
+    tab = await look("/admin/settings?setting=site_logo")
+    page = tab.page
+    await _log_in(tab)
+    form = page.get_by_role("dialog", name="Logo")
+    save = form.get_by_role("button", name="Save")
+    upload = form.locator("input[type=file]")
+    preview = form.get_by_role("region", name="Preview").locator("img")
+    await expect(save).to_be_visible()
+    before = await preview.get_attribute("src") if await preview.count() else None
+    for name, kind, body, words in (
+        ("prices.pdf", "application/pdf", b"%PDF-1.7", "no PNG, JPEG, WebP or SVG"),
+        ("renamed.png", "image/png", b"no image at all", "no PNG, JPEG, WebP or SVG"),
+        ("poster.png", "image/png", b"\x89PNG\r\n\x1a\n" + bytes(200_001), "larger than 200 kB"),
+    ):
+        await upload.set_input_files({"name": name, "mimeType": kind, "buffer": body})
+        await expect(form.get_by_role("alert")).to_contain_text(words)
+        assert (await preview.get_attribute("src") if await preview.count() else None) == before
+    await tab.shoot("flow-logo-refused")
+
+    await upload.set_input_files({"name": "logo.svg", "mimeType": "image/svg+xml", "buffer": _CIRCLE})
+    await expect(form.get_by_role("alert")).to_have_count(0)
+    await expect(preview).to_have_attribute("src", re.compile("^data:image/svg"))
+    await form.get_by_label("Reason").fill("the new brand")
+    await save.click()
+    await expect(page.get_by_text("It shows with the next load of a page.").first).to_be_visible()
+
+    visitor = await look("/login")
+    logo = visitor.page.locator('header img[src*="brand/logo-"]').first
+    assert await logo.evaluate("(image) => image.complete && image.naturalWidth > 0")
+    shown = await visitor.page.request.get(await logo.evaluate("(image) => image.src"))
+    assert await shown.body() == _CIRCLE
+    assert await visitor.troubles() == []
 
 
 @pytest.mark.parametrize("kind", ["markdown", "html"])

@@ -21,6 +21,11 @@ export default {
     critical: "Critical",
     warning: "Warning",
   },
+  rules: {
+    no_channel_available: "No channel for a model",
+    channel_out: "A channel fails",
+    projection_parked: "A read model stands still",
+  },
   what: "What",
   severity: "Severity",
   rule: "Rule",

@@ -24,6 +24,11 @@ export default {
     critical: "严重",
     warning: "警告",
   },
+  rules: {
+    no_channel_available: "模型无可用渠道",
+    channel_out: "渠道故障",
+    projection_parked: "读模型停滞",
+  },
   what: "内容",
   severity: "级别",
   rule: "规则",

@@ -135,6 +135,12 @@ function Severity({ severity }: { severity: string }) {
   );
 }
 
+/** What a rule watches, in words. */
+function useRule(): (kind: string) => string {
+  const { t } = useTranslation("adminAlerts");
+  return (kind) => t(`rules.${kind}` as "rules.channel_out", { defaultValue: kind });
+}
+
 const lasted = (alert: Alert): string =>
   milliseconds((alert.resolved_at ? Date.parse(alert.resolved_at) : Date.now()) - Date.parse(alert.raised_at));
 
@@ -146,6 +152,7 @@ function AlertTable(props: {
   past?: boolean;
 }) {
   const { t } = useTranslation("adminAlerts");
+  const ruleOf = useRule();
   const [search] = useUrl(adminAlertsRoute);
   const columns: Column<Alert>[] = [
     { key: "title", header: t("what"), cell: (row) => row.title, csv: (row) => row.title, fixed: true },
@@ -155,7 +162,7 @@ function AlertTable(props: {
       cell: (row) => <Severity severity={row.severity} />,
       csv: (row) => row.severity,
     },
-    { key: "kind", header: t("rule"), cell: (row) => row.kind, csv: (row) => row.kind },
+    { key: "kind", header: t("rule"), cell: (row) => ruleOf(row.kind), csv: (row) => row.kind },
     {
       key: "subject",
       header: t("subject"),
@@ -193,7 +200,9 @@ function AlertTable(props: {
 
 function OneAlert({ alert }: { alert: Alert }) {
   const { t } = useTranslation(["adminAlerts", "common"]);
-  const told = useListing("/api/alerts/deliveries", { query: { limit: 500 } });
+  const ruleOf = useRule();
+  // It is told after it was raised, and again when it is over: whoever looks sees both come.
+  const told = useListing("/api/alerts/deliveries", { query: { limit: 500 }, refetchInterval: EVERY_MILLISECONDS });
   const columns = useDeliveryColumns().filter((each) => ["at", "sink", "event", "result"].includes(each.key));
   const facts: [string, ReactNode][] = [
     [t("adminAlerts:raised"), <Time key="raised" at={alert.raised_at} form="full" />],
@@ -203,7 +212,7 @@ function OneAlert({ alert }: { alert: Alert }) {
           [t("adminAlerts:saidThen"), alert.resolved_title],
         ] as [string, ReactNode][])
       : []),
-    [t("adminAlerts:rule"), alert.kind],
+    [t("adminAlerts:rule"), ruleOf(alert.kind)],
     [t("adminAlerts:subject"), alert.subject || "–"],
   ];
   return (

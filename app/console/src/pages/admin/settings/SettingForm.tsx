@@ -225,16 +225,30 @@ function FramePreview(props: { address: string }) {
   );
 }
 
+/** Whether the browser can show a file, whatever its name says. */
+const canShow = (address: string): Promise<boolean> =>
+  new Promise((answer) => {
+    const image = new Image();
+    image.onload = () => answer(true);
+    image.onerror = () => answer(false);
+    image.src = address;
+  });
+
 function ImageInput(props: InputProps) {
   const { t } = useTranslation(["adminSettings", "common"]);
-  const [tooLarge, setTooLarge] = useState(false);
+  const [problem, setProblem] = useState<"tooLarge" | "noImage" | null>(null);
   const text = String(props.value);
   const take = (file: File | null) => {
     if (!file) return;
-    setTooLarge(file.size > IMAGE_BYTES_MAX);
-    if (file.size > IMAGE_BYTES_MAX) return;
+    if (!IMAGE_TYPES.split(",").includes(file.type)) return setProblem("noImage");
+    if (file.size > IMAGE_BYTES_MAX) return setProblem("tooLarge");
     const reader = new FileReader();
-    reader.onload = () => props.onChange(String(reader.result));
+    reader.onload = async () => {
+      const read = String(reader.result);
+      const good = await canShow(read);
+      setProblem(good ? null : "noImage");
+      if (good) props.onChange(read);
+    };
     reader.readAsDataURL(file);
   };
   return (
@@ -253,10 +267,14 @@ function ImageInput(props: InputProps) {
           </Button>
         )}
       </Group>
+      {problem && (
+        <Text size="sm" role="alert" className="tg-bad">
+          {t(`adminSettings:image.${problem}`)}
+        </Text>
+      )}
       <TextInput
         label={t("adminSettings:image.address")}
         description={t("adminSettings:expected.image")}
-        error={tooLarge ? t("adminSettings:image.tooLarge") : undefined}
         value={text.startsWith("data:") ? "" : text}
         onChange={(event) => props.onChange(event.currentTarget.value)}
         placeholder={text.startsWith("data:") ? t("adminSettings:image.uploaded") : undefined}
