@@ -1,4 +1,5 @@
 import { Progress, Text } from "@mantine/core";
+import type { LinkProps } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
@@ -74,6 +75,8 @@ export function LimitTable(props: {
   onClear?: () => void;
   empty?: string;
   toolbar?: ReactNode;
+  /** Where a limit is changed. */
+  rowLink?: (use: Use) => LinkProps;
 }) {
   const { t } = useTranslation(["account", "common"]);
   const { tenantName } = props;
@@ -173,6 +176,7 @@ export function LimitTable(props: {
       columns={shown}
       listing={listing}
       rowId={(row) => `${row.tenant_id}:${row.scope}:${row.owner_id}:${row.unit}:${row.period}`}
+      rowLink={props.rowLink}
       plain={props.ownerId !== undefined}
       filters={props.filters}
       filtered={props.filtered}

@@ -1,4 +1,6 @@
+import type { LinkProps } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
+import type { Schema } from "~/api/client";
 import { type FilterField, Filters } from "~/kit/Filters";
 import { Page } from "~/kit/Page";
 import { useUrl } from "~/lib/url";
@@ -6,6 +8,20 @@ import { LimitTable, useLimitFields } from "~/parts/LimitTable";
 import { RefusalReasons } from "~/parts/RefusalReasons";
 import { useTenantDirectory } from "~/parts/tenants";
 import { adminLimitsRoute } from "./routes";
+
+/** Whose limit it is, where it can be changed. */
+const ownerOf = (use: Schema["LimitUse"]): LinkProps => {
+  const params = { tenantId: String(use.tenant_id) };
+  const search = { row: use.owner_id };
+  switch (use.scope) {
+    case "tenant":
+      return { to: "/admin/tenants/$tenantId", params } as LinkProps;
+    case "user":
+      return { to: "/t/$tenantId/members", params, search } as LinkProps;
+    case "token":
+      return { to: "/admin/tokens", search } as LinkProps;
+  }
+};
 
 export default function AdminLimitsPage() {
   const { t } = useTranslation(["adminLimits", "common"]);
@@ -32,6 +48,7 @@ export default function AdminLimitsPage() {
         filtered={tenantId !== undefined || search.scope !== undefined || search.unit !== undefined}
         onClear={() => setSearch({ tenant: undefined, scope: undefined, unit: undefined })}
         empty={t("adminLimits:empty")}
+        rowLink={ownerOf}
       />
       <RefusalReasons tenantId={tenantId} />
     </Page>
