@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, Response, ViewportSize
 from playwright.async_api import Error as PlaywrightError
@@ -32,6 +32,15 @@ _SETTLED: Final = """
   return performance.now() - window.__quietSince > 250;
 }
 """
+_LEAVE: Final = """
+(path) => {
+  const page = document.querySelector("main .tg-page");
+  if (page && new URL(path, location.href).pathname !== location.pathname) page.dataset.left = "true";
+  history.pushState({}, "", path);
+}
+"""
+_LEFT: Final = "() => document.querySelector('main [data-left]') === null"
+_DRAWN: Final = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
 _LISTEN: Final = """
 window.__violations = [];
 document.addEventListener("securitypolicyviolation", (event) => {
@@ -62,8 +71,10 @@ _SIDEWAYS: Final = """
 }
 """
 _AXE: Final = """
-async ({ tags }) => {
-  const found = await axe.run(document, { runOnly: { type: "tag", values: tags }, resultTypes: ["violations"] });
+async ({ tags, within }) => {
+  const rules = { runOnly: { type: "tag", values: tags }, resultTypes: ["violations"] };
+  const chosen = within && [...document.querySelectorAll(within)].filter((each) => each.checkVisibility());
+  const found = await axe.run(chosen?.length ? { include: chosen } : document, rules);
   return found.violations.map((rule) => ({
     rule: rule.id, impact: rule.impact, help: rule.help,
     nodes: rule.nodes.map((node) => ({ target: node.target.flat().join(" "), why: node.any.concat(node.all, node.none)
@@ -71,6 +82,20 @@ async ({ tags }) => {
   }));
 }
 """
+_PAPER: Final = """
+() => {
+  const shown = (selector) => [...document.querySelectorAll(selector)].some((each) => each.checkVisibility());
+  const light = (color) => color.match(/[\\d.]+/g).slice(0, 3).reduce((sum, each) => sum + Number(each), 0);
+  const sheet = document.querySelector(".tg-print-sheet .mantine-Drawer-content") ?? document.querySelector("main");
+  return {
+    frame: [".tg-header", ".tg-navbar", ".tg-footer", ".mantine-Drawer-overlay"].filter(shown).concat(
+      [...document.querySelectorAll("button")].filter((each) => each.checkVisibility()).map((each) => each.outerHTML)),
+    ground: light(getComputedStyle(document.body).backgroundColor),
+    ink: Math.max(...[...sheet.querySelectorAll("td")].slice(0, 20).map((each) => light(getComputedStyle(each).color))),
+  };
+}
+"""
+_WHITE: Final = 3 * 255
 
 
 class Watched:
@@ -106,28 +131,40 @@ class Watched:
         self._troubles.clear()
         return found
 
-    async def axe(self) -> list[str]:
-        """Give what is not accessible by WCAG 2.2 AA, a line each."""
+    async def go(self, path: str) -> None:
+        """Go to another page of the console as its links do, without loading it again."""
+        await self.page.evaluate(_LEAVE, path)
+        await self.page.wait_for_function(_LEFT)
+        await self.settle()
+
+    async def axe(self, within: str | None = None) -> list[str]:
+        """Give what is not accessible by WCAG 2.2 AA, a line each: of what is in sight of `within`, else of all."""
         if not await self.page.evaluate("() => 'axe' in window"):
             # By the debugging protocol: the page's policy lets no script in, and is to stay as it is.
             await self.page.evaluate(AXE.read_text(encoding="utf-8"))
-        found: list[dict[str, Any]] = await self.page.evaluate(_AXE, {"tags": _TAGS})
+        found: list[dict[str, Any]] = await self.page.evaluate(_AXE, {"tags": _TAGS, "within": within})
         return [
             f"axe {rule['rule']} ({rule['impact']}): {node['target']}: {node['why']}"
             for rule in found
             for node in rule["nodes"][:4]
         ]
 
+    async def turn(self, theme: str) -> None:
+        """Turn to a theme, and wait until every color is that of it."""
+        await self.page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
+        await self.page.wait_for_selector(f'html[data-mantine-color-scheme="{theme}"]', state="attached")
+        await self.page.evaluate(_DRAWN)
+
     async def sideways(self) -> list[str]:
         """Give what makes the page scroll sideways."""
         found: list[str] = await self.page.evaluate(_SIDEWAYS)
         return found
 
-    async def shoot(self, name: str) -> Path:
-        """Take a picture of the whole page."""
+    async def shoot(self, name: str, *, whole: bool = True) -> Path:
+        """Take a picture of the whole page, or of what is in the window."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         path = SCREENSHOTS / f"{name}.png"
-        await self.page.screenshot(path=path, full_page=True, animations="disabled", caret="hide")
+        await self.page.screenshot(path=path, full_page=whole, animations="disabled", caret="hide")
         return path
 
     def _console(self, message: ConsoleMessage) -> None:
@@ -148,6 +185,25 @@ class Watched:
         # Whoever leaves a page breaks off what it still asked for.
         if "ERR_ABORTED" not in (request.failure or ""):
             self._troubles.append(f"failed: {request.method} {request.url}: {request.failure}")
+
+
+class Paper(NamedTuple):
+    """A page as it would be printed, by somebody who uses the dark theme."""
+
+    frame: list[str]
+    """What is on it of the console around the page, and of what is only to be clicked."""
+    is_white: bool
+    """Black on white, that is."""
+
+
+async def on_paper(page: Page) -> Paper:
+    """Turn to what is printed; `emulate_media` turns back."""
+    await page.emulate_media(media="screen", color_scheme="dark")
+    await page.wait_for_selector('html[data-mantine-color-scheme="dark"]', state="attached")
+    await page.emulate_media(media="print", color_scheme="dark")
+    await page.wait_for_selector('html[data-mantine-color-scheme="light"]', state="attached")
+    seen = await page.evaluate(_PAPER)
+    return Paper(seen["frame"], seen["ground"] == _WHITE and seen["ink"] < _WHITE / 2)
 
 
 async def watched(context: BrowserContext, url: str) -> Watched:

@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright
 
 from app.web.build import DIST
+from tests.console.books import Books, old_business
 from tests.console.browsing import LANGUAGES, WIDE, Watched, watched
 from tests.console.world import World, business, password_of
 from tests.support.operator import FIRST_PASSWORD
@@ -39,6 +40,12 @@ async def server(built: None) -> AsyncIterator[ServerProcess]:  # noqa: ARG001 -
 @pytest.fixture(scope="session")
 async def world(server: ServerProcess) -> AsyncIterator[World]:
     async with business(server) as founded:
+        yield founded
+
+
+@pytest.fixture(scope="session")
+async def books(built: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Books]:  # noqa: ARG001 -- first
+    async with old_business(tmp_path_factory.mktemp("books")) as founded:
         yield founded
 
 

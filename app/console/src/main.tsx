@@ -16,6 +16,7 @@ import { router } from "./router/router";
 import { loadMe } from "./session/session";
 import { chosenTheme } from "./shell/Controls";
 import { colorSchemes } from "./shell/colorSchemes";
+import { whitePaper } from "./shell/paper";
 import { theme } from "./theme";
 
 const NO_TOASTS = { default: (): ReactNode => null };
@@ -28,6 +29,7 @@ const Toasts = lazy<() => ReactNode>(() =>
 
 async function start(): Promise<void> {
   await startI18n(preferredLanguage((await loadMe().catch(() => null))?.user.language));
+  whitePaper();
   const root = document.getElementById("root");
   if (!root) throw new Error("index.html has no #root.");
   const wanted = chosenTheme();

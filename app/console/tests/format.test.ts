@@ -8,6 +8,7 @@ import {
   isZero,
   milliseconds,
   money,
+  placesOf,
   relative,
   setLocale,
   subtractAmounts,
@@ -20,6 +21,13 @@ describe("money", () => {
     expect(money("12.5", "USD")).toBe("$12.50");
     expect(money("0.000123456", "USD")).toBe("$0.000123");
     expect(money("-3.1", "CNY")).toBe("-¥3.10");
+  });
+
+  it("shows amounts of a column with as many decimals as the longest, and no more than six", () => {
+    setLocale("en");
+    expect(["1", "0.5"].map((each) => money(each, "USD", placesOf(["1", "0.5"])))).toEqual(["$1.00", "$0.50"]);
+    expect(money("10", "USD", placesOf(["10", "9.62142"]))).toBe("$10.00000");
+    expect(money("0.1", "USD", placesOf(["0.1", "0.123456789"]))).toBe("$0.100000");
   });
 
   it("keeps amounts that no float can hold", () => {

@@ -7,6 +7,7 @@ import { site } from "~/site";
 /**
  * An amount. Shown with currency and up to six decimals; every digit in the tooltip. `to` makes it a link to its
  * entries, which every amount that has some should be. `null` is an amount that nobody knows, and is drawn as a dash.
+ * In a column that is added up, `places` is the `placesOf` its amounts.
  */
 export function Money(props: {
   value: Amount | null | undefined;
@@ -14,12 +15,13 @@ export function Money(props: {
   signed?: boolean;
   to?: LinkProps;
   dim?: boolean;
+  places?: number;
 }) {
   const { t } = useTranslation("kit");
   if (props.value === null || props.value === undefined) return <span className="tg-money tg-dim">–</span>;
   const currency = props.currency ?? site.currency;
   const sign = props.signed && !isNegative(props.value) && !isZero(props.value) ? "+" : "";
-  const text = sign + money(props.value, currency);
+  const text = sign + money(props.value, currency, props.places);
   const classes = `tg-money${isZero(props.value) || props.dim ? " tg-dim" : ""}`;
   return (
     <Tooltip label={t("exact", { value: exactMoney(props.value, currency) })}>

@@ -11,6 +11,8 @@ export function SidePanel(props: {
   title: string;
   page?: LinkProps;
   wide?: boolean;
+  /** It closes by its button only: what it shows is gone then. */
+  once?: boolean;
   children: ReactNode;
 }) {
   const { t } = useTranslation(["kit", "common"]);
@@ -18,12 +20,15 @@ export function SidePanel(props: {
     <Drawer
       opened={props.opened}
       onClose={props.onClose}
+      classNames={{ root: "tg-print-sheet" }}
+      closeOnClickOutside={!props.once}
+      closeOnEscape={!props.once}
       size={props.wide ? "min(960px, 100vw)" : "min(620px, 100vw)"}
       title={
         <Group gap="sm">
           <span className="tg-panel-title">{props.title}</span>
           {props.page && (
-            <Anchor component={Link} {...(props.page as object)} size="sm">
+            <Anchor component={Link} {...(props.page as object)} size="sm" className="tg-noprint">
               <Group gap={4} component="span">
                 {t("kit:table.open")}
                 <Icon name="external" size={13} />

@@ -38,16 +38,23 @@ function dateFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
 
 const exactly = (amount: Amount): Intl.StringNumericLiteral => amount as Intl.StringNumericLiteral;
 
-/** An amount with its currency, two to six decimals. */
-export function money(amount: Amount, currency: string = site.currency): string {
+const PLACES_MIN = 2;
+const PLACES_MAX = 6;
+
+/** An amount with its currency, two to six decimals; `places` is how many there are at least. */
+export function money(amount: Amount, currency: string = site.currency, places = PLACES_MIN): string {
   return numberFormat({
     style: "currency",
     currency,
     currencyDisplay: "narrowSymbol",
-    minimumFractionDigits: 2,
-    maximumFractionDigits: 6,
+    minimumFractionDigits: places,
+    maximumFractionDigits: PLACES_MAX,
   }).format(exactly(amount));
 }
+
+/** How many decimals amounts of one column need, for their points to stand under one another. */
+export const placesOf = (amounts: readonly Amount[]): number =>
+  Math.min(PLACES_MAX, Math.max(PLACES_MIN, ...amounts.map(decimals)));
 
 /** An amount with every digit that it has, and the currency's code. */
 export function exactMoney(amount: Amount, currency: string = site.currency): string {

@@ -7,7 +7,7 @@ import { Id } from "~/kit/Id";
 import { Money } from "~/kit/Money";
 import { Section } from "~/kit/Page";
 import { Stat, Stats } from "~/kit/Stat";
-import { count, date, dateTime } from "~/lib/format";
+import { count, date, dateTime, placesOf } from "~/lib/format";
 import { address, site } from "~/site";
 
 type Statement = Schema["StatementView"];
@@ -54,7 +54,27 @@ export function StatementActions(props: { tenantId: number; period: string }) {
 export function StatementSheet({ statement, tenant }: { statement: Statement; tenant: string | undefined }) {
   const { t } = useTranslation(["tenantStatements", "tenantWallet", "common"]);
   const { currency, zone } = statement;
-  const cell = (amount: string, signed = false) => <Money value={amount} currency={currency} signed={signed} />;
+  const column = (amounts: string[], signed = false) => {
+    const places = placesOf(amounts);
+    return amounts.map((each, line) => (
+      // biome-ignore lint/suspicious/noArrayIndexKey: the lines of a statement never move.
+      <Money key={line} value={each} currency={currency} signed={signed} places={places} />
+    ));
+  };
+  const { models, days } = statement;
+  const used = column(models.map((each) => each.charged));
+  const came = column(
+    statement.credits.map((each) => each.amount),
+    true,
+  );
+  const byDay = {
+    credited: column(
+      days.map((each) => each.credited),
+      true,
+    ),
+    charged: column(days.map((each) => each.charged)),
+    balance: column(days.map((each) => each.balance)),
+  };
   return (
     <>
       <div className="tg-letterhead">
@@ -72,6 +92,11 @@ export function StatementSheet({ statement, tenant }: { statement: Statement; te
             : t("tenantStatements:open")}
         </Text>
       </div>
+      <Text size="sm" c="dimmed" className="tg-noprint">
+        {statement.closed_at
+          ? t("tenantStatements:closedOn", { at: dateTime(statement.closed_at, zone), zone })
+          : t("tenantStatements:openYet", { at: dateTime(statement.ends_at, zone), zone })}
+      </Text>
       <StatementSum statement={statement} />
       <Section title={t("tenantStatements:byModel")}>
         <Lines
@@ -83,12 +108,12 @@ export function StatementSheet({ statement, tenant }: { statement: Statement; te
             t("common:terms.outputTokens"),
             t("tenantStatements:charged"),
           ]}
-          rows={statement.models.map((each) => [
+          rows={models.map((each, line) => [
             each.model,
             count(each.requests),
             count(each.input_tokens),
             count(each.output_tokens),
-            cell(each.charged),
+            used[line],
           ])}
         />
       </Section>
@@ -97,12 +122,12 @@ export function StatementSheet({ statement, tenant }: { statement: Statement; te
           caption={t("tenantStatements:credits")}
           text={2}
           head={[t("common:terms.time"), t("tenantWallet:what"), t("common:terms.amount")]}
-          rows={statement.credits.map((each) => [
+          rows={statement.credits.map((each, line) => [
             dateTime(each.at, zone),
             each.source
               ? t(`tenantWallet:sources.${each.source}` as "tenantWallet:sources.top_up")
               : t(`tenantWallet:kinds.${each.kind}` as "tenantWallet:kinds.granted"),
-            cell(each.amount, true),
+            came[line],
           ])}
         />
       </Section>
@@ -115,11 +140,11 @@ export function StatementSheet({ statement, tenant }: { statement: Statement; te
             t("tenantStatements:charged"),
             t("tenantStatements:balance"),
           ]}
-          rows={statement.days.map((each) => [
+          rows={days.map((each, line) => [
             date(`${each.day}T12:00:00Z`, "UTC"),
-            cell(each.credited, true),
-            cell(each.charged),
-            cell(each.balance),
+            byDay.credited[line],
+            byDay.charged[line],
+            byDay.balance[line],
           ])}
         />
       </Section>

@@ -19,6 +19,8 @@ export default {
   from: "From",
   to: "to",
   zone: "Days are those of {{zone}}.",
+  closedOn: "Closed on {{at}}; it never changes. Days are those of {{zone}}.",
+  openYet: "Still open: it ends on {{at}}. Days are those of {{zone}}.",
   byModel: "By model",
   byDay: "By day",
   credits: "Credit",
@@ -30,5 +32,6 @@ export default {
   noneTitle: "Nothing has happened yet",
   noneText: "The statement begins with the first credit.",
   verify: "Check it",
-  verifyText: "Read the file, and compute the sum of its rows: it is the closing balance. The log behind it is sealed.",
+  verifyText:
+    "Subtract the column BilledCost of the file from the balance at the beginning: what is left is the balance at the end. The log behind it is sealed.",
 };

@@ -22,6 +22,8 @@ export default {
   from: "起",
   to: "至",
   zone: "按 {{zone}} 时区划分日期。",
+  closedOn: "已于 {{at}} 关账，此后不再变更。日期按 {{zone}} 时区。",
+  openYet: "尚未关账，账期至 {{at}} 止。日期按 {{zone}} 时区。",
   byModel: "按模型",
   byDay: "按天",
   credits: "入账明细",
@@ -33,5 +35,5 @@ export default {
   noneTitle: "尚无记录",
   noneText: "首次入账后开始生成对账单。",
   verify: "核对",
-  verifyText: "下载文件并计算各行之和，结果即为期末余额。其背后的日志已封存。",
+  verifyText: "用期初余额减去文件中 BilledCost 一列的合计，所得即期末余额。其背后的日志已封存。",
 } satisfies Same<typeof en>;

@@ -78,7 +78,7 @@ export function Models({ health }: { health: Health }) {
       header: t("adminLedger:generation"),
       hint: t("adminLedger:generationHint"),
       cell: (each) => (
-        <span className="tg-time">
+        <span className="tg-time tg-nowrap">
           {t("adminLedger:generationText", { generation: each.generation, version: each.version })}
         </span>
       ),
