@@ -64,6 +64,9 @@ export const MONO = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation 
 /** The name of the cross that closes something, in the language of the page. */
 const closing = () => ({ "aria-label": i18next.t("common:close") });
 
+/** The list itself scrolls, and no box in it that the keyboard would have to reach. */
+const LIST = { withScrollArea: false, classNames: { options: "tg-options" } };
+
 export const theme = createTheme({
   primaryColor: "brand",
   primaryShade: { light: 6, dark: 4 },
@@ -81,6 +84,8 @@ export const theme = createTheme({
   },
   colors: {
     brand: shades(site.color),
+    // The usual ones, but for the seventh: white on it can be read.
+    red: ["#fff5f5", "#ffe3e3", "#ffc9c9", "#ffa8a8", "#ff8787", "#ff6b6b", "#d92c2c", "#c92a2a", "#b72525", "#a51f1f"],
     // A touch of blue in the grays: calm, and dark surfaces that are no holes.
     dark: [
       "#d5d9e0",
@@ -124,7 +129,13 @@ export const theme = createTheme({
   components: {
     Button: { defaultProps: { size: "sm" } },
     TextInput: { defaultProps: { size: "sm" } },
-    Select: { defaultProps: { size: "sm", allowDeselect: false } },
+    Select: { defaultProps: { size: "sm", allowDeselect: false, ...LIST } },
+    MultiSelect: { defaultProps: LIST },
+    TagsInput: { defaultProps: LIST },
+    Autocomplete: { defaultProps: LIST },
+    // Between the options stands nothing that is none, and the first one has the focus.
+    Menu: { defaultProps: { withInitialFocusPlaceholder: false } },
+    Chip: { defaultProps: { variant: "light" } },
     Tooltip: { defaultProps: { withArrow: true, openDelay: 250, events: { hover: true, focus: true, touch: true } } },
     Modal: {
       defaultProps: () => ({ centered: true, overlayProps: { backgroundOpacity: 0.4 }, closeButtonProps: closing() }),

@@ -28,5 +28,8 @@ it("keeps of a URL what fits, and leaves out the rest", () => {
     e: ["p", "q"],
   });
   expect(read({ a: {}, b: "maybe", c: "7.5", d: "z", e: [] })).toEqual({});
+  // Over the raw parameters, as the router has it.
+  const raw = { a: "t", d: "z" };
+  expect({ ...raw, ...read(raw) }).toEqual({ a: "t" });
   expect(read({ a: 12 })).toEqual({ a: "12" });
 });

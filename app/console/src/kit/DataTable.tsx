@@ -155,31 +155,26 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
               <Menu.Dropdown>
                 <Menu.Label>{t("kit:table.columns")}</Menu.Label>
                 {props.columns.map((column) => (
-                  <Menu.Item
+                  <Menu.CheckboxItem
                     key={column.key}
                     disabled={column.fixed}
-                    role="menuitemcheckbox"
-                    aria-checked={isShown(column)}
-                    leftSection={<span className="tg-check">{isShown(column) && <Icon name="check" size={14} />}</span>}
-                    onClick={() => toggleColumn(column)}
+                    checked={isShown(column)}
+                    onChange={() => toggleColumn(column)}
                   >
                     {column.header}
-                  </Menu.Item>
+                  </Menu.CheckboxItem>
                 ))}
                 <Menu.Divider />
                 <Menu.Label>{t("kit:table.density")}</Menu.Label>
                 {(["comfortable", "compact"] as const).map((each) => (
-                  <Menu.Item
+                  <Menu.RadioItem
                     key={each}
-                    role="menuitemradio"
-                    aria-checked={density === each}
-                    leftSection={
-                      <span className="tg-check">{density === each && <Icon name="check" size={14} />}</span>
-                    }
-                    onClick={() => chooseDensity(each)}
+                    value={each}
+                    checked={density === each}
+                    onChange={() => chooseDensity(each)}
                   >
                     {t(`kit:table.${each}`)}
-                  </Menu.Item>
+                  </Menu.RadioItem>
                 ))}
               </Menu.Dropdown>
             </Menu>

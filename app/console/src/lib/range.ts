@@ -15,12 +15,16 @@ export const RANGES = {
 export type RangeName = keyof typeof RANGES;
 export const DEFAULT_RANGE: RangeName = "24h";
 
+const zone = (value: unknown): string | undefined => (isZone(text(value)) ? text(value) : undefined);
+const moment = (value: unknown): string | undefined =>
+  Number.isFinite(Date.parse(text(value) ?? "")) ? text(value) : undefined;
+
 /** The global bar, in the URL of every page of a console. */
 export const barSearch = searchOf({
   range: oneOf("1h", "24h", "7d", "30d", "90d"),
-  from: text,
-  to: text,
-  zone: text,
+  from: moment,
+  to: moment,
+  zone,
   compare: flag,
   live: flag,
 });

@@ -35,7 +35,8 @@ export const searchOf =
     const read: Record<string, unknown> = {};
     for (const [key, reader] of Object.entries(readers)) {
       const value = reader(raw[key]);
-      if (value !== undefined) read[key] = value;
+      // The router lays this over what the URL holds: what does not fit must be said to be nothing.
+      if (value !== undefined || raw[key] !== undefined) read[key] = value;
     }
     return read as SearchOf<S>;
   };

@@ -37,16 +37,16 @@ export function ThemeMenu() {
       </Menu.Target>
       <Menu.Dropdown>
         {THEMES.map((each) => (
-          <Menu.Item
+          <Menu.RadioItem
             key={each}
-            role="menuitemradio"
-            aria-checked={theme === each}
-            leftSection={<Icon name={ICONS[each]} />}
-            rightSection={theme === each ? <Icon name="check" size={14} /> : undefined}
-            onClick={() => choose(each)}
+            value={each}
+            checked={theme === each}
+            closeMenuOnClick
+            rightSection={<Icon name={ICONS[each]} />}
+            onChange={() => choose(each)}
           >
             {t(each)}
-          </Menu.Item>
+          </Menu.RadioItem>
         ))}
       </Menu.Dropdown>
     </Menu>
@@ -66,16 +66,16 @@ export function LanguageMenu() {
       </Menu.Target>
       <Menu.Dropdown>
         {(Object.keys(LANGUAGES) as Language[]).map((each) => (
-          <Menu.Item
+          <Menu.RadioItem
             key={each}
+            value={each}
             lang={each}
-            role="menuitemradio"
-            aria-checked={i18n.language === each}
-            rightSection={i18n.language === each ? <Icon name="check" size={14} /> : undefined}
-            onClick={() => void chooseLanguage(each).then(() => keepPreference({ language: each }))}
+            checked={i18n.language === each}
+            closeMenuOnClick
+            onChange={() => void chooseLanguage(each).then(() => keepPreference({ language: each }))}
           >
             {LANGUAGES[each]}
-          </Menu.Item>
+          </Menu.RadioItem>
         ))}
       </Menu.Dropdown>
     </Menu>
