@@ -1,13 +1,27 @@
 import { Accordion, Paper, Skeleton, Table, Text, Title } from "@mantine/core";
-import { lazy, type ReactNode, Suspense, useMemo } from "react";
+import { type ComponentProps, type ComponentType, lazy, type ReactNode, Suspense, useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { type Amount, addAmounts, dateTime, listed, plotted } from "~/lib/format";
+import { patiently } from "~/lib/patiently";
 import { whenQuiet } from "~/lib/quiet";
+import type DrawnPlot from "./ChartPlot";
 import { seriesColor } from "./colors";
 import { Scroll } from "./Scroll";
 import { useZone } from "./Time";
 
-const Plot = lazy(() => whenQuiet().then(() => import("./ChartPlot")));
+/** What stands for the drawing where it cannot be loaded: the table has the same numbers. */
+function Undrawn() {
+  const { t } = useTranslation("kit");
+  return (
+    <Text c="dimmed" size="sm" ta="center" py="xl">
+      {t("chart.undrawn")}
+    </Text>
+  );
+}
+
+const Plot = lazy<ComponentType<ComponentProps<typeof DrawnPlot>>>(() =>
+  whenQuiet().then(() => patiently(() => import("./ChartPlot"), { default: Undrawn })),
+);
 
 export type Series = { key: string; label: string; color?: string };
 /** A figure, or an amount as the API gives it, or null where nothing is known: a gap. */

@@ -1,7 +1,13 @@
-import { lazy, Suspense } from "react";
+import { type ComponentProps, type ComponentType, lazy, Suspense } from "react";
+import { patiently } from "~/lib/patiently";
 import { whenQuiet } from "~/lib/quiet";
+import type Drawn from "./Markdown";
 
-const load = () => import("./Markdown");
+type Props = ComponentProps<typeof Drawn>;
+
+/** The text as it was written, where what draws it cannot be loaded. */
+const Plain = (props: Props) => (props.isHtml ? null : props.text);
+const load = () => patiently<{ default: ComponentType<Props> }>(() => import("./Markdown"), { default: Plain });
 const Inner = lazy(load);
 const Later = lazy(() => whenQuiet().then(load));
 

@@ -44,6 +44,7 @@ export default {
     table: "The numbers",
     partial: "still running",
     noData: "No data in this range",
+    undrawn: "The drawing could not be loaded. The numbers are below.",
     unit: "{{title}}, in {{unit}}",
     summary: "{{title}}: {{series}} from {{from}} to {{to}}. {{highlights}}",
     peak: "{{name}} is highest with {{value}} on {{at}}",

@@ -47,6 +47,7 @@ export default {
     table: "数据表",
     partial: "进行中",
     noData: "此范围内没有数据",
+    undrawn: "图形未能加载，数据见下表。",
     unit: "{{title}}（{{unit}}）",
     summary: "{{title}}：{{series}}，{{from}} 至 {{to}}。{{highlights}}",
     peak: "{{name}}最高为 {{value}}，时间 {{at}}",

@@ -66,7 +66,7 @@ const balanceQuery = (tenantId: number) => ({
 
 /** Read again what a change of the tenant is seen in. */
 const reread = () =>
-  queryClient.invalidateQueries({ predicate: ({ queryKey }) => String(queryKey[1]).startsWith("/api/tenants") });
+  queryClient.invalidateQueries({ predicate: ({ queryKey }) => /^\/api\/(tenants|limits)/.test(String(queryKey[1])) });
 
 function Tenant({ tenant }: { tenant: Tenant }) {
   const { t } = useTranslation(["adminTenants", "common"]);
