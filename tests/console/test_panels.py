@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 import pytest
 from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import expect
 
 from tests.console.browsing import THEMES, Watched
 from tests.console.conftest import Visit
@@ -125,8 +126,10 @@ async def test_what_opens_is_accessible_in_both_themes(
         except PlaywrightError as error:
             found.append(f"{name}: {error}")
         await tab.shoot(f"opened-{role}-{number:02}", whole=False)
-        # What a press has opened, no address closes.
-        await tab.page.keyboard.press("Escape")
+        if opening.press:
+            # What a press has opened, no address closes.
+            await tab.page.keyboard.press("Escape")
+            await expect(tab.page.locator("[role=menu]:visible, [role=listbox]:visible")).to_have_count(0)
     await tab.page.close()
 
     assert not found, "\n".join(found)
@@ -148,5 +151,10 @@ async def _look(tab: Watched, opening: Opening, path: str) -> list[str]:
     for theme in THEMES:
         await tab.turn(theme)
         within = _OVER if await over.count() else "main"
-        found += [f"{theme}: {each}" for each in await tab.axe(within)]
+        seen = await tab.axe(within)
+        if seen:
+            # On a busy machine something may still be in motion; what is wrong stays so.
+            await tab.settle()
+            seen = await tab.axe(within)
+        found += [f"{theme}: {each}" for each in seen]
     return found + await tab.troubles()
