@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
