@@ -227,6 +227,8 @@ class ChannelStrip(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     type: str
     enabled: bool
+    in_flight: int
+    """Requests under way with it now, at the node that answers."""
     answered: tuple[int, ...]
     """Requests that the channel answered, for each cell."""
     failed: tuple[int, ...]
@@ -278,12 +280,19 @@ async def channel_availability(call: ThisCall, hours: Hours = 24) -> ChannelAvai
         found.setdefault(row.keys[0], {})[row.bucket] = row
     channels = [each.entity for each in await call.api.administration.store.all("channel", PLATFORM)]
     breakers = await read_breakers(owner_of(call.api.pool), tiles[0].starts_at)
+    # Where nothing is relayed nothing is under way.
+    busy = call.api.routing.board.busy if call.api.routing is not None else {}
     return ChannelAvailability(
         starts_at=tiles[0].starts_at,
         cell_minutes=CELL_MINUTES,
         cells=len(tiles),
         channels=tuple(
-            _strip(channel, found.get(channel.channel_id, {}), len(tiles))
+            _strip(
+                channel,
+                found.get(channel.channel_id, {}),
+                len(tiles),
+                in_flight=busy.get(channel.channel_id, 0),
+            )
             for channel in sorted(channels, key=lambda each: (each.name, each.channel_id))
         ),
         breakers=tuple(
@@ -302,7 +311,7 @@ async def channel_availability(call: ThisCall, hours: Hours = 24) -> ChannelAvai
     )
 
 
-def _strip(channel: Any, cells: Mapping[int, PulseRow], count: int) -> ChannelStrip:
+def _strip(channel: Any, cells: Mapping[int, PulseRow], count: int, *, in_flight: int) -> ChannelStrip:
     nothing = joined(())
     rows = [cells.get(n, nothing) for n in range(count)]
     return ChannelStrip(
@@ -310,6 +319,7 @@ def _strip(channel: Any, cells: Mapping[int, PulseRow], count: int) -> ChannelSt
         name=channel.name,
         type=channel.type,
         enabled=channel.enabled,
+        in_flight=in_flight,
         answered=tuple(row.counts["requests"] for row in rows),
         failed=tuple(row.counts["voids"] + row.counts["failed_attempts"] for row in rows),
         first_byte_p50=tuple(percentile(row.first_byte, 50) for row in rows),

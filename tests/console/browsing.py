@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, Response, ViewportSize
+from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response, ViewportSize, expect
 from playwright.async_api import Error as PlaywrightError
 
 from tests.support.server import REPOSITORY
@@ -211,6 +211,15 @@ async def watched(context: BrowserContext, url: str) -> Watched:
     page = await context.new_page()
     await page.add_init_script(_LISTEN)
     return Watched(page, url)
+
+
+async def confirm_password(page: Page, done: Locator, password: str) -> None:
+    """Give the password again, where the server asks for it before it goes on; `done` is what is there once it has."""
+    field = page.get_by_label("Password", exact=True)
+    await expect(field.or_(done).first).to_be_visible(timeout=SETTLE_MILLISECONDS)
+    if await field.is_visible():
+        await field.fill(password)
+        await field.press("Enter")
 
 
 def untranslated(text: str, namespaces: list[str]) -> list[str]:

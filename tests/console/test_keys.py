@@ -2,8 +2,10 @@
 
 from playwright.async_api import expect
 
+from tests.console.browsing import SETTLE_MILLISECONDS, confirm_password
 from tests.console.conftest import Visit
 from tests.console.world import World
+from tests.support.operator import PASSWORD
 
 
 async def test_an_operator_changes_the_terms_of_a_key_over_somebody_elses_change_and_gives_it_a_new_secret(
@@ -37,9 +39,10 @@ async def test_an_operator_changes_the_terms_of_a_key_over_somebody_elses_change
     await form.get_by_label("Amount").fill("12.50")
     await form.get_by_label("Reason").fill("as agreed")
     await form.get_by_role("button", name="Save").click()
-    await expect(form.get_by_text("night", exact=False).first).to_be_visible()
-    await form.get_by_role("button", name="Save mine").click()
-    await expect(form).to_be_hidden()
+    conflict = form.get_by_role("alert").filter(has=page.get_by_role("button", name="Save mine"))
+    await expect(conflict).to_contain_text("night", timeout=SETTLE_MILLISECONDS)
+    await conflict.get_by_role("button", name="Save mine").click()
+    await expect(form).to_be_hidden(timeout=SETTLE_MILLISECONDS)
     changed = await root.get(f"/tokens/{made['id']}")
     # Theirs stays, and what nobody touched is what it was, to the second.
     assert (changed["tags"], changed["models"], changed["expires_at"]) == (
@@ -54,7 +57,8 @@ async def test_an_operator_changes_the_terms_of_a_key_over_somebody_elses_change
     rotation = page.get_by_role("dialog", name="A new secret for nightly export")
     await rotation.get_by_role("button", name="New secret").click()
     secret = rotation.get_by_role("region", name="API key", exact=True)
-    await expect(secret).to_contain_text("sk-")
+    await confirm_password(page, secret, PASSWORD)
+    await expect(secret).to_contain_text("sk-", timeout=SETTLE_MILLISECONDS)
     assert await tab.axe() == []
     await rotation.get_by_role("button", name="I have stored it").click()
     await expect(panel.get_by_text("The former secret works until")).to_be_visible()

@@ -1,5 +1,7 @@
 """Operators look at a tenant from all sides, and stop it."""
 
+import re
+
 from playwright.async_api import expect
 
 from tests.console.conftest import Visit
@@ -10,6 +12,13 @@ async def test_a_tenant_is_looked_at_suspended_and_let_on(visit: Visit, world: W
     tab = await visit("root")
     page = tab.page
     name = "Northwind Analytics"
+    await tab.open("/admin/tenants")
+    spend = page.get_by_role("figure").filter(has_text="Spend by tenant")
+    await expect(spend.get_by_text(name).first).to_be_attached()
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=name, exact=True))
+    await expect(row).to_contain_text(re.compile("ago|now"))
+    quiet = page.get_by_role("row").filter(has=page.get_by_role("link", name="Empty Inc.", exact=True))
+    await expect(quiet).to_contain_text("Never")
     await tab.open(f"/admin/tenants/{world.ids['tenantId']}")
     for part, table, text in (
         ("Members", "Members", "owner@northwind.example"),

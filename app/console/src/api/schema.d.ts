@@ -3536,6 +3536,8 @@ export interface components {
             /** @description Requests that ended with it without an answer, and attempts after which another was made. */
             failed: number[];
             first_byte_p50: (number | null)[];
+            /** @description Requests under way with it now, at the node that answers. */
+            in_flight: number;
             latency_p95: (number | null)[];
             name: string;
             type: string;

@@ -145,6 +145,14 @@ export default function AdminChannelsPage() {
       numeric: true,
     },
     {
+      key: "inFlight",
+      header: t("adminChannels:columns.inFlight"),
+      hint: t("adminChannels:facts.inFlight"),
+      cell: (row) => count(stripOf(row)?.in_flight ?? 0),
+      csv: (row) => stripOf(row)?.in_flight,
+      numeric: true,
+    },
+    {
       key: "cost",
       header: t("adminChannels:columns.cost"),
       cell: (row) => <Money value={costOf(row)?.cost ?? "0"} />,
