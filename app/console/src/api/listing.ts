@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, useInfiniteQuery } from "@tanstack/react-query";
-import { useMemo } from "react";
+import { useEffect, useMemo } from "react";
 import { api } from "./client";
 import { type ApiProblem, asProblem } from "./problem";
 import type { paths } from "./schema";
@@ -64,22 +64,49 @@ export function useListing<P extends ListPath>(
     ...listingQuery(path, options),
     enabled: options.enabled,
     refetchInterval: options.refetchInterval,
+    // Whoever comes back to a long list is not to wait for all of its parts again.
+    refetchOnWindowFocus: (query) => (query.state.data?.pages.length ?? 0) <= 3,
   });
   const pages = result.data?.pages;
+  const { hasNextPage, isFetching, fetchNextPage } = result;
+  const goesOn = hasNextPage && !isFetching && !result.error && isShort(pages, options.query as { limit?: number });
+  useEffect(() => {
+    if (goesOn) void fetchNextPage();
+  }, [goesOn, fetchNextPage]);
   const rows = useMemo(() => pages?.flatMap((page) => page.items) ?? [], [pages]);
   return {
     rows,
-    loading: result.isPending && options.enabled !== false,
-    fetching: result.isFetching,
+    loading:
+      options.enabled !== false && (result.isPending || (rows.length === 0 && (goesOn || (hasNextPage && isFetching)))),
+    fetching: isFetching,
     problem: result.error ? asProblem(result.error) : null,
-    hasMore: result.hasNextPage,
-    more: () => void result.fetchNextPage(),
+    hasMore: hasNextPage,
+    more: () => void fetchNextPage(),
     reload: () => void result.refetch(),
     readAt: result.dataUpdatedAt,
   };
 }
 
-type Part<Row> = { items: Row[]; next?: string | null };
+type Part<Row> = { items: Row[]; next?: string | null; searched_to?: string };
+
+const PART_ROWS = 50;
+/** Looks in a row that go on by themselves; then somebody has to want it. */
+export const LOOKS_MAX = 40;
+
+/**
+ * Whether a look has ended before it found as many rows as were asked for: among millions, the log looks for what is rare
+ * for a bounded time at once.
+ */
+export function isShort(parts: Part<unknown>[] | undefined, asked: { limit?: number } | undefined): boolean {
+  let rows = 0;
+  let looks = 0;
+  for (const part of [...(parts ?? [])].reverse()) {
+    if (part.searched_to === undefined || part.items.length >= (asked?.limit ?? PART_ROWS)) break;
+    rows += part.items.length;
+    looks++;
+  }
+  return looks > 0 && looks < LOOKS_MAX && rows < (asked?.limit ?? PART_ROWS);
+}
 
 /** A list that the API gives whole, or that was made here, as the table wants it. */
 export function wholeListing<Row>(
