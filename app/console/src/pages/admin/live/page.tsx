@@ -1,6 +1,6 @@
 import { Button, Group, Menu, Modal, Paper, Stack, Text, TextInput } from "@mantine/core";
-import { Link } from "@tanstack/react-router";
-import { memo, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { useRouter } from "@tanstack/react-router";
+import { memo, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data } from "~/api/client";
 import type { ApiProblem } from "~/api/problem";
@@ -42,6 +42,7 @@ const ROW_HEIGHT = 28;
 /** The list is 640 px high at most, and a few rows are drawn beyond its edges. */
 const ROWS_BEYOND = 6;
 const ROWS_DRAWN = Math.ceil(640 / ROW_HEIGHT) + 2 * ROWS_BEYOND;
+const HISTOGRAM_MILLISECONDS = 5000;
 const ANNOUNCE_MILLISECONDS = 10_000;
 
 export default function AdminLivePage() {
@@ -202,8 +203,10 @@ function Figures({ log, paused }: { log: LiveLog; paused: boolean }) {
   }, [paused]);
   const rate = log.rate(now);
   const minute = rate.reduce((sum, each) => sum + each, 0);
+  // A drawing with axes costs more than all rows: it follows more slowly, and at once only to its first figures.
   const histogram = log.histogram();
-  const signature = histogram.join();
+  const isFirst = !histogram.some((each) => each > 0);
+  const signature = isFirst ? "" : String(Math.floor(now / HISTOGRAM_MILLISECONDS));
   const shown = log.snapshot();
   // biome-ignore lint/correctness/useExhaustiveDependencies: the chart is drawn again only for other figures.
   const chart = useMemo(() => {
@@ -270,6 +273,7 @@ function Rows(props: { log: LiveLog; names: LogNames; openId: string | undefined
   const [held, setHeld] = useState<Shown | null>(null);
   const [first, setFirst] = useState(0);
   const { rows, total } = held ?? shown;
+  const [linkOf, open] = useRowLinks();
   const fresh = shown.total - total;
   const toTop = () => {
     setHeld(null);
@@ -341,6 +345,8 @@ function Rows(props: { log: LiveLog; names: LogNames; openId: string | undefined
                   names={props.names}
                   zone={zone}
                   isOpen={row.id === props.openId}
+                  linkOf={linkOf}
+                  onOpen={open}
                 />
               ))}
             </div>
@@ -351,21 +357,54 @@ function Rows(props: { log: LiveLog; names: LogNames; openId: string | undefined
   );
 }
 
+const ROW_HERE = "row-of-the-log";
+
+/** Where a row leads, and how to go there. The address is made once: hundreds of rows a second differ in one word of it. */
+function useRowLinks(): readonly [(id: string) => string, (id: string) => void] {
+  const router = useRouter();
+  const [search, setSearch] = useUrl(adminLiveRoute);
+  const toRow = useRef(setSearch);
+  toRow.current = setSearch;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another search is another address.
+  const [before, after] = useMemo(() => {
+    const place = router.buildLocation({ to: ".", search: ((old: object) => ({ ...old, row: ROW_HERE })) as never });
+    return router.history.createHref(place.publicHref).split(ROW_HERE);
+  }, [router, search]);
+  const linkOf = useCallback((id: string) => `${before}${id}${after}`, [before, after]);
+  const open = useCallback((id: string) => toRow.current({ row: id }, { push: true }), []);
+  return [linkOf, open];
+}
+
+/** What a cell may have to cut off: then the whole is in its tooltip. */
+const CUT = new Set<string>(["tenant", "key", "model", "channel"]);
+
 const Row = memo(
-  function Row(props: { row: LogRow; index: number; names: LogNames; zone: string; isOpen: boolean }) {
+  function Row(props: {
+    row: LogRow;
+    index: number;
+    names: LogNames;
+    zone: string;
+    isOpen: boolean;
+    linkOf: (id: string) => string;
+    onOpen: (id: string) => void;
+  }) {
     const { row, names } = props;
     const charge = chargeOf(row);
     const some = (value: number) => (value === 0 ? "–" : count(value));
     const cells = [
-      <Link
+      <a
         key="time"
-        to="."
-        search={((old: object) => ({ ...old, row: row.id })) as never}
+        href={props.linkOf(row.id)}
         className="tg-row-link"
         title={dateTime(row.at, props.zone)}
+        onClick={(event) => {
+          if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+          event.preventDefault();
+          props.onOpen(row.id);
+        }}
       >
         {timeOfDay(row.at, props.zone)}
-      </Link>,
+      </a>,
       <RequestState key="state" state={row.state} />,
       names.tenants.nameOf(row.tenant_id),
       names.keys.nameOf(row.token_id) || "–",
@@ -396,7 +435,7 @@ const Row = memo(
               key={key}
               role="cell"
               className={NUMERIC.has(key) ? "tg-num" : undefined}
-              title={typeof cell === "string" ? cell : undefined}
+              title={CUT.has(key) && typeof cell === "string" ? cell : undefined}
             >
               {cell}
             </div>
@@ -410,6 +449,7 @@ const Row = memo(
     before.index === after.index &&
     before.zone === after.zone &&
     before.isOpen === after.isOpen &&
+    before.linkOf === after.linkOf &&
     before.names.tenants.tenants === after.names.tenants.tenants &&
     before.names.keys.rows === after.names.keys.rows &&
     before.names.channels.rows === after.names.channels.rows,
