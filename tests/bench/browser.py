@@ -43,6 +43,89 @@ new PerformanceObserver((list) => {
 """
 
 
+# A row tells when it was recorded by the id in its link. What is newest on the screen came last; what is oldest of the
+# same part waited for it since the part before.
+FOLLOW: Final = """
+(() => {
+  let frames, gaps, last, began, newest, oldest, top, partAt;
+  const tasks = [];
+  new PerformanceObserver((list) => {
+    for (const task of list.getEntries()) tasks.push([task.startTime, task.duration]);
+  }).observe({ type: "longtask", buffered: true });
+  const tick = (now) => {
+    if (began !== undefined) {
+      frames++;
+      if (last !== undefined) gaps.push(now - last);
+      last = now;
+      const link = document.querySelector(".tg-live-body .tg-live-row a")?.href ?? "";
+      if (link !== top) {
+        const at = Number(/row=[^\\d]*(\\d+)-/.exec(decodeURIComponent(link))?.[1] ?? 0) / 1000;
+        if (top && partAt) {
+          newest.push(Date.now() - at);
+          oldest.push(Date.now() - partAt);
+        }
+        top = link;
+        partAt = at;
+      }
+    }
+    requestAnimationFrame(tick);
+  };
+  requestAnimationFrame(tick);
+  const share = (list, part) => [...list].sort((a, b) => a - b)[Math.floor(list.length * part)] ?? 0;
+  window.__begin = () => {
+    [frames, gaps, newest, oldest, top, partAt, last] = [0, [], [], [], "", 0, undefined];
+    began = performance.now();
+  };
+  window.__end = () => {
+    const long = tasks.filter(([at]) => at >= began).map(([, took]) => took);
+    return {
+      frames, seconds: (performance.now() - began) / 1000,
+      frame_p99: share(gaps, 0.99), frame_worst: Math.max(0, ...gaps),
+      long_tasks: long.length, long_worst: Math.max(0, ...long),
+      newest_p50: share(newest, 0.5), oldest_p95: share(oldest, 0.95),
+    };
+  };
+})();
+"""
+
+
+# The address changes as a filter changes it; then the rows go, and others come, or the word that there are none. What
+# is measured ends with the frame that shows them.
+LISTS: Final = """
+(() => {
+  const rows = () => document.querySelectorAll(".tg-table tbody tr").length;
+  const shown = () => !document.querySelector('.tg-table-card [aria-busy="true"]')
+    && (rows() > 0 || document.querySelector(".tg-table-note p, .tg-table-foot"));
+  const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  const until = (there) => new Promise((resolve) => {
+    const look = () => { if (there()) { observer.disconnect(); resolve(); } };
+    const observer = new MutationObserver(look);
+    observer.observe(document, { childList: true, subtree: true, attributes: true, characterData: true });
+    look();
+  });
+  window.__filter = async (address) => {
+    const before = document.querySelector(".tg-table tbody tr");
+    const began = performance.now();
+    history.pushState({}, "", address);
+    await until(() => !before || !before.isConnected);
+    await until(shown);
+    await frame();
+    return performance.now() - began;
+  };
+  window.__more = async () => {
+    const button = document.querySelector(".tg-table-foot button");
+    if (!button) return null;
+    const before = rows();
+    const began = performance.now();
+    button.click();
+    await until(() => rows() > before);
+    await frame();
+    return performance.now() - began;
+  };
+})();
+"""
+
+
 class Load(msgspec.Struct, frozen=True, kw_only=True):
     """What one load of a page took: times in milliseconds since it was asked for, and bytes on the wire."""
 
