@@ -25,12 +25,13 @@ class Diary:
         self.tenant_id = tenant_id
         self.ids = ids
         self.book = LaneBook(tenant_id, first_lane(tenant_id))
+        self._end = plan.end
         self._queue: list[tuple[int, int, Command | Callable[[int], None]]] = []
         self._number = itertools.count()
 
     def put(self, at: int, what: "Command | Callable[[int], None]") -> None:
         """Plan a command, or something that is decided when its time has come; nothing after the end."""
-        if at < self.plan.end:
+        if at < self._end:
             heapq.heappush(self._queue, (at, next(self._number), what))
 
     def until(self, at: int) -> None:
