@@ -303,7 +303,7 @@ async def export_audit(
                 return
             place = found[-1].place
 
-    return file_of(format_, "audit", chunks(), COLUMNS)
+    return await file_of(format_, "audit", chunks(), COLUMNS)
 
 
 def _cells(item: AuditItem) -> dict[str, Any]:

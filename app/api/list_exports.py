@@ -194,7 +194,7 @@ async def export_tokens(
         tenant_id=tenant,
         owner=owner,
     )
-    return file_of(format_, "tokens", chunks, TOKEN_COLUMNS)
+    return await file_of(format_, "tokens", chunks, TOKEN_COLUMNS)
 
 
 def _tenant(stored: Stored) -> dict[str, Any]:
@@ -237,7 +237,7 @@ async def export_tenants(
         owner=user_group,
         tenant_ids=None if call.principal.is_operator else sorted(call.principal.tenant_ids),
     )
-    return file_of(format_, "tenants", chunks, TENANT_COLUMNS)
+    return await file_of(format_, "tenants", chunks, TENANT_COLUMNS)
 
 
 def _user(stored: Stored) -> dict[str, Any]:
@@ -278,7 +278,7 @@ async def export_users(
         tenant_id=PLATFORM,
         member_of=TenantId(tenant_id) if tenant_id is not None else None,
     )
-    return file_of(format_, "users", chunks, USER_COLUMNS)
+    return await file_of(format_, "users", chunks, USER_COLUMNS)
 
 
 @get(
@@ -313,7 +313,7 @@ async def export_movements(
                 return
             before = found[-1].position
 
-    return file_of(format_, f"movements-{tenant_id}", chunks(), MOVEMENT_COLUMNS)
+    return await file_of(format_, f"movements-{tenant_id}", chunks(), MOVEMENT_COLUMNS)
 
 
 def _movement(moved: MovementRecord, tenant_id: int) -> dict[str, Any]:
@@ -367,7 +367,7 @@ async def export_all_movements(
             before = cursor_of(found[-1].place)
 
     columns = {name: kind_ for name, kind_ in MOVEMENT_COLUMNS.items() if name != "balance"}
-    return file_of(format_, "movements", chunks(), columns)
+    return await file_of(format_, "movements", chunks(), columns)
 
 
 @get(
@@ -406,7 +406,7 @@ async def export_redemptions(
                 return
             before = found[-1].position
 
-    return file_of(format_, "redemptions", chunks(), REDEMPTION_COLUMNS)
+    return await file_of(format_, "redemptions", chunks(), REDEMPTION_COLUMNS)
 
 
 ROUTES: Sequence[BaseRouteHandler] = (

@@ -134,7 +134,7 @@ async def export_prices(
                 rows = []
         yield rows
 
-    return file_of(format_, "prices", chunks(), PRICE_COLUMNS)
+    return await file_of(format_, "prices", chunks(), PRICE_COLUMNS)
 
 
 def _price_rows(found: PriceAt, model: str, tenant_id: TenantId | None) -> Iterator[dict[str, Any]]:
@@ -214,7 +214,7 @@ async def export_charge(call: ThisCall, request_id: FromPath[str], *, format_: F
         }
         for line in factors.lines
     ]
-    return file_of(format_, f"charge-{receipt.request_id}", _once(rows), CHARGE_COLUMNS)
+    return await file_of(format_, f"charge-{receipt.request_id}", _once(rows), CHARGE_COLUMNS)
 
 
 @get(
@@ -253,7 +253,7 @@ async def export_refusal(
         "x_Limit": event.limit,
         "x_Used": refusal.used,
     }
-    return file_of(format_, f"refusal-{tenant_id}-{refusal.position}", _once([row]), REFUSAL_COLUMNS)
+    return await file_of(format_, f"refusal-{tenant_id}-{refusal.position}", _once([row]), REFUSAL_COLUMNS)
 
 
 async def _once(rows: Sequence[Mapping[str, Any]]) -> AsyncIterator[Sequence[Mapping[str, Any]]]:

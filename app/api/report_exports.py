@@ -94,12 +94,23 @@ STATEMENT_COLUMNS: Final[Mapping[str, Kind]] = {
 }
 
 
-def file_of(
-    format_: Format, name: str, chunks: AsyncIterator[Sequence[Mapping[str, Any]]], columns: Mapping[str, Kind]
-) -> Stream:
-    """Give an answer that is a file, written as its rows are read."""
+Pieces = AsyncIterator[Sequence[Mapping[str, Any]]]
+
+
+async def file_of(format_: Format, name: str, chunks: Pieces, columns: Mapping[str, Kind]) -> Stream:
+    """Give an answer that is a file, written as its rows are read.
+
+    The first piece is read before the answer begins: what cannot be read at all is a problem, and no file cut short.
+    """
+    first = await anext(chunks, ())
+
+    async def all_pieces() -> Pieces:
+        yield first
+        async for piece in chunks:
+            yield piece
+
     return Stream(
-        stream(format_, chunks, columns),
+        stream(format_, all_pieces(), columns),
         media_type=MEDIA_TYPES[format_],
         headers={"cache-control": "no-store", "content-disposition": f'attachment; filename="{name}.{format_}"'},
     )
@@ -139,7 +150,7 @@ async def export_requests(
             yield [request_row(row, vendors, CURRENCY) for row in rows]
 
     columns = {**REQUEST_COLUMNS, **(COST_COLUMNS if scope.with_cost else {})}
-    return file_of(format_, "requests", chunks(), columns)
+    return await file_of(format_, "requests", chunks(), columns)
 
 
 def _place(text: str | None) -> tuple[int, int, int] | None:
@@ -209,7 +220,7 @@ async def _usage_file(
             yield made | {named[group]: key for group, key in zip(groups, row.keys, strict=True)}
 
     columns: dict[str, Kind] = {**USAGE_COLUMNS, **dict.fromkeys(named.values(), "text")}
-    return file_of(format_, name, _pieces(list(rows())), {**columns, **(COST_COLUMNS if scope.with_cost else {})})
+    return await file_of(format_, name, _pieces(list(rows())), {**columns, **(COST_COLUMNS if scope.with_cost else {})})
 
 
 @get(
@@ -265,7 +276,7 @@ async def export_what_if(
         }
         for row in found.rows
     ]
-    return file_of(format_, "what-if", _pieces(rows), WHAT_IF_COLUMNS)
+    return await file_of(format_, "what-if", _pieces(rows), WHAT_IF_COLUMNS)
 
 
 _GROUP_COLUMNS: Final = {
@@ -315,7 +326,7 @@ async def export_balances(
         }
         for each in found.wallets
     ]
-    return file_of(format_, "balances", _pieces(rows), BALANCE_COLUMNS)
+    return await file_of(format_, "balances", _pieces(rows), BALANCE_COLUMNS)
 
 
 @get(
@@ -330,7 +341,7 @@ async def export_statement(
     *,
     format_: FormatName = "csv",
 ) -> Stream:
-    return file_of(
+    return await file_of(
         format_,
         f"statement-{tenant_id}-{period if period.replace('-', '').isalnum() else 'period'}",
         _pieces(await _statement_rows(call, TenantId(tenant_id), period)),

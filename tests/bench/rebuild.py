@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -90,7 +91,7 @@ async def measure(events: int, rounds: int) -> tuple[list[Flips], str]:
     written = (workload.events - before) / seconds
     note = (
         f"{workload.events:,} events in {_LANES} lanes; {written:,.0f} events/s were written meanwhile, and the longest"
-        f" that a batch of 12 took was {writer.worst_milliseconds:.0f} ms."
+        f" that a batch of 12 took was {writer.worst_milliseconds:.0f} ms. Load average {os.getloadavg()[0]:.1f}."
     )
     return [_flips(projection.name, rebuilt) for projection in PROJECTIONS], note
 

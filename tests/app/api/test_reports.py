@@ -170,6 +170,14 @@ async def test_an_export_that_was_cut_goes_on_by_lane_position(world: World, roo
     assert (await owner.get("/reports/requests/export?after=x")).json()["code"] == "report_range"
 
 
+@pytest.mark.parametrize("file", ["/reports/requests/export?request_id=%00", "/tokens/export?tag=%00"])
+async def test_a_file_that_cannot_be_read_at_all_is_a_problem_and_no_empty_file(root: Person, file: str) -> None:
+    for format_ in ("csv", "parquet"):
+        answer = await root.get(f"{file}&format={format_}")
+
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
 async def test_parquet_has_the_same_rows_exactly(world: World, root: Person) -> None:
     tenant, owner, spender = await _spender(world, root)
     await _spend(world, spender, tenant, 4)
