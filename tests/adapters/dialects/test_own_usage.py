@@ -201,3 +201,28 @@ def test_other_work_than_chats_is_counted_as_the_vendor_says(
 
     assert delta.error is None
     assert delta.usage == want
+
+
+def test_fastgpts_placeholder_is_no_report() -> None:
+    message = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    answer = {"choices": [message], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 1}}
+
+    delta = TYPES["fastgpt"].dialect.decode(json.dumps(answer).encode(), {}, Call(surface="chat", model="m"))
+
+    assert delta.text == "Hi"
+    assert delta.report is None
+
+
+def test_what_dify_takes_back_ends_as_filtered() -> None:
+    decoder = TYPES["dify"].dialect.decoder(Call(surface="chat", model="m", stream=True))
+    events: list[dict[str, Any]] = [
+        {"event": "message", "answer": "Hi"},
+        {"event": "message_replace", "answer": "(removed)"},
+        {"event": "message_end", "metadata": {"usage": _COUNTS}},
+    ]
+
+    deltas = [delta for event in events for delta in decoder.feed(Frame(json.dumps(event).encode()))]
+
+    assert "".join(delta.text for delta in deltas) == "Hi"
+    assert deltas[-1].finish_reason == "content_filter"
+    assert deltas[-1].usage == _COUNTED

@@ -105,3 +105,24 @@ def test_usage_survives_storage() -> None:
     usage = TokenUsage(input_tokens=3, reasoning_tokens=2, images=1, image_variant="1024x1024/hd", milliseconds=1234)
 
     assert msgspec.json.decode(msgspec.json.encode(usage), type=TokenUsage) == usage
+
+
+def test_details_that_exceed_their_total_are_believed_in_the_order_of_the_billing_rules() -> None:
+    kept = partition_openai(
+        prompt_tokens=100, completion_tokens=70, cached=60, cache_write=60, reasoning=60, audio_out=60
+    )
+    seen = partition_openai(prompt_tokens=100, completion_tokens=70, cache_write=60, audio_in=60)
+    drawn = partition_openai(
+        prompt_tokens=100, completion_tokens=70, audio_in=60, image_in=60, audio_out=60, image_out=60
+    )
+
+    assert kept.usage == TokenUsage(
+        cached_input_tokens=60, cache_write_tokens=40, reasoning_tokens=60, audio_output_tokens=10
+    )
+    assert seen.usage == TokenUsage(cache_write_tokens=60, audio_input_tokens=40, output_tokens=70)
+    assert drawn.usage == TokenUsage(
+        audio_input_tokens=60, image_input_tokens=40, audio_output_tokens=60, image_output_tokens=10
+    )
+    assert kept.clamped
+    assert seen.clamped
+    assert drawn.clamped
