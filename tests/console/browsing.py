@@ -71,8 +71,8 @@ _SIDEWAYS: Final = """
 }
 """
 _AXE: Final = """
-async ({ tags, within }) => {
-  const rules = { runOnly: { type: "tag", values: tags }, resultTypes: ["violations"] };
+async ({ type, values, within }) => {
+  const rules = { runOnly: { type, values }, resultTypes: ["violations"] };
   const chosen = within && [...document.querySelectorAll(within)].filter((each) => each.checkVisibility());
   const found = await axe.run(chosen?.length ? { include: chosen } : document, rules);
   return found.violations.map((rule) => ({
@@ -137,16 +137,21 @@ class Watched:
         await self.page.wait_for_function(_LEFT)
         await self.settle()
 
-    async def axe(self, within: str | None = None) -> list[str]:
-        """Give what is not accessible by WCAG 2.2 AA, a line each: of what is in sight of `within`, else of all."""
+    async def axe(self, within: str | None = None, *, rule: str | None = None) -> list[str]:
+        """Give what is not accessible by WCAG 2.2 AA, a line each: of what is in sight of `within`, else of all.
+
+        With `rule` only that one is looked at.
+        """
         if not await self.page.evaluate("() => 'axe' in window"):
             # By the debugging protocol: the page's policy lets no script in, and is to stay as it is.
             await self.page.evaluate(AXE.read_text(encoding="utf-8"))
-        found: list[dict[str, Any]] = await self.page.evaluate(_AXE, {"tags": _TAGS, "within": within})
+        found: list[dict[str, Any]] = await self.page.evaluate(
+            _AXE, {"type": "rule" if rule else "tag", "values": [rule] if rule else _TAGS, "within": within}
+        )
         return [
-            f"axe {rule['rule']} ({rule['impact']}): {node['target']}: {node['why']}"
-            for rule in found
-            for node in rule["nodes"][:4]
+            f"axe {broken['rule']} ({broken['impact']}): {node['target']}: {node['why']}"
+            for broken in found
+            for node in broken["nodes"][:4]
         ]
 
     async def turn(self, theme: str) -> None:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright
+from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright, expect
 
 from app.web.build import DIST
 from tests.console.books import Books, old_business
@@ -16,6 +16,9 @@ from tests.support.operator import FIRST_PASSWORD
 from tests.support.server import ServerProcess, run_server_process
 
 Visit = Callable[..., Awaitable[Watched]]
+
+# What is expected is awaited, however busy the machine is; what does not come fails all the same.
+expect.set_options(timeout=20_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -151,10 +151,12 @@ async def _look(tab: Watched, opening: Opening, path: str) -> list[str]:
     for theme in THEMES:
         await tab.turn(theme)
         within = _OVER if await over.count() else "main"
-        seen = await tab.axe(within)
+        # Another theme is other colors, and else the same.
+        rule = None if theme == THEMES[0] else "color-contrast"
+        seen = await tab.axe(within, rule=rule)
         if seen:
             # On a busy machine something may still be in motion; what is wrong stays so.
             await tab.settle()
-            seen = await tab.axe(within)
+            seen = await tab.axe(within, rule=rule)
         found += [f"{theme}: {each}" for each in seen]
     return found + await tab.troubles()
