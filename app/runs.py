@@ -82,11 +82,19 @@ class Progress(msgspec.Struct, frozen=True):
 class Runs:
     """Starts, follows and ends runs of this node, and knows those of all."""
 
-    def __init__(self, pool: "Pool", *, node: str, environment: Mapping[str, str]) -> None:
-        """Take where they are noted, this node's name, and the environment of the commands."""
+    def __init__(
+        self,
+        pool: "Pool",
+        *,
+        node: str,
+        environment: Mapping[str, str],
+        command: Sequence[str] = (sys.executable, "-m", "app"),
+    ) -> None:
+        """Take where they are noted, this node's name, and how commands are started and in what environment."""
         self._pool = pool
         self._node = node
         self._environment = dict(environment)
+        self._command = command
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def stop(self) -> None:
@@ -184,7 +192,7 @@ class Runs:
 
     async def _execute(self, run_id: str, arguments: "Sequence[str]") -> tuple[RunState, str, bytes]:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app", *arguments),
+            *(*self._command, *arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -204,7 +212,7 @@ class Runs:
                     cancelled = True
                     break
         finally:
-            await _end(process)
+            await _end(process, asked=not output.done())
             await asyncio.wait(reading)
         if cancelled:
             return "cancelled", "", b""
@@ -244,11 +252,13 @@ class _Told:
                 self.last = line.decode(errors="replace").strip()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: asyncio.subprocess.Process, *, asked: bool) -> None:
+    """Have it end: if it is `asked` to, by a signal; else it is ending, and a signal might take its status away."""
     if process.returncode is not None:
         return
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
+    if asked:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
     try:
         async with asyncio.timeout(_END_SECONDS):
             await process.wait()

@@ -1,6 +1,7 @@
 """The health of the books, verifications and rebuilds, nodes and the database, and the support bundle."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from adapters.postgres.row_security import owner_of
 from app.jobs import Jobs
 from app.node import NodeReporter, Vitals
 from app.projections import PROJECTIONS
-from app.runs import RunBusyError
+from app.runs import RunBusyError, Runs
 from domain.ids import PLATFORM, TenantId, first_lane
 from projections.runner import advance, ensure
 from tests.app.api.conftest import Person, World
@@ -74,6 +75,24 @@ async def test_what_is_wrong_is_named_and_counted_at_its_invariant(world: World,
     checks = {each["check"]: each["findings"] for each in (await root.get("/ledger/health")).json()["checks"]}
     assert checks["accounts"] > 0
     assert checks["positions"] == 0
+
+
+async def _state_of(world: World, run_id: str) -> object:
+    return await world.pool.fetchval("SELECT state FROM admin.run WHERE run_id = $1", run_id)
+
+
+async def test_a_command_that_has_said_all_and_takes_a_while_to_end_is_not_broken_off(world: World) -> None:
+    lingers = "import os, time; os.write(1, b'{\"clean\": true}'); os.close(1); time.sleep(0.5)"
+    runs = Runs(owner_of(world.pool), node="test", environment={}, command=(sys.executable, "-c", lingers))
+
+    run_id = (await runs.start(new_id(), "verification", "", actor="user:x")).run_id
+
+    async with asyncio.timeout(60):
+        # The row is the only thing that tells.
+        while (state := await _state_of(world, run_id)) == "running":  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert state == "done"
+    await runs.stop()
 
 
 async def test_one_of_a_kind_runs_at_a_time_and_can_be_cancelled(world: World, root: Person) -> None:
