@@ -102,7 +102,10 @@ async def file_of(format_: Format, name: str, chunks: Pieces, columns: Mapping[s
 
     The first piece is read before the answer begins: what cannot be read at all is a problem, and no file cut short.
     """
-    first = await anext(chunks, ())
+    try:
+        first = await anext(chunks)
+    except StopAsyncIteration:
+        first = ()
 
     async def all_pieces() -> Pieces:
         yield first

@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
-import msgspec
 
 from adapters.postgres.embedded import EmbeddedPostgres
 from adapters.postgres.migrate import migrate
-from domain.errors import TallygateError
 from domain.ids import Lane, TenantId, first_lane
 from domain.verification import Finding
 from projections.base import Projection
+from projections.checkpoints import TRANSIENT
 from projections.generations import differences
-from projections.pages import MissingPositionError, Reader, Stretch
+from projections.pages import Reader, Stretch
 
 if TYPE_CHECKING:
     from adapters.postgres.seals import Connection
@@ -40,6 +39,15 @@ _OF_THE_LOG: Final = re.compile(r"\bledger\.\w")
 
 class NotComparableError(Exception):
     """A projection cannot be folded apart from its database."""
+
+
+class UnfoldableError(Exception):
+    """An event cannot be folded."""
+
+    def __init__(self, position: int, cause: Exception) -> None:
+        """Name the event, and what the fold raised."""
+        super().__init__(f"the event cannot be folded: {type(cause).__name__}: {cause}")
+        self.position = position
 
 
 @contextlib.asynccontextmanager
@@ -150,8 +158,8 @@ class Comparison:
                 async for folded in self._fold(-generation, *where, row["position"]):
                     done += folded
                     self._report(name, done, max(total, 1))
-            except (msgspec.DecodeError, TallygateError, MissingPositionError) as error:
-                findings.append(Finding(*where, row["position"], "projection", f"{name}: {error}"))
+            except UnfoldableError as error:
+                findings.append(Finding(*where, error.position, "projection", f"{name}: {error}"))
                 return findings
         positions = {row["tenant_id"]: row["position"] for row in checkpoints}
         for table, tenant_id, line in await differences(self._scratch, self._projection, generation, -generation):
@@ -161,15 +169,29 @@ class Comparison:
         return findings
 
     async def _fold(self, generation: int, tenant_id: int, lane: int, until: int) -> AsyncIterator[int]:
-        """Fold a lane from its beginning; gives how many events each page had."""
-        position = 0
+        """Fold a lane from its beginning; gives how many events each page had. Raises UnfoldableError."""
+        position, size = 0, FOLD_EVENTS
         while position < until:
-            stretch = Stretch(TenantId(tenant_id), Lane(lane), position, min(until, position + FOLD_EVENTS))
-            events = self._reader.decode(await self._reader.rows(self._source, [stretch]))
-            if events:
-                await self._projection.apply(self._split, generation, events)
+            stretch = Stretch(TenantId(tenant_id), Lane(lane), position, min(until, position + size))
+            try:
+                await self._page(generation, stretch)
+            except (*TRANSIENT, NotComparableError):
+                raise
+            except Exception as error:
+                # Whatever was written into an event may keep it from being folded: halved, until it is known which.
+                size = (stretch.high - position) // 2
+                if size == 0:
+                    raise UnfoldableError(stretch.high, error) from error
+                continue
             yield stretch.high - position
             position = stretch.high
+
+    async def _page(self, generation: int, stretch: Stretch) -> None:
+        rows = await self._reader.rows(self._source, [stretch])
+        async with self._scratch.transaction():
+            events = self._reader.decode(rows)
+            if events:
+                await self._projection.apply(self._split, generation, events)
 
 
 async def _copy(source: "Connection", scratch: "Connection", table: str, generation: int) -> None:

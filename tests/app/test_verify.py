@@ -159,6 +159,19 @@ async def test_a_body_that_cannot_be_read_is_found(pool: "Pool", writer: Connect
     assert (finding.lane, finding.position) == (tenant_id, position)
 
 
+async def test_a_body_that_reads_well_and_cannot_be_folded_is_found_by_every_part(
+    pool: "Pool", writer: Connection, history: Workload
+) -> None:
+    tenant_id = history.customers[0].tenant_id
+    position = await find_event(writer, tenant_id, "type = 'hold.captured.v1'")
+    await rewrite(writer, tenant_id, position, hold_id="01a1e8e8-9756-73b8,b424-a2c0dbb862cb")
+
+    finding = await first_finding(pool, "projection")
+
+    assert (finding.lane, finding.position) == (tenant_id, position)
+    assert "cannot be folded" in finding.message
+
+
 async def test_a_captured_amount_that_was_changed_is_found(pool: "Pool", writer: Connection, history: Workload) -> None:
     tenant_id = history.customers[0].tenant_id
     position = await find_event(

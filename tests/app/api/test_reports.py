@@ -178,6 +178,16 @@ async def test_a_file_that_cannot_be_read_at_all_is_a_problem_and_no_empty_file(
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
 
 
+async def test_a_file_of_nothing_has_its_columns(root: Person) -> None:
+    for name in ("requests", "usage", "top", "balances", "prices"):
+        text = (await root.get(f"/reports/{name}/export?by=token")).text
+        content = (await root.get(f"/reports/{name}/export?by=token&format=parquet")).content
+
+        (line,) = text.splitlines()
+        table = pq.read_table(io.BytesIO(content))
+        assert (table.num_rows, table.column_names) == (0, line.split(","))
+
+
 async def test_parquet_has_the_same_rows_exactly(world: World, root: Person) -> None:
     tenant, owner, spender = await _spender(world, root)
     await _spend(world, spender, tenant, 4)
