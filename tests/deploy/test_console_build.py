@@ -10,7 +10,7 @@ import pytest
 from deploy import console_build
 from deploy.console_build import BuildError, build, is_current, source_hash
 
-_PAGE = "__BASE__ __LANG__ __NONCE__ __SITE__ __TITLE__"
+_PAGE = "__BASE__ __LANG__ __ME__ __NONCE__ __PARTS__ __SITE__ __TITLE__"
 _BUILD = """
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 rmSync("dist", { recursive: true, force: true });
@@ -113,7 +113,7 @@ def test_the_same_sources_give_the_same_record(console: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "said"),
     [
-        ("__BASE__ __LANG__ __SITE__ __TITLE__", "index.html lacks __NONCE__"),
+        ("__BASE__ __LANG__ __ME__ __PARTS__ __SITE__ __TITLE__", "index.html lacks __NONCE__"),
         (f"{_PAGE}<script>x</script>", "content security policy"),
         (f"{_PAGE}<p style='color:red'>", "content security policy"),
     ],

@@ -232,10 +232,10 @@ async def test_a_live_log_without_a_place_begins_with_the_last_seconds(world: Wo
         stream: Any = reports.follow(
             call, LogQuery(range=Bucket(now(), now()), tenant_id=tenant), None, {}, with_cost=False
         )
-        received = [await anext(stream) for _ in range(3)]
+        _, rows = [await anext(stream) for _ in range(2)]
         await stream.aclose()
 
-    assert [request.encode() in event for request, event in zip(made, received[1:], strict=True)] == [True, True]
+    assert [request.encode() in rows for request in made] == [True, True]
 
 
 class _StandIn:
