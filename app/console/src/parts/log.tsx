@@ -263,7 +263,22 @@ export function useLogColumns(names: LogNames, clock: boolean): Column<LogRow>[]
     word("user", t("common:terms.user"), (row) => names.users.nameOf(row.user_id), hidden),
     word("model", t("common:terms.model"), modelsOf, { hint: t("adminRequests:modelHint") }),
     word("billed", head("model_billed"), (row) => row.model_billed, hidden),
-    word("channel", t("common:terms.channel"), (row) => names.channels.nameOf(row.channel_id)),
+    {
+      key: "channel",
+      header: t("common:terms.channel"),
+      // What was refused never came to one: why it was stands in its place.
+      cell: (row) => {
+        const channel = names.channels.nameOf(row.channel_id);
+        const written = channel || row.code;
+        if (!written) return dash;
+        return (
+          <span className={channel ? "tg-clip" : "tg-clip tg-mono"} title={written}>
+            {channel || (row.count > 1 ? `${row.code} × ${count(row.count)}` : row.code)}
+          </span>
+        );
+      },
+      csv: (row) => names.channels.nameOf(row.channel_id),
+    },
     word("vendor", t("common:terms.vendor"), (row) => row.vendor ?? "", hidden),
     word(
       "surface",
@@ -348,6 +363,7 @@ export function useLogColumns(names: LogNames, clock: boolean): Column<LogRow>[]
           dash
         ),
       csv: (row) => row.code,
+      hidden: true,
     },
     word("outcome", head("outcome"), (row) => row.outcome, hidden),
     figure("status", head("status"), (row) => row.status, hidden),

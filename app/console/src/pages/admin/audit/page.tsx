@@ -48,7 +48,12 @@ export default function AdminAuditPage() {
       csv: (row) => row.at,
       fixed: true,
     },
-    { key: "who", header: t("adminAudit:who"), cell: words.who, csv: words.who },
+    {
+      key: "who",
+      header: t("adminAudit:who"),
+      cell: (row) => <span className="tg-wrap">{words.who(row)}</span>,
+      csv: words.who,
+    },
     {
       key: "action",
       header: t("adminAudit:action"),
@@ -69,7 +74,7 @@ export default function AdminAuditPage() {
         row.changed.length > 4 ? (
           t("adminAudit:fieldCount", { count: row.changed.length })
         ) : (
-          <span className="tg-mono">{row.changed.join(", ")}</span>
+          <span className="tg-mono tg-wrap">{row.changed.join(", ")}</span>
         ),
       csv: (row) => row.changed.join(" "),
     },

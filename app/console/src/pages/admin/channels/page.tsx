@@ -129,6 +129,7 @@ export default function AdminChannelsPage() {
     {
       key: "requests",
       header: t("adminChannels:columns.requests"),
+      hint: t("adminChannels:columns.dayHint"),
       cell: (row) => count(sum(stripOf(row)?.answered ?? [])),
       csv: (row) => sum(stripOf(row)?.answered ?? []),
       numeric: true,
@@ -136,6 +137,7 @@ export default function AdminChannelsPage() {
     {
       key: "errors",
       header: t("adminChannels:columns.errors"),
+      hint: t("adminChannels:columns.dayHint"),
       cell: (row) => {
         const failed = sum(stripOf(row)?.failed ?? []);
         const all = failed + sum(stripOf(row)?.answered ?? []);
@@ -155,6 +157,7 @@ export default function AdminChannelsPage() {
     {
       key: "cost",
       header: t("adminChannels:columns.cost"),
+      hint: t("adminChannels:columns.dayHint"),
       cell: (row) => <Money value={costOf(row)?.cost ?? "0"} />,
       csv: (row) => costOf(row)?.cost ?? "0",
       numeric: true,
