@@ -43,7 +43,7 @@ _OLDEST: Final = "2026-10-21T18:00:00Z"
 _OPERATOR: Final = "olga.admin"
 """Of the demo data."""
 _BOTH: Final = (
-    "states=voided", "states=expired", "states=refused", "code=vendor_failed", "tag=production", "tag=nobody",
+    "states=voided", "states=expired", "states=refused", "code=vendor_failed", "tag=production",
     "stream=true", "latency_min=20000", "charged_min=0.2",
 )  # fmt: skip
 _RESULTS: Final = ROOT / "bench-results"
@@ -280,6 +280,7 @@ async def lists(browser: Browser, data: Path, repeats: int) -> dict[str, dict[st
     passwords = {_OPERATOR: _new_password(data, _OPERATOR)}
     server = ServerProcess(data)
     await server.start()
+    _say(f"serving {data}")
     found: dict[str, dict[str, list[float]]] = {}
     try:
         async with log_in_first(server, passwords[_OPERATOR], login=_OPERATOR) as root:
@@ -318,6 +319,7 @@ async def _walk(context: BrowserContext, address: str, filters: list[str], repea
             )
             address = _moved(address)
         found[condition] = times
+        _say(f"{condition}: {', '.join(f'{each:.0f}' for each in times)} ms")
     for depth in (2, 3, 5, 10):
         while await page.locator(".tg-table tbody tr").count() < 50 * (depth - 1):
             await page.evaluate("() => window.__more()")
