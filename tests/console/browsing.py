@@ -1,11 +1,13 @@
 """Chromium over the console: what went wrong on a page, whether it is accessible, and pictures of it."""
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response, ViewportSize, expect
 from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.support.server import REPOSITORY
 
@@ -48,6 +50,7 @@ document.addEventListener("securitypolicyviolation", (event) => {
   window.__violations.push(`${event.violatedDirective}: ${event.blockedURI} (${place})`);
 });
 """
+_CALM_MILLISECONDS: Final = 5000.0
 _SIDEWAYS: Final = """
 () => {
   const width = document.documentElement.clientWidth;
@@ -161,7 +164,9 @@ class Watched:
         await self.page.evaluate(_DRAWN)
 
     async def sideways(self) -> list[str]:
-        """Give what makes the page scroll sideways."""
+        """Give what makes the page scroll sideways, once charts have come to the width of the window."""
+        with contextlib.suppress(PlaywrightTimeoutError):
+            await self.page.wait_for_function(f"() => ({_SIDEWAYS})().length === 0", timeout=_CALM_MILLISECONDS)
         found: list[str] = await self.page.evaluate(_SIDEWAYS)
         return found
 

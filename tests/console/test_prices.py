@@ -42,7 +42,7 @@ async def test_a_draft_is_typed_over_compared_tried_on_past_usage_and_published_
     await tab.settle()
     await page.get_by_role("tab", name="What if").click()
     tried = page.get_by_role("table", name="What if")
-    await expect(tried.get_by_role("row").filter(has_text="aurora-large")).to_contain_text("+$")
+    await expect(tried.get_by_role("row", name=re.compile("^Northwind Analytics aurora-large"))).to_contain_text("+$")
     assert await tab.axe() == []
 
     await page.get_by_role("button", name="Publish …").click()

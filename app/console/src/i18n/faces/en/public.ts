@@ -1,4 +1,5 @@
 import account from "../../en/account";
+import clientCodes from "../../en/clientCodes";
 import common from "../../en/common";
 import kit from "../../en/kit";
 import prices from "../../en/prices";
@@ -18,6 +19,7 @@ import shell from "../../en/shell";
 /** What every page may show, and the pages of visitors. */
 export default {
   account,
+  clientCodes,
   common,
   kit,
   prices,

@@ -1,4 +1,3 @@
-import clientCodes from "../../en/clientCodes";
 import tenantAudit from "../../en/tenantAudit";
 import tenantHome from "../../en/tenantHome";
 import tenantKeys from "../../en/tenantKeys";
@@ -15,7 +14,6 @@ import usage from "../../en/usage";
 
 /** The tenant's console, and what the operator's shows of it. */
 export default {
-  clientCodes,
   tenantAudit,
   tenantHome,
   tenantKeys,

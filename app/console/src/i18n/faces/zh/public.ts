@@ -1,4 +1,5 @@
 import account from "../../zh/account";
+import clientCodes from "../../zh/clientCodes";
 import common from "../../zh/common";
 import kit from "../../zh/kit";
 import prices from "../../zh/prices";
@@ -18,6 +19,7 @@ import shell from "../../zh/shell";
 /** What every page may show, and the pages of visitors. */
 export default {
   account,
+  clientCodes,
   common,
   kit,
   prices,

@@ -1,4 +1,3 @@
-import clientCodes from "../../zh/clientCodes";
 import tenantAudit from "../../zh/tenantAudit";
 import tenantHome from "../../zh/tenantHome";
 import tenantKeys from "../../zh/tenantKeys";
@@ -15,7 +14,6 @@ import usage from "../../zh/usage";
 
 /** The tenant's console, and what the operator's shows of it. */
 export default {
-  clientCodes,
   tenantAudit,
   tenantHome,
   tenantKeys,
