@@ -179,7 +179,9 @@ async def load(context: BrowserContext, address: str) -> Load:
     await line.send("Network.emulateNetworkConditions", LINE)
     await page.add_init_script(WATCH)
     await page.goto(address, wait_until="commit")
-    await page.wait_for_function("() => window.__drawn !== undefined", timeout=_PATIENCE_MILLISECONDS)
+    await page.wait_for_function(
+        "() => window.__drawn !== undefined && window.__interactive !== undefined", timeout=_PATIENCE_MILLISECONDS
+    )
     times: dict[str, Any] = await page.evaluate(
         "() => ({ interactive: window.__interactive, drawn: window.__drawn, blocked: window.__blocked,"
         " painted: performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? NaN })"

@@ -120,6 +120,14 @@ describe("a table", () => {
     expect(sorted).toHaveBeenCalledWith(undefined);
     expect(screen.queryByText("1.5")).toBeNull();
   });
+
+  it("lets one look on where nothing has been found yet", async () => {
+    const more = vi.fn();
+    const listing = { ...wholeListing<{ id: string }>([]), hasMore: true, more };
+    show(<DataTable id="t" caption="c" columns={[]} listing={listing} rowId={(row) => row.id} filtered />);
+    fireEvent.click(await screen.findByRole("button", { name: "Load more" }));
+    expect(more).toHaveBeenCalled();
+  });
 });
 
 it("draws an amount with up to six decimals, and none that is not known", async () => {

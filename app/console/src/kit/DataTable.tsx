@@ -302,7 +302,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
           <Failure problem={listing.problem} onRetry={listing.more} compact />
         </div>
       )}
-      {!props.plain && listing.rows.length > 0 && (
+      {!props.plain && (listing.rows.length > 0 || listing.hasMore) && (
         <Group justify="space-between" className="tg-table-foot tg-noprint">
           <Text size="xs" c="dimmed" aria-live="polite">
             {listing.hasMore
