@@ -38,6 +38,8 @@ async def _figures(table: Locator) -> list[list[str]]:
 
 async def _ties(page: Page, statement: dict[str, Any]) -> None:
     """See that the sheet adds up from line to line, and to its sum."""
+    # The list that led here has tiles of the same names, of the period that is open.
+    await expect(page.get_by_role("table", name="By day")).to_be_visible()
     sums = {}
     for name in ("Balance at the beginning", "Credit that came", "Used", "Balance at the end"):
         tile = page.locator(".tg-stat").filter(has=page.get_by_role("heading", name=name, exact=True))
@@ -46,7 +48,8 @@ async def _ties(page: Page, statement: dict[str, Any]) -> None:
     exact = [Decimal(statement[key]) for key in ("opening", "credited", "charged", "closing")]
     assert exact[0] + exact[1] - exact[2] == exact[3]
     half = Decimal("0.0000005")
-    assert all(abs(shown - each) <= half for shown, each in zip((opening, came, used, closing), exact, strict=True))
+    for read, due in zip((opening, came, used, closing), exact, strict=True):
+        assert abs(read - due) <= half, (sums, exact)
 
     balance = exact[0]
     days = await _figures(page.get_by_role("table", name="By day"))
