@@ -1,6 +1,7 @@
 """What lists, plots and preferences of the console are made of: credit over time, statements, files, sessions."""
 
 import csv
+import datetime as dt
 import io
 from decimal import Decimal
 from typing import Any
@@ -203,7 +204,8 @@ async def test_statements_of_all_tenants_are_written_unasked_and_listed_page_by_
     second, _, other = await _spender(world, root)
     await _spend(world, spender, first, 2)
     await _spend(world, other, second, 1)
-    later = now().replace(year=now().year + 1)
+    # Twelve months are over a year later, and on the first of a month some hours after it.
+    later = now() + dt.timedelta(days=370)
 
     written = await StatementCloser(world.pool, clock=lambda: later).close()
 
