@@ -65,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     traces: bool
     trace_context: str
     shared_buffers_mebibytes: int
+    wal_kept_mebibytes: int
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -460,6 +461,13 @@ SETTINGS: tuple[Setting, ...] = (
         "256",
         "Memory that the embedded PostgreSQL keeps for its cache.",
         _whole_number(16, 65536),
+    ),
+    Setting(
+        "wal_kept_mebibytes",
+        "1024",
+        "Disk that the embedded PostgreSQL keeps for its write-ahead log, in files that it uses again; the first start"
+        " makes them, in at most a quarter of what is free.",
+        _whole_number(32, 2048),
     ),
 )
 

@@ -53,6 +53,7 @@ _SOCKET_PATH_MAX = 103
 """Longest path of a socket: 107 bytes on Linux, 103 on macOS."""
 
 _LOG_BYTES_MAX = 10 * 1024 * 1024
+_WAL_FILE_MEBIBYTES = 16
 _START_SECONDS_MAX = 900.0
 """Recovery after a crash replays up to max_wal_size, which takes minutes on a slow disk."""
 _REMAINS_SECONDS_MAX = 20.0
@@ -76,6 +77,7 @@ class EmbeddedPostgres:
 
     Call it from the main thread's event loop: the server is told to stop when its starting thread ends.
     With `durable` off, what was committed survives a crash of the server but not of the machine: for tests.
+    `wal_kept_mebibytes` is how much of the server's log is kept to be used again, and made when the cluster is.
     """
 
     def __init__(
@@ -83,12 +85,15 @@ class EmbeddedPostgres:
         data_dir: Path,
         *,
         shared_buffers_mebibytes: int = 256,
+        wal_kept_mebibytes: int = 1024,
         parameters: Mapping[str, str] | None = None,
         durable: bool = True,
     ) -> None:
         self.data_dir = _absolute(data_dir)
         self._durable = durable
-        self._parameters = _parameters(shared_buffers_mebibytes, durable=durable) | dict(parameters or {})
+        self._wal_kept_mebibytes = wal_kept_mebibytes
+        defaults = _parameters(shared_buffers_mebibytes, wal_kept_mebibytes, durable=durable)
+        self._parameters = defaults | dict(parameters or {})
         self._cluster = _cluster(self.data_dir)
         self._socket_directory = _socket_directory(self.data_dir)
         self._lock = FileLock(self.data_dir / "postgres.lock")
@@ -128,10 +133,12 @@ class EmbeddedPostgres:
             raise PostgresError(f"cannot use the data directory {self.data_dir}: {error.strerror}") from error
         try:
             await self._stop_leftover()
-            await self._make_cluster()
+            made = await self._make_cluster()
             self._write_access_rules()
             await self._launch()
             await self._make_database()
+            if made and self._durable:
+                await self._make_wal_ahead()
         except PermissionError as error:
             await self.stop()
             raise PostgresError(self._not_permitted(error)) from error
@@ -185,12 +192,12 @@ class EmbeddedPostgres:
             _log.warning("stopping the PostgreSQL that an earlier run left behind", pid=pid)
             await stop_postmaster(self._cluster, self._socket_directory, pid)
 
-    async def _make_cluster(self) -> None:
-        """Run initdb unless the cluster is there; refuse one of another major version."""
+    async def _make_cluster(self) -> bool:
+        """Run initdb unless the cluster is there, and say so; refuse one of another major version."""
         version_file = self._cluster / "PG_VERSION"
         if version_file.exists():
             _refuse_other_version(self._cluster, version_file.read_text().strip())
-            return
+            return False
         if self._cluster.exists() and any(self._cluster.iterdir()):
             raise PostgresError(f"{self._cluster} is not a PostgreSQL data directory: move it away")
         fresh = self._cluster.with_name("postgres.new")
@@ -201,6 +208,7 @@ class EmbeddedPostgres:
         fresh.rename(self._cluster)
         if self._durable:
             _flush_directory(self.data_dir)
+        return True
 
     async def _run_initdb(self, directory: Path) -> None:
         # A byte-wise order that depends on no library of the system: indexes survive its upgrades.
@@ -291,6 +299,25 @@ class EmbeddedPostgres:
             connection = await _connect(self._socket_directory, "postgres")
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
                 await connection.execute(f"CREATE DATABASE {DATABASE}")
+            await connection.close()
+        except _CONNECTION_ERRORS as error:
+            raise PostgresError(f"PostgreSQL died while it was being set up: {error}") from error
+
+    async def _make_wal_ahead(self) -> None:
+        """Have the files of the log made that a busy first hour writes.
+
+        While the server fills a new one with zeros, no commit comes through: 10 to 130 ms, every 2,500 requests. The
+        files switched through here are nothing that recovery needs after the checkpoint, which gives them the next
+        names. Not more is made than a quarter of what the disk has free.
+        """
+        free_mebibytes = shutil.disk_usage(self._cluster).free // (1024 * 1024)
+        files = min(self._wal_kept_mebibytes, free_mebibytes // 4) // _WAL_FILE_MEBIBYTES - 1
+        try:
+            connection = await _connect(self._socket_directory, DATABASE)
+            for _ in range(files):
+                # A switch does nothing in a file in which nothing is.
+                await connection.execute("SELECT pg_logical_emit_message(false, 'ahead', ''), pg_switch_wal()")
+            await connection.execute("CHECKPOINT")
             await connection.close()
         except _CONNECTION_ERRORS as error:
             raise PostgresError(f"PostgreSQL died while it was being set up: {error}") from error
@@ -402,13 +429,13 @@ _CONNECTION_ERRORS = (
 _LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-def _parameters(shared_buffers_mebibytes: int, *, durable: bool) -> dict[str, str]:
+def _parameters(shared_buffers_mebibytes: int, wal_kept_mebibytes: int, *, durable: bool) -> dict[str, str]:
     flush = "on" if durable else "off"
     return {
         "shared_buffers": f"{shared_buffers_mebibytes}MB",
+        # Half of it is what is written from one checkpoint to the next under load.
         "max_wal_size": "2GB",
-        # Files of the log that are kept to be used again: while a new one is filled with zeros no commit comes through.
-        "min_wal_size": "512MB",
+        "min_wal_size": f"{wal_kept_mebibytes}MB",
         # After each checkpoint the first change of a page writes the whole page to the log.
         "checkpoint_timeout": "15min",
         "max_connections": "100",

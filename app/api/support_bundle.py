@@ -85,7 +85,7 @@ _ENVIRONMENT: Final = frozenset(
         "row_security", "workers", "log_level", "drain_seconds", "body_max_bytes", "connect_timeout_seconds",
         "first_byte_timeout_seconds", "idle_timeout_seconds", "hold_timeout_seconds", "journal_max_bytes",
         "requests_max", "queue_max", "queue_seconds", "cache_max_bytes", "access_log", "traces", "trace_context",
-        "shared_buffers_mebibytes", "console",
+        "shared_buffers_mebibytes", "wal_kept_mebibytes", "console",
     }
 )  # fmt: skip
 """Settings of the start whose values name no place and no person."""

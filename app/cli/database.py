@@ -31,8 +31,17 @@ async def database(settings: Settings, *, create: bool = False) -> AsyncIterator
         yield dsn
 
 
+def embedded(settings: Settings) -> EmbeddedPostgres:
+    """Give the embedded server of the data directory, not started."""
+    return EmbeddedPostgres(
+        settings.data,
+        shared_buffers_mebibytes=settings.shared_buffers_mebibytes,
+        wal_kept_mebibytes=settings.wal_kept_mebibytes,
+    )
+
+
 async def _start_or_join(settings: Settings, stack: contextlib.AsyncExitStack) -> str:
-    server = EmbeddedPostgres(settings.data, shared_buffers_mebibytes=settings.shared_buffers_mebibytes)
+    server = embedded(settings)
     try:
         await stack.enter_async_context(server)
     except LockHeldError:

@@ -19,6 +19,7 @@ from adapters.postgres.errors import PostgresError
 from adapters.postgres.migrate import find_pending, migrate
 from adapters.seal_keys import SealKeys
 from app.cli.crew import KILL_AFTER_SECONDS, Crew
+from app.cli.database import embedded
 from app.cli.listeners import open_listeners
 from app.cli.order import stop_on_signals
 from app.cli.refusals import StartError
@@ -129,7 +130,7 @@ async def _postgres(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Em
     if settings.database_url is not None:
         yield None
         return
-    server = EmbeddedPostgres(settings.data, shared_buffers_mebibytes=settings.shared_buffers_mebibytes)
+    server = embedded(settings)
     await _unless_stopped(stop, server.start())
     try:
         yield server

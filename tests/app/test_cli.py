@@ -51,7 +51,11 @@ def clean_environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, 
     for name in os.environ:
         if name.startswith("TALLYGATE_"):
             monkeypatch.delenv(name)
-    return {"TALLYGATE_DATA": str(tmp_path / "data"), "TALLYGATE_PORT": str(free_port())}
+    return {
+        "TALLYGATE_DATA": str(tmp_path / "data"),
+        "TALLYGATE_PORT": str(free_port()),
+        "TALLYGATE_WAL_KEPT_MEBIBYTES": "32",
+    }
 
 
 def run(environ: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":

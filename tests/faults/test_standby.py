@@ -93,10 +93,10 @@ async def _copy(primary: EmbeddedPostgres, standby: EmbeddedPostgres) -> None:
 @contextlib.asynccontextmanager
 async def pair(folder: Path, *, synchronous: bool) -> AsyncIterator[Pair]:
     names = {"synchronous_standby_names": "*"} if synchronous else {}
-    primary = EmbeddedPostgres(folder / "a", shared_buffers_mebibytes=32, parameters=names)
-    standby = EmbeddedPostgres(folder / "b", shared_buffers_mebibytes=32)
+    primary = EmbeddedPostgres(folder / "a", shared_buffers_mebibytes=32, wal_kept_mebibytes=32, parameters=names)
+    standby = EmbeddedPostgres(folder / "b", shared_buffers_mebibytes=32, wal_kept_mebibytes=32)
     # Not synchronous before its standby is there: whatever it commits would wait for that.
-    async with EmbeddedPostgres(folder / "a", shared_buffers_mebibytes=32) as alone:
+    async with EmbeddedPostgres(folder / "a", shared_buffers_mebibytes=32, wal_kept_mebibytes=32) as alone:
         await _copy(alone, standby)
     async with primary:
         await _let_in(primary)

@@ -81,7 +81,7 @@ class ServerProcess:
     def spawn(self) -> None:
         """Start it and return at once."""
         # The vendors of tests are on this machine.
-        own = {"DATA": str(self.data), "PORT": str(self.port), "OUTBOUND_ALLOW": LOOPBACK}
+        own = {"DATA": str(self.data), "PORT": str(self.port), "OUTBOUND_ALLOW": LOOPBACK, "WAL_KEPT_MEBIBYTES": "32"}
         environ = {name: value for name, value in os.environ.items() if not name.startswith("TALLYGATE_")}
         environ |= {f"TALLYGATE_{name}": value for name, value in (own | self._settings).items()}
         self._process = subprocess.Popen(

@@ -117,6 +117,27 @@ async def test_a_first_start_makes_a_durable_cluster_with_no_tcp_port(tmp_path: 
     assert await find_running(tmp_path / "new" / "data") is None
 
 
+async def wal_files_ahead(server: EmbeddedPostgres) -> object:
+    """Count the files of the log that are there before anything is written to them."""
+    ahead = "SELECT count(*) FROM pg_ls_waldir() WHERE name > pg_walfile_name(pg_current_wal_insert_lsn())"
+    return await query(server.dsn, ahead)
+
+
+async def test_a_first_start_makes_the_files_of_the_log_that_are_kept(tmp_path: Path) -> None:
+    async with EmbeddedPostgres(tmp_path / "new", shared_buffers_mebibytes=16, wal_kept_mebibytes=128) as server:
+        assert await wal_files_ahead(server) == 7
+        await query(server.dsn, "SELECT pg_logical_emit_message(false, 'x', ''), pg_switch_wal()")
+    async with EmbeddedPostgres(tmp_path / "new", shared_buffers_mebibytes=16, wal_kept_mebibytes=256) as server:
+        assert await wal_files_ahead(server) in {6, 7}, "a later start makes none"
+
+
+async def test_files_of_the_log_take_a_quarter_of_a_small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_disk = shutil.disk_usage(tmp_path)._replace(free=300 * 1024 * 1024)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: small_disk)
+    async with EmbeddedPostgres(tmp_path / "new", shared_buffers_mebibytes=16, wal_kept_mebibytes=1024) as server:
+        assert await wal_files_ahead(server) == 75 // 16 - 1
+
+
 async def test_data_survives_a_restart_and_the_address_stays(data_dir: Path) -> None:
     async with small(data_dir) as server:
         first = server.dsn
