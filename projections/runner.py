@@ -66,11 +66,13 @@ class Runner:
     REST_MIN_SECONDS: Final = 0.2
     REST_MAX_SECONDS: Final = 1.0
     REST_SHARE: Final = 9
-    """A round is followed by a rest of this many times as long, within those bounds.
+    """A round rests this many times as long as it works, within those bounds.
 
-    It gathers what comes in meanwhile: ten new events of a lane are folded at almost the cost of one.
+    The rest gathers what comes in meanwhile: ten new events of a lane are folded at almost the cost of one. It is taken
+    in pieces, one after each transaction: a round of a thousand lanes in one go keeps a core busy for as long as
+    requests that want it are seen to wait.
     """
-    LANES_AT_ONCE: Final = 250
+    LANES_AT_ONCE: Final = 100
     """Lanes of one transaction: who wants one of them folded at once waits for it that long."""
     POLL_MIN_SECONDS: Final = 0.05
     POLL_MAX_SECONDS: Final = 1.0
@@ -159,9 +161,10 @@ class Runner:
                     pause = self.POLL_MIN_SECONDS if polled else min(2 * pause, self.POLL_MAX_SECONDS)
                     poll_at = clock() + max(pause, self.POLL_SHARE * (clock() - began))
                     keys = list(dict.fromkeys([*polled, *keys]))
-                if keys and await self._fold(keys):
-                    poll_at = min(poll_at, clock())
-                rest = min(max(rest, self.REST_SHARE * (clock() - began)), self.REST_MAX_SECONDS)
+                if keys:
+                    more, rest = await self._fold(keys, began)
+                    if more:
+                        poll_at = min(poll_at, clock())
             except TRANSIENT as error:
                 _log.warning("projections_delayed", error=str(error) or type(error).__name__)
                 poll_at = clock() + self.POLL_MAX_SECONDS
@@ -181,21 +184,33 @@ class Runner:
             self._leads = led is not None
         return self._leads
 
-    async def _fold(self, keys: Sequence[LaneKey]) -> bool:
-        """Fold a batch of each lane; say whether any has more."""
-        more = False
+    async def _fold(self, keys: Sequence[LaneKey], began: float) -> tuple[bool, float]:
+        """Fold a batch of each lane; say whether any has more, and give the seconds that are left to rest."""
+        clock = asyncio.get_running_loop().time
+        more, rested = False, 0.0
         at_once = min(self._transaction_lanes, self.LANES_AT_ONCE)
         for start in range(0, len(keys), at_once):
-            lanes = keys[start : start + at_once]
-            async with self._pool.acquire() as connection:
-                try:
-                    done = await self._group.lanes(connection, lanes)
-                except StrangerError:
-                    # A newer version is at work, or an older one has left its rows: each for itself, then.
-                    more = await self._fold_alone(lanes) or more
-                    continue
-            more = more or len(done) < len(lanes) or any(each.position < each.head for each in done.values())
-        return more
+            more = await self._fold_at_once(keys[start : start + at_once]) or more
+            # Of the rest that the whole round will have at this pace, the share of what is done.
+            share = min(1.0, (start + at_once) / len(keys))
+            worked = (clock() - began - rested) / share
+            left = min(max(self.REST_MIN_SECONDS, self.REST_SHARE * worked), self.REST_MAX_SECONDS) * share - rested
+            if share == 1.0:
+                return more, max(left, 0.0)
+            if left > 0:
+                await asyncio.sleep(left)
+                rested += left
+        return more, self.REST_MIN_SECONDS
+
+    async def _fold_at_once(self, lanes: Sequence[LaneKey]) -> bool:
+        """Fold a batch of each lane in one transaction; say whether any has more."""
+        async with self._pool.acquire() as connection:
+            try:
+                done = await self._group.lanes(connection, lanes)
+            except StrangerError:
+                # A newer version is at work, or an older one has left its rows: each for itself, then.
+                return await self._fold_alone(lanes)
+        return len(done) < len(lanes) or any(each.position < each.head for each in done.values())
 
     async def _fold_alone(self, lanes: Sequence[LaneKey]) -> bool:
         more = False
