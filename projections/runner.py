@@ -72,7 +72,7 @@ class Runner:
     in pieces, one after each transaction: a round of a thousand lanes in one go keeps a core busy for as long as
     requests that want it are seen to wait.
     """
-    LANES_AT_ONCE: Final = 100
+    LANES_AT_ONCE: Final = 50
     """Lanes of one transaction: who wants one of them folded at once waits for it that long."""
     POLL_MIN_SECONDS: Final = 0.05
     POLL_MAX_SECONDS: Final = 1.0
@@ -187,20 +187,25 @@ class Runner:
     async def _fold(self, keys: Sequence[LaneKey], began: float) -> tuple[bool, float]:
         """Fold a batch of each lane; say whether any has more, and give the seconds that are left to rest."""
         clock = asyncio.get_running_loop().time
-        more, rested = False, 0.0
+        more, rest, rested = False, 0.0, 0.0
         at_once = min(self._transaction_lanes, self.LANES_AT_ONCE)
         for start in range(0, len(keys), at_once):
             more = await self._fold_at_once(keys[start : start + at_once]) or more
-            # Of the rest that the whole round will have at this pace, the share of what is done.
             share = min(1.0, (start + at_once) / len(keys))
-            worked = (clock() - began - rested) / share
-            left = min(max(self.REST_MIN_SECONDS, self.REST_SHARE * worked), self.REST_MAX_SECONDS) * share - rested
-            if share == 1.0:
-                return more, max(left, 0.0)
-            if left > 0:
-                await asyncio.sleep(left)
-                rested += left
-        return more, self.REST_MIN_SECONDS
+            rest = self.rest_due(clock() - began - rested, share) - rested
+            if share < 1.0 and rest > 0:
+                await asyncio.sleep(rest)
+                rested += rest
+        return more, max(rest, 0.0)
+
+    @classmethod
+    def rest_due(cls, worked_seconds: float, share: float) -> float:
+        """Give how long a round must have rested when it has folded this share of its lanes in that time.
+
+        It is the share of the rest that the whole round will have if it goes on like this.
+        """
+        whole = cls.REST_SHARE * worked_seconds / share
+        return share * min(max(cls.REST_MIN_SECONDS, whole), cls.REST_MAX_SECONDS)
 
     async def _fold_at_once(self, lanes: Sequence[LaneKey]) -> bool:
         """Fold a batch of each lane in one transaction; say whether any has more."""
