@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from domain.metering.usage import TokenCounts
 from projections.base import StoredEvent
 from projections.slices import slices
 from projections.sums import SumTable
@@ -33,37 +34,9 @@ _TABLE: Final = SumTable(
 )
 
 
-class Tokens(msgspec.Struct, gc=False):
-    """The token classes of a usage."""
-
-    input_tokens: int = 0
-    cached_input_tokens: int = 0
-    cache_write_tokens: int = 0
-    audio_input_tokens: int = 0
-    image_input_tokens: int = 0
-    output_tokens: int = 0
-    reasoning_tokens: int = 0
-    audio_output_tokens: int = 0
-    image_output_tokens: int = 0
-
-    @property
-    def total(self) -> int:
-        return (
-            self.input_tokens
-            + self.cached_input_tokens
-            + self.cache_write_tokens
-            + self.audio_input_tokens
-            + self.image_input_tokens
-            + self.output_tokens
-            + self.reasoning_tokens
-            + self.audio_output_tokens
-            + self.image_output_tokens
-        )
-
-
 class Captured(msgspec.Struct, gc=False):
     captured_nanos: int
-    usage: Tokens
+    usage: TokenCounts
     token_id: str
     user_id: str
     allowance_nanos: int = 0
@@ -72,7 +45,7 @@ class Captured(msgspec.Struct, gc=False):
 
 class Adjusted(msgspec.Struct, gc=False):
     charged_nanos: int
-    usage: Tokens
+    usage: TokenCounts
     token_id: str
     user_id: str
 

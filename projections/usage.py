@@ -17,6 +17,7 @@ from domain.ids import day_of
 from projections.base import StoredEvent
 from projections.slices import slices
 from projections.usage_events import (
+    METERS,
     NO_USAGE,
     Adjusted,
     Authorized,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 SEPARATOR: Final = "\x1f"
 """Between the tags of one row of sums."""
 
-METERS: Final = Usage.__struct_fields__[:12]
 SUMS: Final = (
     "requests",
     "voids",

@@ -14,15 +14,9 @@ from domain.money import format_amount
 from domain.reports.statement import Statement
 
 
-class UsageSums(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums over requests. `requests` were answered and charged; the others were not, and are not among them."""
+class Quantities(msgspec.Struct, frozen=True, kw_only=True):
+    """What was consumed: tokens by class, and what is counted otherwise."""
 
-    requests: int
-    voids: int
-    expired: int
-    refusals: int
-    failed_attempts: int
-    adjustments: int
     input_tokens: int
     cached_input_tokens: int
     cache_write_tokens: int
@@ -35,6 +29,17 @@ class UsageSums(msgspec.Struct, frozen=True, kw_only=True):
     images: int
     milliseconds: int
     characters: int
+
+
+class UsageSums(Quantities, frozen=True, kw_only=True):
+    """Sums over requests. `requests` were answered and charged; the others were not, and are not among them."""
+
+    requests: int
+    voids: int
+    expired: int
+    refusals: int
+    failed_attempts: int
+    adjustments: int
     charged: Amount
     allowance: Amount
     cost: Amount | None
@@ -71,7 +76,7 @@ class UsageView(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[UsageGroupView, ...]
 
 
-class LogRow(msgspec.Struct, frozen=True, kw_only=True):
+class LogRow(Quantities, frozen=True, kw_only=True):
     """One row of the log: how a request ended, a failed attempt, an adjustment, or refusals of a few seconds."""
 
     id: str
@@ -101,18 +106,6 @@ class LogRow(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     latency_milliseconds: int | None
     first_byte_milliseconds: int | None
-    input_tokens: int
-    cached_input_tokens: int
-    cache_write_tokens: int
-    audio_input_tokens: int
-    image_input_tokens: int
-    output_tokens: int
-    reasoning_tokens: int
-    audio_output_tokens: int
-    image_output_tokens: int
-    images: int
-    milliseconds: int
-    characters: int
     charged: Amount
     allowance: Amount
     overrun: Amount
@@ -376,9 +369,7 @@ def log_row(row: Any, vendors: Mapping[str, str], *, with_cost: bool) -> LogRow:
 _PLAIN = (
     "tenant_id", "lane", "position", "state", "surface", "stream", "cached", "model_asked", "model_routed",
     "model_billed", "outcome", "status", "code", "basis", "attempts", "count", "latency_milliseconds",
-    "first_byte_milliseconds", "input_tokens", "cached_input_tokens", "cache_write_tokens", "audio_input_tokens",
-    "image_input_tokens", "output_tokens", "reasoning_tokens", "audio_output_tokens", "image_output_tokens", "images",
-    "milliseconds", "characters", "card_version", "limit_name", "needed",
+    "first_byte_milliseconds", "card_version", "limit_name", "needed", *Quantities.__struct_fields__,
 )  # fmt: skip
 
 

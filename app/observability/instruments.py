@@ -16,7 +16,7 @@ from app.observability.cells import Cells
 from app.observability.metrics import GAUGES, Metric
 from domain.ids import EntityId
 from domain.ledger.commands import Answer, Code, Command, Kind
-from domain.metering.usage import INPUT_CLASSES, OUTPUT_CLASSES
+from domain.metering.usage import TOKEN_CLASSES
 
 if TYPE_CHECKING:
     from app.snapshot import Snapshot
@@ -76,7 +76,6 @@ class _Adjusted(msgspec.Struct):
 _captured: Final = msgspec.json.Decoder(_Captured).decode
 _ended: Final = msgspec.json.Decoder(_Ended).decode
 _adjusted: Final = msgspec.json.Decoder(_Adjusted).decode
-_TOKEN_CLASSES: Final = (*INPUT_CLASSES, *OUTPUT_CLASSES)
 
 
 class Bounded:
@@ -224,7 +223,7 @@ class Instruments:
             requests=place((m.REQUESTS.name, "captured", event.outcome)),
             spend=place((m.SPEND.name, model, currency)),
             cost=place((m.VENDOR_COST.name, model, currency)),
-            tokens={name: place((m.TOKENS.name, model, name.removesuffix("_tokens"))) for name in _TOKEN_CLASSES},
+            tokens={name: place((m.TOKENS.name, model, name.removesuffix("_tokens"))) for name in TOKEN_CLASSES},
             attempts=place((m.ATTEMPTS.name, channel_type, event.attempt.outcome)),
             operation=self._histogram(m.OPERATION, (channel_type,)),
             first_token=self._histogram(m.FIRST_TOKEN, (model, channel_type)),

@@ -17,13 +17,13 @@ from domain.billing_windows import window
 from domain.events import decode
 from domain.holds.events import HoldCaptured, RequestsRefused
 from domain.ids import PLATFORM, TenantId
+from domain.metering.usage import TOKEN_CLASSES
 from domain.money import AmountRangeError, format_amount
 from domain.pricing.charge import charge
 from domain.pricing.multipliers import MultiplierEntry, MultiplierMatrix
 from domain.pricing.rate_card import ModelPrice, RateCard
 from domain.reports.periods import Bucket
 from projections.base import live
-from projections.usage import METERS
 
 if TYPE_CHECKING:
     import asyncpg
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 RefusalUnit = Literal["money", "tokens", "requests", "slots", ""]
 """What the numbers of a refusal count; money in 10^-9 of the currency."""
 CURRENCY: Final = "USD"
-_TOKENS: Final = METERS[:9]
 _BEGINNING: Final = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
@@ -195,8 +194,8 @@ async def _counted(pool: "Pool", tenant: Tenant, event: RequestsRefused) -> tupl
     )
     rows = await read_usage(pool, query, {})
     sums = rows[0].sums if rows else {}
-    counted = {"rpm": ("requests",), "tpm": _TOKENS, "allowance": ("allowance_nanos",)}.get(kind)
-    columns = counted or (("captured_nanos",) if unit == "money" else _TOKENS)
+    counted = {"rpm": ("requests",), "tpm": TOKEN_CLASSES, "allowance": ("allowance_nanos",)}.get(kind)
+    columns = counted or (("captured_nanos",) if unit == "money" else TOKEN_CLASSES)
     return unit, sum(sums.get(name, 0) for name in columns)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from domain.ids import TenantId
+from domain.metering.usage import TOKEN_CLASSES
 from domain.reports.periods import Bucket, ReportRangeError
 from projections.base import live
 from projections.usage import LOG_COLUMNS
@@ -37,10 +38,7 @@ _COLUMNS: Final = ", ".join(name for name in LOG_COLUMNS if name != "generation"
 
 # ruff: noqa: S608 -- statements are put together from constants of this module; every value is a parameter
 
-TOKENS: Final = (
-    "(input_tokens + cached_input_tokens + cache_write_tokens + audio_input_tokens + image_input_tokens"
-    " + output_tokens + reasoning_tokens + audio_output_tokens + image_output_tokens)"
-)
+TOKENS: Final = f"({' + '.join(TOKEN_CLASSES)})"
 EQUAL: Final[Mapping[str, str]] = {
     "state": "text",
     "request_id": "uuid",

@@ -18,11 +18,12 @@ from app.reports.usage import UsageQuery, UsageRow, read_usage
 from domain.billing_windows import window, zone_info
 from domain.errors import TallygateError
 from domain.ids import Lane, TenantId
+from domain.metering.usage import INPUT_CLASSES, OUTPUT_CLASSES
 from domain.reports.periods import Bucket, buckets
 from domain.reports.statement import CreditLine, DayMoves, ModelLine, Statement, running, seal
 from projections.base import live
 from projections.runner import advance
-from projections.usage import METERS, USAGE
+from projections.usage import USAGE
 
 if TYPE_CHECKING:
     import asyncpg
@@ -33,8 +34,6 @@ SETTLE: Final = dt.timedelta(minutes=5)
 """How long after its end a period is closed: what was being recorded at its last moment is in it by then."""
 CURRENCY: Final = "USD"
 _LIVE: Final = live("usage")
-_INPUT: Final = METERS[:5]
-_OUTPUT: Final = METERS[5:9]
 
 # ruff: noqa: S608 -- statements are put together from constants of this module; every value is a parameter
 
@@ -279,8 +278,8 @@ def _models(usage: Sequence[UsageRow]) -> tuple[ModelLine, ...]:
             model=model,
             requests=sums["requests"],
             adjustments=sums["adjustments"],
-            input_tokens=sum(sums[name] for name in _INPUT),
-            output_tokens=sum(sums[name] for name in _OUTPUT),
+            input_tokens=sum(sums[name] for name in INPUT_CLASSES),
+            output_tokens=sum(sums[name] for name in OUTPUT_CLASSES),
             charged_nanos=sums["captured_nanos"],
         )
         for model, sums in sorted(by_model.items())

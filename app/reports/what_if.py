@@ -9,11 +9,12 @@ import msgspec
 
 from app.reports.usage import UsageQuery, read_usage
 from domain.ids import TenantId
+from domain.metering.usage import INPUT_CLASSES
 from domain.pricing.rate_card import RateCard
 from domain.reports.periods import Bucket, ReportRangeError
 from domain.reports.rerate import LONG_PROMPT, Rerated, UsageGroup, looks, rerate, tier_starts, without
 from projections.base import live
-from projections.usage import METERS
+from projections.usage_events import METERS
 
 if TYPE_CHECKING:
     import asyncpg
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 ROWS_RANGE_MAX: Final = dt.timedelta(days=31)
 _GROUPS_MAX: Final = 100_000
 
-_INPUT: Final = "input_tokens + cached_input_tokens + cache_write_tokens + audio_input_tokens + image_input_tokens"
+_INPUT: Final = " + ".join(INPUT_CLASSES)
 # As the index request_log_special has it.
 _SPECIAL: Final = f"({_INPUT} >= {LONG_PROMPT} OR images > 0)"
 

@@ -1,6 +1,7 @@
 """What a call consumed: token classes that partition the vendor's totals, and counts of everything else."""
 
-from typing import Annotated, ClassVar, Final, Literal, NamedTuple
+from operator import attrgetter
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -20,22 +21,14 @@ InputClass = Literal[
 ]
 OutputClass = Literal["output_tokens", "reasoning_tokens", "audio_output_tokens", "image_output_tokens"]
 TokenClass = InputClass | OutputClass
-Meter = TokenClass | Literal["calls", "images", "milliseconds", "characters"]
+CountedMeter = Literal["calls", "images", "milliseconds", "characters"]
+Meter = TokenClass | CountedMeter
 """Each thing that can be counted, and priced."""
 
-INPUT_CLASSES: Final[tuple[InputClass, ...]] = (
-    "input_tokens",
-    "cached_input_tokens",
-    "cache_write_tokens",
-    "audio_input_tokens",
-    "image_input_tokens",
-)
-OUTPUT_CLASSES: Final[tuple[OutputClass, ...]] = (
-    "output_tokens",
-    "reasoning_tokens",
-    "audio_output_tokens",
-    "image_output_tokens",
-)
+INPUT_CLASSES: Final[tuple[InputClass, ...]] = get_args(InputClass)
+OUTPUT_CLASSES: Final[tuple[OutputClass, ...]] = get_args(OutputClass)
+TOKEN_CLASSES: Final[tuple[TokenClass, ...]] = (*INPUT_CLASSES, *OUTPUT_CLASSES)
+"""Every class of tokens. Prices, read models and reports have their lists from here."""
 
 
 class UsageError(TallygateError):
@@ -44,8 +37,8 @@ class UsageError(TallygateError):
     code: ClassVar[str] = "invalid_usage"
 
 
-class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one call consumed. No token is in two classes; raises UsageError if a quantity is out of range."""
+class TokenCounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Tokens by class: each is in exactly one."""
 
     input_tokens: Count = 0
     """Text read at the full price."""
@@ -61,6 +54,31 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Written by the model for itself; the caller pays for them and may never see them."""
     audio_output_tokens: Count = 0
     image_output_tokens: Count = 0
+
+    @property
+    def input_total(self) -> int:
+        """All tokens read, cached ones included: what vendors call prompt or input tokens."""
+        return sum(_read(self))
+
+    @property
+    def output_total(self) -> int:
+        """All tokens written, reasoning included: what vendors call completion or output tokens."""
+        return sum(_written(self))
+
+    @property
+    def total(self) -> int:
+        """Every token, each once."""
+        return sum(_tokens(self))
+
+
+_read: Final = attrgetter(*INPUT_CLASSES)
+_written: Final = attrgetter(*OUTPUT_CLASSES)
+_tokens: Final = attrgetter(*TOKEN_CLASSES)
+
+
+class TokenUsage(TokenCounts, frozen=True, kw_only=True, omit_defaults=True):
+    """What one call consumed. No token is in two classes; raises UsageError if a quantity is out of range."""
+
     calls: Count = 1
     images: Count = 0
     """Images made."""
@@ -73,44 +91,12 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         """Refuse what the types promise cannot be, also when made in code rather than decoded."""
-        quantities = (
-            self.input_tokens,
-            self.cached_input_tokens,
-            self.cache_write_tokens,
-            self.audio_input_tokens,
-            self.image_input_tokens,
-            self.output_tokens,
-            self.reasoning_tokens,
-            self.audio_output_tokens,
-            self.image_output_tokens,
-            self.calls,
-            self.images,
-            self.milliseconds,
-            self.characters,
-        )
+        quantities = _quantities(self)
         if min(quantities) < 0 or max(quantities) > COUNT_MAX:
             raise UsageError(f"a call cannot have consumed this: {quantities}")
 
-    @property
-    def input_total(self) -> int:
-        """All tokens read, cached ones included: what vendors call prompt or input tokens."""
-        return (
-            self.input_tokens
-            + self.cached_input_tokens
-            + self.cache_write_tokens
-            + self.audio_input_tokens
-            + self.image_input_tokens
-        )
 
-    @property
-    def output_total(self) -> int:
-        """All tokens written, reasoning included: what vendors call completion or output tokens."""
-        return self.output_tokens + self.reasoning_tokens + self.audio_output_tokens + self.image_output_tokens
-
-    @property
-    def total(self) -> int:
-        """Every token, each once."""
-        return self.input_total + self.output_total
+_quantities: Final = attrgetter(*TOKEN_CLASSES, *get_args(CountedMeter))
 
 
 class Partition(NamedTuple):

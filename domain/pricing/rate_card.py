@@ -14,7 +14,7 @@ import msgspec
 
 from domain.errors import TallygateError
 from domain.ids import EntityId
-from domain.metering.usage import TokenClass
+from domain.metering.usage import INPUT_CLASSES, OUTPUT_CLASSES, TokenClass
 from domain.pricing.rates import PRICE_FIELD, Rates, compile_rates
 
 DECIMALS_MAX = 18
@@ -24,14 +24,10 @@ PRICE_LIMIT = Decimal(10**12)
 """A price must stay below this, so that the arithmetic stays in small integers; the lint is far stricter."""
 
 _PARENT: dict[TokenClass, TokenClass] = {
-    "cached_input_tokens": "input_tokens",
-    "cache_write_tokens": "input_tokens",
-    "audio_input_tokens": "input_tokens",
-    "image_input_tokens": "input_tokens",
-    "reasoning_tokens": "output_tokens",
-    "audio_output_tokens": "output_tokens",
-    "image_output_tokens": "output_tokens",
+    **dict.fromkeys(INPUT_CLASSES[1:], INPUT_CLASSES[0]),
+    **dict.fromkeys(OUTPUT_CLASSES[1:], OUTPUT_CLASSES[0]),
 }
+"""What a class without a price of its own is paid by."""
 
 
 class PricingError(TallygateError):

@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import lcm
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from domain.metering.usage import INPUT_CLASSES, OUTPUT_CLASSES, Meter, TokenClass
+from domain.metering.usage import INPUT_CLASSES, OUTPUT_CLASSES, TOKEN_CLASSES, Meter, TokenClass
 from domain.money import NANOS_PER_UNIT
 
 if TYPE_CHECKING:
@@ -16,17 +16,7 @@ PER_MILLION: Final = 1_000_000
 MILLISECONDS_PER_SECOND: Final = 1_000
 MILLISECONDS_PER_HOUR: Final = 3_600_000
 
-PRICE_FIELD: Final[Mapping[TokenClass, str]] = {
-    "input_tokens": "input",
-    "cached_input_tokens": "cached_input",
-    "cache_write_tokens": "cache_write",
-    "audio_input_tokens": "audio_input",
-    "image_input_tokens": "image_input",
-    "output_tokens": "output",
-    "reasoning_tokens": "reasoning",
-    "audio_output_tokens": "audio_output",
-    "image_output_tokens": "image_output",
-}
+PRICE_FIELD: Final[Mapping[TokenClass, str]] = {name: name.removesuffix("_tokens") for name in TOKEN_CLASSES}
 """The field of a price that each class of tokens is paid by."""
 
 

@@ -7,12 +7,20 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
+from domain.metering.usage import INPUT_CLASSES, OUTPUT_CLASSES, TOKEN_CLASSES
 from domain.money import format_amount
 
 Kind = Literal["text", "time", "amount", "number"]
 
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What makes a spreadsheet take text for a formula, in its full-width forms too."""
+
+
+def _camel(name: str) -> str:
+    return "x_" + "".join(part.capitalize() for part in name.split("_"))
+
+
+_METERS: Final = (*TOKEN_CLASSES, "images", "milliseconds", "characters")
 
 REQUEST_COLUMNS: Final[Mapping[str, Kind]] = {
     "BillingAccountId": "text",
@@ -48,18 +56,7 @@ REQUEST_COLUMNS: Final[Mapping[str, Kind]] = {
     "x_Basis": "text",
     "x_LatencyMilliseconds": "number",
     "x_FirstByteMilliseconds": "number",
-    "x_InputTokens": "number",
-    "x_CachedInputTokens": "number",
-    "x_CacheWriteTokens": "number",
-    "x_AudioInputTokens": "number",
-    "x_ImageInputTokens": "number",
-    "x_OutputTokens": "number",
-    "x_ReasoningTokens": "number",
-    "x_AudioOutputTokens": "number",
-    "x_ImageOutputTokens": "number",
-    "x_Images": "number",
-    "x_Milliseconds": "number",
-    "x_Characters": "number",
+    **dict.fromkeys(map(_camel, _METERS), "number"),
     "x_AllowanceCost": "amount",
     "x_Multiplier": "text",
     "x_Count": "number",
@@ -92,7 +89,7 @@ _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 def request_row(row: Mapping[str, Any], vendors: Mapping[str, str], currency: str) -> dict[str, Any]:
     """Give a row of the request log in the words of FOCUS; amounts stay in nano-units."""
-    tokens = sum(row[name] for name in _TOKENS)
+    tokens = sum(row[name] for name in TOKEN_CLASSES)
     amount = row["captured_nanos"]
     return {
         "BillingAccountId": "tallygate",
@@ -128,26 +125,13 @@ def request_row(row: Mapping[str, Any], vendors: Mapping[str, str], currency: st
         "x_Basis": row["basis"] or None,
         "x_LatencyMilliseconds": row["latency_milliseconds"],
         "x_FirstByteMilliseconds": row["first_byte_milliseconds"],
-        **{_camel(name): row[name] for name in (*_TOKENS, "images", "milliseconds", "characters")},
+        **{_camel(name): row[name] for name in _METERS},
         "x_AllowanceCost": row["allowance_nanos"],
         "x_Multiplier": f"{row['multiplier']:f}",
         "x_Count": row["count"],
         "x_VendorCost": row["cost_nanos"],
         "x_Margin": amount - row["cost_nanos"],
     }
-
-
-_TOKENS: Final = (
-    "input_tokens",
-    "cached_input_tokens",
-    "cache_write_tokens",
-    "audio_input_tokens",
-    "image_input_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "audio_output_tokens",
-    "image_output_tokens",
-)
 
 
 def usage_row(
@@ -164,14 +148,14 @@ def usage_row(
         "BilledCost": charged,
         "EffectiveCost": charged,
         "BillingCurrency": currency,
-        "ConsumedQuantity": sum(sums[name] for name in _TOKENS),
+        "ConsumedQuantity": sum(sums[name] for name in TOKEN_CLASSES),
         "ConsumedUnit": "Tokens",
         "ServiceCategory": _CATEGORY,
         "x_Requests": sums["requests"],
         "x_Voids": sums["voids"],
         "x_Refusals": sums["refusals"],
-        "x_InputTokens": sum(sums[name] for name in _TOKENS[:5]),
-        "x_OutputTokens": sum(sums[name] for name in _TOKENS[5:]),
+        "x_InputTokens": sum(sums[name] for name in INPUT_CLASSES),
+        "x_OutputTokens": sum(sums[name] for name in OUTPUT_CLASSES),
         "x_VendorCost": sums["cost_nanos"],
         "x_Margin": charged - sums["cost_nanos"],
     }
@@ -199,7 +183,3 @@ def _cell(value: Any, kind: Kind) -> str:
 def guarded(text: str) -> str:
     """Give text that no spreadsheet takes for a formula: with an apostrophe before it, if it would."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-def _camel(name: str) -> str:
-    return "x_" + "".join(part.capitalize() for part in name.split("_"))

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from domain.metering.usage import TokenUsage
+from domain.metering.usage import INPUT_CLASSES, OUTPUT_CLASSES, TokenUsage
 from domain.pricing.rate_card import ModelPrice, PriceTier
 from domain.pricing.rates import PRICE_FIELD
 
@@ -43,18 +43,10 @@ def split(draw: st.DrawFn, total: int, parts: int) -> list[int]:
 
 @st.composite
 def usages(draw: st.DrawFn, input_max: int = 4000, output_max: int = 4000) -> TokenUsage:
-    inputs = split(draw, draw(st.integers(0, input_max)), 5)
-    outputs = split(draw, draw(st.integers(0, output_max)), 4)
+    inputs = split(draw, draw(st.integers(0, input_max)), len(INPUT_CLASSES))
+    outputs = split(draw, draw(st.integers(0, output_max)), len(OUTPUT_CLASSES))
     return TokenUsage(
-        input_tokens=inputs[0],
-        cached_input_tokens=inputs[1],
-        cache_write_tokens=inputs[2],
-        audio_input_tokens=inputs[3],
-        image_input_tokens=inputs[4],
-        output_tokens=outputs[0],
-        reasoning_tokens=outputs[1],
-        audio_output_tokens=outputs[2],
-        image_output_tokens=outputs[3],
+        **dict(zip((*INPUT_CLASSES, *OUTPUT_CLASSES), (*inputs, *outputs), strict=True)),
         calls=draw(st.integers(0, 3)),
         images=draw(st.integers(0, 10)),
         image_variant=draw(st.sampled_from(["", "s", "s/hd", "s/low", "m", "other"])),
