@@ -7,7 +7,7 @@ Its rules, and how they become ours:
 - *Tiers.* There, a tier applies above a number of input tokens; here, from the next number on.
 - *Names.* A name that several vendors offer belongs to the one that makes the model; if none of them does, to
   the dearest, so that nobody sells below cost by default. Every offer is also there as "vendor/model".
-- *What a card cannot say* (web searches, caches of an hour, cached audio apart from cached text) is left out,
+- *What a card cannot say* (web searches, cached audio apart from cached text) is left out,
   and noted. A model that charges mainly in such units, or that the price lint refuses, is skipped, and noted.
 - *Free.* Only what is named ":free" and has no price is marked free. Any other model without a price is
   skipped, for a gap in the data is not an offer.
@@ -68,6 +68,7 @@ _TOKEN_FIELDS: Final[Mapping[str, str]] = {
     "input_mtok": "input",
     "cache_read_mtok": "cached_input",
     "cache_write_mtok": "cache_write",
+    "cache_write_1h_mtok": "cache_write_1h",
     "input_audio_mtok": "audio_input",
     "input_image_mtok": "image_input",
     "output_mtok": "output",
@@ -80,7 +81,6 @@ _LEFT_OUT: Final = frozenset(
     {
         "web_searches_kcount",
         "storage_searches_kcount",
-        "cache_write_1h_mtok",
         "cache_audio_read_mtok",
         "cache_image_read_mtok",
         "input_video_mtok",

@@ -5,6 +5,7 @@ card's version, the multiplier of each candidate channel. What happens to prices
 """
 
 import datetime as dt
+import re
 from decimal import Decimal
 from functools import cached_property
 
@@ -41,6 +42,9 @@ OUTPUT_TOKENS_WORTHWHILE = 16
 _MULTIPLIER_STEP = Decimal("1e-9")
 """The finest multiplier that there is."""
 
+_ASKS_FOR_AN_HOUR = re.compile(rb'"(?:1|\\u0031)(?:h|\\u0068)"')
+"""The word "1h" of a cache control, also with its letters escaped."""
+_KEPT_AN_HOUR: tuple[TokenClass, ...] = ("cache_write_1h_tokens",)
 _TEXT_ONLY: tuple[TokenClass, ...] = ("audio_input_tokens", "audio_output_tokens", "image_output_tokens")
 _WITH_AUDIO: tuple[TokenClass, ...] = ("image_output_tokens",)
 _WITH_IMAGES: tuple[TokenClass, ...] = ("audio_input_tokens", "audio_output_tokens")
@@ -124,6 +128,11 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def impossible(self) -> tuple[TokenClass, ...]:
         """Classes of tokens that the request rules out, so that nothing is held for them."""
+        hour = () if _ASKS_FOR_AN_HOUR.search(self.call.body) else _KEPT_AN_HOUR
+        return (*hour, *self._impossible_media)
+
+    @property
+    def _impossible_media(self) -> tuple[TokenClass, ...]:
         body = self.call.body
         if self.call.surface in _IMAGE_SURFACES or b'"IMAGE"' in body or b'"image"' in body:
             return _WITH_IMAGES

@@ -154,7 +154,7 @@ class Balances:
     """The projection `balances`."""
 
     name = "balances"
-    version = 1
+    version = 2
     tables = ("projection.balances",)
     shapes: Mapping[str, Any] = {
         "hold.captured.v1": Captured,

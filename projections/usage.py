@@ -268,7 +268,7 @@ class UsageProjection:
     """The projection `usage`."""
 
     name = "usage"
-    version = 1
+    version = 2
     tables = ("projection.request_log", "projection.credit_log", "projection.usage_hourly")
     shapes: Mapping[str, Any] = {
         "hold.captured.v1": Captured,

@@ -200,7 +200,10 @@ _WORLDWIDE: Final = (
                   help=Words("Sent as X-Title, if given.", "如填写，将作为 X-Title 发送。")),
         ),
         models=("openai/gpt-4o", "anthropic/claude-sonnet-4.5", "google/gemini-2.5-pro"),
-        unverified=("the credit in /key: read if it is there",),
+        unverified=(
+            "the credit in /key: read if it is there",
+            "for how long a cache write is kept: charged as for minutes unless the report says that it is for an hour",
+        ),
     ),
     row(
         "perplexity", "Perplexity", "Perplexity", vendors.PERPLEXITY,

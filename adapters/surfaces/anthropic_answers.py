@@ -51,13 +51,17 @@ def count_answer(tokens: int) -> bytes:
 
 def usage_body(usage: TokenUsage) -> dict[str, Any]:
     """Give the usage of a message: what was read from the cache or written to it is beside the input, not in it."""
-    cache = usage.cached_input_tokens + usage.cache_write_tokens
     body: dict[str, Any] = {
-        "input_tokens": usage.input_total - cache,
-        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "input_tokens": usage.input_total - usage.cached_input_tokens - usage.cache_writes,
+        "cache_creation_input_tokens": usage.cache_writes,
         "cache_read_input_tokens": usage.cached_input_tokens,
         "output_tokens": usage.output_total,
     }
+    if usage.cache_writes:
+        body["cache_creation"] = {
+            "ephemeral_5m_input_tokens": usage.cache_write_tokens,
+            "ephemeral_1h_input_tokens": usage.cache_write_1h_tokens,
+        }
     if usage.reasoning_tokens:
         body["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
     return body

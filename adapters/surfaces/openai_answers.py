@@ -36,7 +36,7 @@ def usage_body(usage: TokenUsage) -> dict[str, Any]:
         "total_tokens": usage.total,
         "prompt_tokens_details": {
             "cached_tokens": usage.cached_input_tokens,
-            "cache_write_tokens": usage.cache_write_tokens,
+            "cache_write_tokens": usage.cache_writes,
             "audio_tokens": usage.audio_input_tokens,
         },
         "completion_tokens_details": {

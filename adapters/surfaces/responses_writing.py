@@ -23,7 +23,7 @@ def usage_body(usage: TokenUsage) -> dict[str, Any]:
         "input_tokens": usage.input_total,
         "input_tokens_details": {
             "cached_tokens": usage.cached_input_tokens,
-            "cache_write_tokens": usage.cache_write_tokens,
+            "cache_write_tokens": usage.cache_writes,
         },
         "output_tokens": usage.output_total,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},

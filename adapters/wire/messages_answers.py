@@ -81,7 +81,7 @@ def messages_usage(usage: object, *, is_partial: bool = False) -> UsageReport | 
     plain = read.count(usage.get("input_tokens"), "input")
     out = read.count(usage.get("output_tokens"), "output")
     cached = read.count(usage.get("cache_read_input_tokens"), "cached")
-    written = _cache_writes(usage, read)
+    written, hour = _cache_writes(usage, read)
     if plain is None and out is None and not read.flags:
         return None
     if out is None and is_partial:
@@ -89,10 +89,11 @@ def messages_usage(usage: object, *, is_partial: bool = False) -> UsageReport | 
     if out is None or (plain is None and read.flags):
         return UsageReport(None, None, (*read.flags, "usage_incomplete"))
     parts = partition_openai(
-        prompt_tokens=(plain or 0) + (cached or 0) + written,
+        prompt_tokens=(plain or 0) + (cached or 0) + written + hour,
         completion_tokens=out,
         cached=cached or 0,
         cache_write=written,
+        cache_write_1h=hour,
         reasoning=read.count(member(usage, "output_tokens_details", "thinking_tokens"), "reasoning") or 0,
     )
     if parts.clamped:
@@ -100,16 +101,16 @@ def messages_usage(usage: object, *, is_partial: bool = False) -> UsageReport | 
     return UsageReport(parts.usage, None, tuple(read.flags), is_partial, lacks_input=plain is None)
 
 
-def _cache_writes(usage: dict[str, Any], read: CountReader) -> int:
-    """Give what was written to the cache; an hour's keeping has a price of its own, so it is flagged."""
+def _cache_writes(usage: dict[str, Any], read: CountReader) -> tuple[int, int]:
+    """Give what was written to the cache for minutes, and for an hour; the total is believed before its parts."""
     whole = read.count(usage.get("cache_creation_input_tokens"), "cache_write")
     short = read.count(member(usage, "cache_creation", "ephemeral_5m_input_tokens"), "cache_write_5m") or 0
     long = read.count(member(usage, "cache_creation", "ephemeral_1h_input_tokens"), "cache_write_1h") or 0
-    if long:
-        read.flags.append("cache_write_1h")
-    if whole is not None and (short or long) and whole != short + long:
+    if whole is None:
+        return short, long
+    if (short or long) and whole != short + long:
         read.flags.append("cache_write_mismatch")
-    return short + long if whole is None else whole
+    return whole - min(long, whole), min(long, whole)
 
 
 _COUNTED: Final = (

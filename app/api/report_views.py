@@ -20,6 +20,7 @@ class Quantities(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int
     cached_input_tokens: int
     cache_write_tokens: int
+    cache_write_1h_tokens: int
     audio_input_tokens: int
     image_input_tokens: int
     output_tokens: int

@@ -222,7 +222,7 @@ def _tell_captured(trace: RequestTrace, event: HoldCaptured) -> None:
     }
     details = {
         "gen_ai.usage.cache_read.input_tokens": usage.cached_input_tokens,
-        "gen_ai.usage.cache_creation.input_tokens": usage.cache_write_tokens,
+        "gen_ai.usage.cache_creation.input_tokens": usage.cache_writes,
         "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
     }
     attributes |= {name: count for name, count in details.items() if count}

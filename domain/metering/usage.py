@@ -17,7 +17,12 @@ COUNT_MAX: Final = 10**12
 Count = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
 
 InputClass = Literal[
-    "input_tokens", "cached_input_tokens", "cache_write_tokens", "audio_input_tokens", "image_input_tokens"
+    "input_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "audio_input_tokens",
+    "image_input_tokens",
 ]
 OutputClass = Literal["output_tokens", "reasoning_tokens", "audio_output_tokens", "image_output_tokens"]
 TokenClass = InputClass | OutputClass
@@ -45,7 +50,9 @@ class TokenCounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     cached_input_tokens: Count = 0
     """Read from the vendor's prompt cache, whatever they were before."""
     cache_write_tokens: Count = 0
-    """Read, and stored in the vendor's prompt cache."""
+    """Read, and stored in the vendor's prompt cache for the usual few minutes."""
+    cache_write_1h_tokens: Count = 0
+    """The same for an hour, which costs more."""
     audio_input_tokens: Count = 0
     image_input_tokens: Count = 0
     output_tokens: Count = 0
@@ -64,6 +71,11 @@ class TokenCounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     def output_total(self) -> int:
         """All tokens written, reasoning included: what vendors call completion or output tokens."""
         return sum(_written(self))
+
+    @property
+    def cache_writes(self) -> int:
+        """What was stored in the vendor's cache, for however long."""
+        return self.cache_write_tokens + self.cache_write_1h_tokens
 
     @property
     def total(self) -> int:
@@ -113,6 +125,7 @@ def partition_openai(
     completion_tokens: int,
     cached: int = 0,
     cache_write: int = 0,
+    cache_write_1h: int = 0,
     audio_in: int = 0,
     image_in: int = 0,
     reasoning: int = 0,
@@ -128,14 +141,15 @@ def partition_openai(
     """
     prompt, prompt_ok = _believable(prompt_tokens)
     completion, completion_ok = _believable(completion_tokens)
-    (cached, cache_write, audio_in, image_in), text_in, input_ok = _take(
-        prompt, (cached, cache_write, audio_in, image_in)
+    (cached, cache_write, cache_write_1h, audio_in, image_in), text_in, input_ok = _take(
+        prompt, (cached, cache_write, cache_write_1h, audio_in, image_in)
     )
     (reasoning, audio_out, image_out), text_out, output_ok = _take(completion, (reasoning, audio_out, image_out))
     usage = TokenUsage(
         input_tokens=text_in,
         cached_input_tokens=cached,
         cache_write_tokens=cache_write,
+        cache_write_1h_tokens=cache_write_1h,
         audio_input_tokens=audio_in,
         image_input_tokens=image_in,
         output_tokens=text_out,

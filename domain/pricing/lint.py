@@ -25,6 +25,10 @@ CEILINGS: Final = {
     "per_character": Decimal(1),
 }
 """Prices from which on a unit must have been confused; in units of currency, ample for a yen or a won."""
+HOUR_TIMES_MAX: Final = 4
+"""Vendors ask twice the price of input for keeping a prompt for an hour; twice that is a mistake."""
+KEEPS_HOURS: Final = "claude"
+"""In the name of every model that is known to be kept for an hour if a client asks for it."""
 TOKEN_CEILING: Final = Decimal(100_000)
 TOKEN_FLOOR: Final = Decimal("0.0001")
 """Per million tokens. Below it somebody has written a price per token or per thousand."""
@@ -64,6 +68,7 @@ def lint(card: RateCard, previous: RateCard | None = None) -> list[Finding]:
             *_impossible(price),
             *_free(price),
             *_classes(price),
+            *_hours(model, price),
             *_tiers(price),
             *_magnitude(price),
             *_jumps(price, previous.find(model) if previous is not None else None),
@@ -134,12 +139,32 @@ def _classes(price: ModelPrice) -> Iterator[_Found]:
                 "cache_write_cheaper",
                 f"cache writes at {written} are cheaper than input at {full}{where}",
             )
-    if price.input is None and (price.cached_input is not None or price.cache_write is not None):
+    kept = (price.cached_input, price.cache_write, price.cache_write_1h)
+    if price.input is None and any(value is not None for value in kept):
         yield "error", "class_without_parent", "has a price for cached input, but none for input"
     if price.output is None and price.reasoning is not None:
         yield "error", "class_without_parent", "has a price for reasoning, but none for output"
     if price.input is None and price.output is not None:
         yield "warning", "output_only", "charges for output, but not for input"
+
+
+def _hours(model: str, price: ModelPrice) -> Iterator[_Found]:
+    """Check what is kept in a vendor's cache for an hour: at every vendor that sells it, dearer than for minutes."""
+    for tier in (None, *price.tiers):
+        where = _where(tier)
+        full, written = price.token_price("input_tokens", tier), price.token_price("cache_write_tokens", tier)
+        hour = price.token_price("cache_write_1h_tokens", tier)
+        if hour is not None and written is not None and hour < written:
+            message = f"cache writes for an hour at {hour} are cheaper than those for minutes at {written}{where}"
+            yield "warning", "cache_write_1h_cheaper", message
+        if hour is not None and full and hour > full * HOUR_TIMES_MAX:
+            message = (
+                f"cache writes for an hour at {hour} are dearer than {HOUR_TIMES_MAX} times input at {full}{where}"
+            )
+            yield "warning", "cache_write_1h_dearer", message
+    if price.cache_write is not None and price.cache_write_1h is None and KEEPS_HOURS in model.lower():
+        message = f"has no price for cache writes for an hour: they cost {price.cache_write}, as those for minutes"
+        yield "warning", "cache_write_1h_missing", message
 
 
 def _tiers(price: ModelPrice) -> Iterator[_Found]:

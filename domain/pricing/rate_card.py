@@ -26,6 +26,7 @@ PRICE_LIMIT = Decimal(10**12)
 _PARENT: dict[TokenClass, TokenClass] = {
     **dict.fromkeys(INPUT_CLASSES[1:], INPUT_CLASSES[0]),
     **dict.fromkeys(OUTPUT_CLASSES[1:], OUTPUT_CLASSES[0]),
+    "cache_write_1h_tokens": "cache_write_tokens",
 }
 """What a class without a price of its own is paid by."""
 
@@ -71,6 +72,8 @@ class TokenPrices(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     input: Decimal | None = None
     cached_input: Decimal | None = None
     cache_write: Decimal | None = None
+    cache_write_1h: Decimal | None = None
+    """Kept for an hour; if absent, such a token costs as much as `cache_write`."""
     audio_input: Decimal | None = None
     image_input: Decimal | None = None
     output: Decimal | None = None
@@ -98,7 +101,8 @@ class ModelPrice(TokenPrices, frozen=True, kw_only=True, omit_defaults=True, dic
     """What one model costs.
 
     A class of input without a price of its own costs as much as `input`, a class of output as much as
-    `output`; a model with neither does not charge by token.
+    `output`, and what the vendor's cache keeps for an hour as much as what it keeps for minutes; a model with
+    neither `input` nor `output` does not charge by token.
     """
 
     per_call: Decimal | None = None

@@ -145,8 +145,18 @@ class UsageTally:
             self.flags = tuple(dict.fromkeys((*self.flags, "input_shrinks")))
             whole = _with_input(usage, self.begun)
             report = msgspec.structs.replace(report, usage=whole, flags=(*report.flags, "input_shrinks"))
+        elif self.begun is not None:
+            report = msgspec.structs.replace(report, usage=_with_hours(usage, self.begun))
         self.reports += 1
         self.last = report
+
+
+def _with_hours(usage: TokenUsage, begun: TokenUsage) -> TokenUsage:
+    """Keep what the beginning says is cached for an hour: an end repeats how much was written, but not for how long."""
+    hour = min(begun.cache_write_1h_tokens, usage.cache_writes)
+    if hour <= usage.cache_write_1h_tokens:
+        return usage
+    return msgspec.structs.replace(usage, cache_write_tokens=usage.cache_writes - hour, cache_write_1h_tokens=hour)
 
 
 def _with_input(usage: TokenUsage, begun: TokenUsage) -> TokenUsage:

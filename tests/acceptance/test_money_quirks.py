@@ -175,6 +175,54 @@ async def test_what_was_cached_costs_the_same_by_every_contract_however_the_vend
     assert charges == [12 * 1250 + 100 * 125 + 7 * 10_000] * 2
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_what_is_kept_in_a_cache_for_an_hour_is_held_for_and_charged_at_its_own_price_by_every_contract(
+    bench: Bench, customer: Customer, *, stream: bool
+) -> None:
+    totals = {"input_tokens": 12, "cache_creation_input_tokens": 1_280, "cache_read_input_tokens": 100}
+    split = {"cache_creation": {"ephemeral_5m_input_tokens": 256, "ephemeral_1h_input_tokens": 1_024}}
+    content = [{"type": "text", "text": "Hello"}]
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x"}
+    whole = message | {"content": content, "stop_reason": "end_turn", "usage": totals | split | {"output_tokens": 7}}
+    streamed = events(
+        {"type": "message_start", "message": message | {"content": [], "usage": totals | split | {"output_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello"}},
+        {"type": "content_block_stop", "index": 0},
+        # The end repeats the totals, and not for how long.
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": totals | {"output_tokens": 7}},
+        {"type": "message_stop"},
+        named=True,
+    )
+    bench.answers(
+        "/v1/messages",
+        whole=json.dumps(whole).encode(),
+        stream=streamed,
+        headers={"x-api-key": "", "anthropic-version": ""},
+    )
+    await bench.connect("anthropic", "claude-x", model="acme-hours")
+    long = {"type": "text", "text": "word " * 2_000, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    asked = {
+        "model": bench.model,
+        "messages": [{"role": "user", "content": [long]}],
+        "stream": stream,
+        "max_tokens": 50,
+    }
+
+    for path in ("/v1/messages", "/v1/chat/completions"):
+        _, headers, text = await bench.ask(customer, path, asked)
+        receipt = await bench.receipt(headers)
+        charged = 12 * 1_250 + 100 * 125 + 256 * 1_562.5 + 1_024 * 2_500 + 7 * 10_000
+        assert nanos(receipt["price"]["charged"]) == charged
+        assert nanos(receipt["hold"]["authorized"]) >= charged
+        # The upper bound of the prompt at 2.50 by the million, and 50 tokens of the answer.
+        assert (nanos(receipt["hold"]["authorized"]) - 50 * 10_000) % 2_500 == 0
+        lines = {line["meter"]: line["quantity"] for line in receipt["price"]["lines"]}
+        assert lines["cache_write_tokens"] == 256
+        assert lines["cache_write_1h_tokens"] == 1_024
+        assert ("ephemeral_1h" in text) == (path == "/v1/messages")
+
+
 async def test_a_stream_that_fails_before_its_first_word_is_free_whatever_usage_it_reports_and_its_cost_is_booked(
     bench: Bench, customer: Customer
 ) -> None:

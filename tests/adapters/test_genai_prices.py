@@ -204,6 +204,14 @@ def test_only_what_is_named_free_is_free() -> None:
     assert offer(mtok(input="0", output="0"), name="model") is None
 
 
+def test_a_cache_of_an_hour_has_its_own_price_in_each_tier() -> None:
+    sonnet = CARD.price_of("claude-sonnet-4-5")
+    assert (sonnet.cache_write, sonnet.cache_write_1h) == (Decimal("3.75"), Decimal(6))
+    assert sonnet.token_price("cache_write_1h_tokens", sonnet.tiers[0]) == Decimal(12)
+    kept = TokenUsage(cache_write_tokens=1_000, cache_write_1h_tokens=1_000)
+    assert charge(kept, sonnet).amount_nanos == 3_750_000 + 6_000_000
+
+
 def test_what_charges_by_other_units_is_skipped_and_what_merely_adds_some_is_noted() -> None:
     notes: list[module.Note] = []
     by_page = ModelInfo(id="ocr", match=ClauseEquals(equals="ocr"), prices=GenaiPrice(input_document_kpages=Decimal(1)))

@@ -91,6 +91,34 @@ def test_a_hold_covers_the_worst_case_on_tenant_user_token_and_wallet() -> None:
     assert (event.card_version, event.authorized_nanos) == (3, 61_500)
 
 
+@pytest.mark.parametrize(
+    ("body", "asks"),
+    [
+        (b'{"cache_control":{"type":"ephemeral","ttl":"1h"}}', True),
+        (b'{"cachePoint": {"type": "default", "ttl" : "1h"}}', True),
+        (b'{"cache_control":{"ttl":"\\u0031\\u0068"}}', True),
+        (b'{"cache_control":{"ttl":"5m"}}', False),
+        (b'{"content":"wait 1h, or \\"1h\\""}', False),
+    ],
+)
+def test_a_request_that_has_its_prompt_kept_for_an_hour_is_held_for_at_that_price(body: bytes, *, asks: bool) -> None:
+    price = ModelPrice(input=Decimal(3), cache_write=Decimal("3.75"), cache_write_1h=Decimal(6), output=Decimal(15))
+    call = Call(surface="chat", model="m", body=body)
+    quote = msgspec.structs.replace(_quote(), call=call, price=price)
+
+    # 10 tokens of the prompt at 6 or 3.75 by the million, 100 of the answer at 15.
+    assert quote.authorized_nanos == (60_000 if asks else 37_500) + 1_500_000
+    written = TokenUsage(cache_write_1h_tokens=10, output_tokens=100)
+    command, charged = capture_command(
+        quote, quote.routes[0], usage=written, basis="vendor", adjusted=False, outcome="completed", attempt=ATTEMPT,
+        attempts=1,
+    )  # fmt: skip
+    assert charged == 1_560_000
+    event = events.decode(command.type, command.data)
+    assert isinstance(event, HoldCaptured)
+    assert event.overrun_nanos == (0 if asks else 22_500)
+
+
 def test_limits_become_legs_with_their_windows_in_the_tenants_zone() -> None:
     token = msgspec.structs.replace(
         TOKEN,

@@ -71,7 +71,7 @@ async def test_usage_by_the_hour_adds_up_to_the_balances(pool: "Pool", writer: C
     usage = await pool.fetch(
         "SELECT tenant_id, sum(captured_nanos) AS captured, sum(allowance_nanos) AS allowance,"
         " sum(requests) AS requests, sum(voids) AS voids,"
-        " sum(input_tokens + cached_input_tokens + output_tokens) AS tokens"
+        " sum(input_tokens + cached_input_tokens + cache_write_1h_tokens + output_tokens) AS tokens"
         " FROM projection.usage_hourly GROUP BY tenant_id ORDER BY tenant_id"
     )
     balances = await pool.fetch(

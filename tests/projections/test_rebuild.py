@@ -224,7 +224,7 @@ async def test_a_new_version_is_filled_at_the_next_start(pool: "Pool", writer: C
     await advance_all(pool, workload, [BALANCES])
 
     class Next(Balances):
-        version = 2
+        version = Balances.version + 1
 
     newer = Next()
     assert await is_outdated(pool, newer)

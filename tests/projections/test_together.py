@@ -298,7 +298,7 @@ async def test_a_process_that_lacks_a_live_projection_moves_no_shared_row(
     keys = [key_of(each) for each in workload.lanes]
     some = [projection for projection in PROJECTIONS if projection.name != "balances"]
 
-    with pytest.raises(StrangerError, match="balances of version 1"):
+    with pytest.raises(StrangerError, match=f"balances of version {BALANCES.version}"):
         await fold_together(pool, Group(some), keys)
 
     runner = Runner(pool, some)

@@ -250,12 +250,17 @@ class Customer:
 
 def captured(rng: random.Random, held: HoldAuthorized) -> HoldCaptured:
     """Make the capture of a hold: most cost less than was held, some more."""
+    read = rng.randrange(4000)
     usage = TokenUsage(
-        input_tokens=rng.randrange(4000), cached_input_tokens=rng.randrange(100), output_tokens=rng.randrange(2000)
+        input_tokens=read,
+        cached_input_tokens=rng.randrange(100),
+        cache_write_1h_tokens=read % 64,
+        output_tokens=rng.randrange(2000),
     )
     lines = (
         ChargeLine("input_tokens", usage.input_tokens, Decimal("1.25"), 1_000_000),
         ChargeLine("cached_input_tokens", usage.cached_input_tokens, Decimal("0.125"), 1_000_000),
+        ChargeLine("cache_write_1h_tokens", usage.cache_write_1h_tokens, Decimal("2.5"), 1_000_000),
         ChargeLine("output_tokens", usage.output_tokens, Decimal(10), 1_000_000),
     )
     free = held.multiplier == 0

@@ -123,14 +123,21 @@ def converse_usage(usage: object) -> UsageReport | None:
         return None
     if plain is None or out is None:
         return UsageReport(None, total, (*read.flags, "usage_incomplete"))
-    parts = partition_openai(
-        prompt_tokens=plain + cached + written, completion_tokens=out, cached=cached, cache_write=written
-    )
-    if any(
-        member(each, "ttl") == "1h" and read.count(member(each, "inputTokens"), "cache_write_1h")
+    hour = sum(
+        read.count(member(each, "inputTokens"), "cache_write_1h") or 0
         for each in items(usage.get("cacheDetails"))[:16]
-    ):
-        read.flags.append("cache_write_1h")
+        if member(each, "ttl") == "1h"
+    )
+    if hour > written:
+        read.flags.append("cache_write_mismatch")
+        hour = written
+    parts = partition_openai(
+        prompt_tokens=plain + cached + written,
+        completion_tokens=out,
+        cached=cached,
+        cache_write=written - hour,
+        cache_write_1h=hour,
+    )
     # Whether the vendor's total holds what came from the cache is not written down: either sum is right.
     if total is not None and total not in (parts.usage.total, plain + out):
         read.flags.append("total_mismatch")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from adapters.wire.counts import CountReader
+from adapters.wire.kit import member
 from domain.metering.usage import partition_openai
 from domain.relay.delta import UsageReport
 
@@ -49,14 +50,23 @@ def _partition(
     if cached > prompt and total in (None, prompt + cached + completion):
         prompt += cached
         read.flags.append("cached_outside_prompt")
+    written = read.first(
+        ((into, "cache_write_tokens"), (into, "cache_creation_input_tokens"), (into, "cache_creation_tokens")),
+        "cache_write",
+    )
+    # Of Anthropic's models some hosts say how long; the part is in the total, which may be left out.
+    hour = read.count(
+        member(into, "cache_creation", "ephemeral_1h_input_tokens")
+        or member(into, "cache_creation_token_details", "ephemeral_1h_input_tokens"),
+        "cache_write_1h",
+    )
+    hour = min(hour or 0, written) if written else hour or 0
     parts = partition_openai(
         prompt_tokens=prompt,
         completion_tokens=completion,
         cached=cached,
-        cache_write=read.first(
-            ((into, "cache_write_tokens"), (into, "cache_creation_input_tokens"), (into, "cache_creation_tokens")),
-            "cache_write",
-        ),
+        cache_write=max(0, written - hour),
+        cache_write_1h=hour,
         audio_in=read.first(((into, "audio_tokens"),), "audio_input"),
         image_in=read.first(((into, "image_tokens"),), "image_input"),
         reasoning=reasoning,

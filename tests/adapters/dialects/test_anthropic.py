@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adapters.dialects.anthropic import DIALECT
 from adapters.surfaces.anthropic import SURFACE
-from adapters.wire.messages_answers import messages_usage
+from adapters.wire.messages_answers import decode_event, messages_usage
 from domain.metering.usage import TokenUsage
 from domain.relay.call import Call, InvalidRequestError
 from domain.relay.chat import (
@@ -611,8 +611,29 @@ def test_stop_reasons(reason: str, want: str) -> None:
                 "cache_creation": {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 5},
                 "output_tokens_details": {"thinking_tokens": 4},
             },
-            {"input_tokens": 3, "cache_write_tokens": 8, "output_tokens": 5, "reasoning_tokens": 4},
-            ("cache_write_1h",),
+            {
+                "input_tokens": 3,
+                "cache_write_tokens": 3,
+                "cache_write_1h_tokens": 5,
+                "output_tokens": 5,
+                "reasoning_tokens": 4,
+            },
+            (),
+        ),
+        (
+            {
+                "input_tokens": 3,
+                "output_tokens": 9,
+                "cache_creation_input_tokens": 8,
+                "cache_creation": {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 50},
+            },
+            {"input_tokens": 3, "cache_write_1h_tokens": 8, "output_tokens": 9},
+            ("cache_write_mismatch",),
+        ),
+        (
+            {"input_tokens": 3, "output_tokens": 9, "cache_creation": {"ephemeral_1h_input_tokens": 4}},
+            {"input_tokens": 3, "cache_write_1h_tokens": 4, "output_tokens": 9},
+            (),
         ),
         (
             {"input_tokens": 3, "output_tokens": 9, "cache_creation": {"ephemeral_5m_input_tokens": 3}},
@@ -653,7 +674,64 @@ def test_classes_sum_to_what_the_vendor_counts(
     assert report.usage is not None
     assert report.usage.input_total == plain + read + short + long
     assert report.usage.output_total == out
-    assert report.usage.cache_write_tokens == short + long
+    assert report.usage.cache_write_tokens == short
+    assert report.usage.cache_write_1h_tokens == long
+    assert report.flags == () or thought > out
+
+
+# What Anthropic sends: how long is said at the beginning only, the end has totals.
+_TOTALS = '"input_tokens":4,"cache_creation_input_tokens":1280,"cache_read_input_tokens":7'
+_SPLIT = '"cache_creation":{"ephemeral_5m_input_tokens":256,"ephemeral_1h_input_tokens":1024}'
+HOUR_STREAM = tuple(
+    line.encode()
+    for line in (
+        f'{{"type":"message_start","message":{{"usage":{{{_TOTALS},{_SPLIT},"output_tokens":1}}}}}}',
+        '{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}',
+        '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi"}}',
+        '{"type":"content_block_stop","index":0}',
+        f'{{"type":"message_delta","delta":{{"stop_reason":"end_turn"}},"usage":{{{_TOTALS},"output_tokens":9}}}}',
+        '{"type":"message_stop"}',
+    )
+)
+HOUR_USAGE = {
+    "input_tokens": 4,
+    "cached_input_tokens": 7,
+    "cache_write_tokens": 256,
+    "cache_write_1h_tokens": 1024,
+    "output_tokens": 9,
+}
+
+
+@pytest.mark.parametrize("passes_through", [False, True])
+@pytest.mark.parametrize("end", ["repeats the totals", "says output only", "repeats nothing of an hour"])
+def test_stream_keeps_what_its_beginning_says_of_the_hour(*, passes_through: bool, end: str) -> None:
+    last = {
+        "repeats the totals": HOUR_STREAM[4],
+        "says output only": b'{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}}',
+        "repeats nothing of an hour": HOUR_STREAM[4].replace(
+            b'"output_tokens"',
+            b'"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens"',
+        ),
+    }[end]
+    frames = [Frame(data) for data in (*HOUR_STREAM[:4], last, HOUR_STREAM[5])]
+
+    tally = tally_of(
+        [decode_event(frame.data) for frame in frames] if passes_through else read_frames(DIALECT.decoder(CALL), frames)
+    )
+
+    assert tally.last is not None
+    assert classes(tally.last.usage) == HOUR_USAGE
+
+
+@pytest.mark.parametrize("passes_through", [False, True])
+def test_stream_that_breaks_off_is_known_to_have_written_for_an_hour(*, passes_through: bool) -> None:
+    frames = [Frame(data) for data in HOUR_STREAM[:3]]
+
+    tally = tally_of(
+        [decode_event(frame.data) for frame in frames] if passes_through else read_frames(DIALECT.decoder(CALL), frames)
+    )
+
+    assert classes(tally.begun) == HOUR_USAGE | {"output_tokens": 1}
 
 
 # ---- Errors

@@ -536,24 +536,41 @@ def test_parts_of_a_composite_key_are_not_passed_on() -> None:
 _counts = st.integers(0, 10**6)
 
 
-@given(plain=_counts, out=_counts, read=_counts, written=_counts, holds_cache=st.booleans())
+@given(plain=_counts, out=_counts, read=_counts, written=_counts, hour=_counts, holds_cache=st.booleans())
 def test_classes_sum_to_what_the_vendor_counts(
-    *, plain: int, out: int, read: int, written: int, holds_cache: bool
+    *, plain: int, out: int, read: int, written: int, hour: int, holds_cache: bool
 ) -> None:
     report = converse_usage(
         {
             "inputTokens": plain,
             "outputTokens": out,
-            "totalTokens": plain + out + (read + written if holds_cache else 0),
+            "totalTokens": plain + out + (read + written + hour if holds_cache else 0),
             "cacheReadInputTokens": read,
-            "cacheWriteInputTokens": written,
+            "cacheWriteInputTokens": written + hour,
+            "cacheDetails": [{"ttl": "5m", "inputTokens": written}, {"ttl": "1h", "inputTokens": hour}],
         }
     )
 
     assert report is not None
     assert report.usage is not None
-    assert report.usage.total == plain + out + read + written
+    assert report.usage.total == plain + out + read + written + hour
+    assert (report.usage.cache_write_tokens, report.usage.cache_write_1h_tokens) == (written, hour)
     assert report.flags == ()
+
+
+def test_more_kept_for_an_hour_than_was_written_is_cut_and_flagged() -> None:
+    report = converse_usage(
+        {
+            "inputTokens": 3,
+            "outputTokens": 2,
+            "cacheWriteInputTokens": 5,
+            "cacheDetails": [{"ttl": "1h", "inputTokens": 4}, {"ttl": "1h", "inputTokens": 4}],
+        }
+    )
+
+    assert report is not None
+    assert report.usage == TokenUsage(input_tokens=3, cache_write_1h_tokens=5, output_tokens=2)
+    assert report.flags == ("cache_write_mismatch",)
 
 
 # ---- Calls that are no chats

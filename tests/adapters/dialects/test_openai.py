@@ -243,6 +243,33 @@ def test_usage_never_raises_and_is_never_negative(value: Any) -> None:
     assert report is None or report.usage is None or report.usage.total >= 0
 
 
+@pytest.mark.parametrize("place", ["cache_creation", "cache_creation_token_details"])
+@pytest.mark.parametrize(
+    ("said", "short", "long"),
+    [
+        ({"cache_write_tokens": 30}, 10, 20),
+        ({"cache_creation_tokens": 15}, 0, 15),
+        ({}, 0, 20),
+    ],
+    ids=["beside the whole", "more than the whole", "alone"],
+)
+def test_host_that_says_how_long_is_believed_as_far_as_it_fits(
+    place: str, said: dict[str, int], short: int, long: int
+) -> None:
+    details = said | {"cached_tokens": 5, place: {"ephemeral_1h_input_tokens": 20}}
+
+    report = decode_usage({"prompt_tokens": 100, "completion_tokens": 3, "prompt_tokens_details": details})
+
+    assert report is not None
+    assert report.usage == TokenUsage(
+        input_tokens=95 - short - long,
+        cached_input_tokens=5,
+        cache_write_tokens=short,
+        cache_write_1h_tokens=long,
+        output_tokens=3,
+    )
+
+
 @given(
     prompt=st.integers(0, 10**6),
     completion=st.integers(0, 10**6),

@@ -25,6 +25,7 @@ USAGE = TokenUsage(
     input_tokens=5,
     cached_input_tokens=7,
     cache_write_tokens=2,
+    cache_write_1h_tokens=6,
     output_tokens=3,
     reasoning_tokens=4,
     image_input_tokens=1,
@@ -209,7 +210,7 @@ def test_sdk_reads_our_stream_with_everything_in_it() -> None:
     assert message.stop_reason == "tool_use"
     assert message.usage.input_tokens == 6
     assert message.usage.cache_read_input_tokens == 7
-    assert message.usage.cache_creation_input_tokens == 2
+    assert message.usage.cache_creation_input_tokens == 8
     assert message.usage.output_tokens == 7
 
 

@@ -119,3 +119,13 @@ def test_each_model_is_looked_at_as_closely_as_its_price_asks() -> None:
     looks = rerate.looks(under, ["plain", "short", "long", "images", "other", "unknown"])
 
     assert looks == rerate.Looks(whole=("short",), special=("images", "long", "other"))
+
+
+async def test_the_index_of_long_prompts_is_by_all_that_was_read(pool: "Pool") -> None:
+    predicate = await pool.fetchval(
+        "SELECT pg_get_expr(indpred, indrelid) FROM pg_index"
+        " WHERE indexrelid = 'projection.request_log_special'::regclass"
+    )
+
+    bare = str.maketrans("", "", "()")
+    assert predicate.translate(bare) == module._SPECIAL.translate(bare)

@@ -1,3 +1,5 @@
+from typing import get_args
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -7,6 +9,9 @@ from domain.metering.usage import (
     COUNT_MAX,
     INPUT_CLASSES,
     OUTPUT_CLASSES,
+    TOKEN_CLASSES,
+    CountedMeter,
+    TokenCounts,
     TokenUsage,
     UsageError,
     partition_openai,
@@ -15,7 +20,7 @@ from domain.metering.usage import (
 claims = st.integers(-(10**4), 10**5) | st.sampled_from([COUNT_MAX, COUNT_MAX + 1, 10**30])
 
 
-DETAILS = ("cached", "cache_write", "audio_in", "image_in", "reasoning", "audio_out", "image_out")
+DETAILS = ("cached", "cache_write", "cache_write_1h", "audio_in", "image_in", "reasoning", "audio_out", "image_out")
 
 
 @given(claims, claims, st.fixed_dictionaries({}, optional=dict.fromkeys(DETAILS, claims)))
@@ -36,6 +41,7 @@ def test_an_honest_report_is_taken_apart_without_force() -> None:
         completion_tokens=50,
         cached=60,
         cache_write=5,
+        cache_write_1h=3,
         audio_in=10,
         reasoning=20,
         audio_out=8,
@@ -43,14 +49,25 @@ def test_an_honest_report_is_taken_apart_without_force() -> None:
 
     assert not clamped
     assert usage == TokenUsage(
-        input_tokens=25,
+        input_tokens=22,
         cached_input_tokens=60,
         cache_write_tokens=5,
+        cache_write_1h_tokens=3,
         audio_input_tokens=10,
         output_tokens=22,
         reasoning_tokens=20,
         audio_output_tokens=8,
     )
+
+
+def test_every_class_of_tokens_is_a_quantity_of_a_usage_and_adds_to_its_total() -> None:
+    assert TokenCounts.__struct_fields__ == TOKEN_CLASSES
+    assert {name: msgspec.convert({name: 5}, TokenUsage).total for name in TOKEN_CLASSES} == dict.fromkeys(
+        TOKEN_CLASSES, 5
+    )
+    for name in (*TOKEN_CLASSES, *get_args(CountedMeter)):
+        with pytest.raises(UsageError):
+            msgspec.structs.replace(TokenUsage(), **{name: -1})
 
 
 def test_an_explicit_zero_is_zero() -> None:
@@ -111,6 +128,7 @@ def test_details_that_exceed_their_total_are_believed_in_the_order_of_the_billin
     kept = partition_openai(
         prompt_tokens=100, completion_tokens=70, cached=60, cache_write=60, reasoning=60, audio_out=60
     )
+    hour = partition_openai(prompt_tokens=100, completion_tokens=0, cache_write=60, cache_write_1h=60, audio_in=60)
     seen = partition_openai(prompt_tokens=100, completion_tokens=70, cache_write=60, audio_in=60)
     drawn = partition_openai(
         prompt_tokens=100, completion_tokens=70, audio_in=60, image_in=60, audio_out=60, image_out=60
@@ -119,10 +137,12 @@ def test_details_that_exceed_their_total_are_believed_in_the_order_of_the_billin
     assert kept.usage == TokenUsage(
         cached_input_tokens=60, cache_write_tokens=40, reasoning_tokens=60, audio_output_tokens=10
     )
+    assert hour.usage == TokenUsage(cache_write_tokens=60, cache_write_1h_tokens=40)
     assert seen.usage == TokenUsage(cache_write_tokens=60, audio_input_tokens=40, output_tokens=70)
     assert drawn.usage == TokenUsage(
         audio_input_tokens=60, image_input_tokens=40, audio_output_tokens=60, image_output_tokens=10
     )
     assert kept.clamped
+    assert hour.clamped
     assert seen.clamped
     assert drawn.clamped

@@ -34,6 +34,18 @@ def test_sound_prices_pass() -> None:
     assert codes(ModelPrice(input=Decimal(0), output=Decimal(0), free=True)) == []
 
 
+def test_only_a_model_that_is_kept_for_hours_is_missed_a_price_for_them() -> None:
+    minutes = ModelPrice(input=Decimal(3), cache_write=Decimal("3.75"), output=Decimal(15))
+    hours = msgspec.structs.replace(minutes, cache_write_1h=Decimal(6))
+    none = ModelPrice(input=Decimal(3), output=Decimal(15))
+
+    found = lint(card(**{"aws/Claude-x": minutes, "claude-y": hours, "claude-z": none, "gpt-x": minutes}))
+
+    assert [(each.severity, each.code, each.model) for each in found] == [
+        ("warning", "cache_write_1h_missing", "aws/Claude-x")
+    ]
+
+
 def test_a_name_that_stands_for_a_model_has_no_price_of_its_own_and_does_not_get_lost() -> None:
     named = msgspec.structs.replace(card(m=GOOD, n=GOOD), aliases={"latest": "m"})
     shadowed = msgspec.structs.replace(named, aliases={"n": "m"})
@@ -65,7 +77,16 @@ def test_a_name_that_stands_for_a_model_has_no_price_of_its_own_and_does_not_get
             ModelPrice(input=Decimal(3), cache_write=Decimal(1), output=Decimal(9)),
             ("warning", "cache_write_cheaper"),
         ),
+        (
+            ModelPrice(input=Decimal(3), cache_write=Decimal(4), cache_write_1h=Decimal("3.9"), output=Decimal(9)),
+            ("warning", "cache_write_1h_cheaper"),
+        ),
+        (
+            ModelPrice(input=Decimal(3), cache_write=Decimal(4), cache_write_1h=Decimal("12.01"), output=Decimal(9)),
+            ("warning", "cache_write_1h_dearer"),
+        ),
         (ModelPrice(output=Decimal(9), cached_input=Decimal(1)), ("error", "class_without_parent")),
+        (ModelPrice(output=Decimal(9), cache_write_1h=Decimal(1)), ("error", "class_without_parent")),
         (ModelPrice(input=Decimal(9), reasoning=Decimal(1)), ("error", "class_without_parent")),
         (ModelPrice(output=Decimal(9)), ("warning", "output_only")),
         (

@@ -4419,6 +4419,7 @@ export interface components {
             audio_input_tokens: number;
             audio_output_tokens: number;
             basis: string;
+            cache_write_1h_tokens: number;
             cache_write_tokens: number;
             cached: boolean;
             cached_input_tokens: number;
@@ -4653,11 +4654,13 @@ export interface components {
             output_tokens: number;
             requests: number;
         };
-        /** @description What one model costs. A class of input without a price of its own costs as much as `input`, a class of output as much as `output`; a model with neither does not charge by token. */
+        /** @description What one model costs. A class of input without a price of its own costs as much as `input`, a class of output as much as `output`, and what the vendor's cache keeps for an hour as much as what it keeps for minutes; a model with neither `input` nor `output` does not charge by token. */
         ModelPrice: {
             audio_input?: string | null;
             audio_output?: string | null;
             cache_write?: string | null;
+            /** @description Kept for an hour; if absent, such a token costs as much as `cache_write`. */
+            cache_write_1h?: string | null;
             cached_input?: string | null;
             /** @description Tokens that the model reads and writes at most, where known; likewise `output_tokens_max`. */
             context_tokens_max?: number | null;
@@ -5304,6 +5307,8 @@ export interface components {
             audio_input?: string | null;
             audio_output?: string | null;
             cache_write?: string | null;
+            /** @description Kept for an hour; if absent, such a token costs as much as `cache_write`. */
+            cache_write_1h?: string | null;
             cached_input?: string | null;
             /** @description Tokens that the model reads and writes at most, where known; likewise `output_tokens_max`. */
             context_tokens_max?: number | null;
@@ -5369,6 +5374,8 @@ export interface components {
             audio_input?: string | null;
             audio_output?: string | null;
             cache_write?: string | null;
+            /** @description Kept for an hour; if absent, such a token costs as much as `cache_write`. */
+            cache_write_1h?: string | null;
             cached_input?: string | null;
             image_input?: string | null;
             image_output?: string | null;
@@ -6491,6 +6498,8 @@ export interface components {
             audio_input?: string | null;
             audio_output?: string | null;
             cache_write?: string | null;
+            /** @description Kept for an hour; if absent, such a token costs as much as `cache_write`. */
+            cache_write_1h?: string | null;
             cached_input?: string | null;
             image_input?: string | null;
             image_output?: string | null;
@@ -6563,7 +6572,12 @@ export interface components {
             /** @default 0 */
             audio_output_tokens?: number;
             /**
-             * @description Read, and stored in the vendor's prompt cache.
+             * @description The same for an hour, which costs more.
+             * @default 0
+             */
+            cache_write_1h_tokens?: number;
+            /**
+             * @description Read, and stored in the vendor's prompt cache for the usual few minutes.
              * @default 0
              */
             cache_write_tokens?: number;
@@ -6683,6 +6697,7 @@ export interface components {
             allowance: string;
             audio_input_tokens: number;
             audio_output_tokens: number;
+            cache_write_1h_tokens: number;
             cache_write_tokens: number;
             cached_input_tokens: number;
             characters: number;

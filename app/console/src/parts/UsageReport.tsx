@@ -39,7 +39,8 @@ type Row = { key: string; keys: Record<string, string>; sums: Sums; before: stri
 
 const ROWS_MAX = 500;
 
-export const cacheable = (sums: Sums) => sums.input_tokens + sums.cached_input_tokens + sums.cache_write_tokens;
+export const cacheable = (sums: Sums) =>
+  sums.input_tokens + sums.cached_input_tokens + sums.cache_write_tokens + sums.cache_write_1h_tokens;
 
 /** The margin as a share of what was charged; nothing of nothing has none. */
 const marginShare = (sums: { charged: string; margin: string | null }): string => {
@@ -117,7 +118,7 @@ export function UsageReport<S extends Record<string, unknown>>(props: {
     return {
       cost: measuredPoints(whole.data, { cost: (each) => each.cost, margin: (each) => each.margin }, "0"),
       tokens: measuredPoints(whole.data, {
-        input: (each) => each.input_tokens + each.cache_write_tokens,
+        input: (each) => each.input_tokens + each.cache_write_tokens + each.cache_write_1h_tokens,
         cached: (each) => each.cached_input_tokens,
         output: (each) => each.output_tokens,
         reasoning: (each) => each.reasoning_tokens,

@@ -182,7 +182,12 @@ export function LogFilters(props: {
 }
 
 export const inputTokens = (row: LogRow): number =>
-  row.input_tokens + row.cached_input_tokens + row.cache_write_tokens + row.audio_input_tokens + row.image_input_tokens;
+  row.input_tokens +
+  row.cached_input_tokens +
+  row.cache_write_tokens +
+  row.cache_write_1h_tokens +
+  row.audio_input_tokens +
+  row.image_input_tokens;
 export const outputTokens = (row: LogRow): number =>
   row.output_tokens + row.reasoning_tokens + row.audio_output_tokens + row.image_output_tokens;
 export const duration = (value: number | null): string => (value === null ? "–" : milliseconds(value));

@@ -9,6 +9,7 @@ export const TOKEN_CLASSES = [
   "input",
   "cached_input",
   "cache_write",
+  "cache_write_1h",
   "output",
   "reasoning",
   "audio_input",

@@ -171,7 +171,9 @@ export function totals(usage: Usage | undefined) {
     requests: sum((each) => each.requests),
     failures: sum((each) => each.voids + each.expired),
     refusals: sum((each) => each.refusals),
-    input: sum((each) => each.input_tokens + each.cached_input_tokens + each.cache_write_tokens),
+    input: sum(
+      (each) => each.input_tokens + each.cached_input_tokens + each.cache_write_tokens + each.cache_write_1h_tokens,
+    ),
     cached: sum((each) => each.cached_input_tokens),
     output: sum((each) => each.output_tokens + each.reasoning_tokens),
   };

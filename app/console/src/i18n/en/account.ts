@@ -133,6 +133,7 @@ export default {
     input_tokens: "Input tokens",
     cached_input_tokens: "Cached input tokens",
     cache_write_tokens: "Cache write tokens",
+    cache_write_1h_tokens: "Cache write tokens, 1 hour",
     audio_input_tokens: "Audio input tokens",
     image_input_tokens: "Image input tokens",
     output_tokens: "Output tokens",

@@ -34,6 +34,7 @@ export default {
     input: "Input",
     cached_input: "Cached input",
     cache_write: "Cache write",
+    cache_write_1h: "Cache write, 1 hour",
     output: "Output",
     reasoning: "Reasoning",
     audio_input: "Audio input",

@@ -89,6 +89,7 @@ export default {
     input_tokens: "Input tokens",
     cached_input_tokens: "Cached input tokens",
     cache_write_tokens: "Tokens written to the cache",
+    cache_write_1h_tokens: "Tokens written to the cache for an hour",
     output_tokens: "Output tokens",
     reasoning_tokens: "Reasoning tokens",
     image_input_tokens: "Image input tokens",

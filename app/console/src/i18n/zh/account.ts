@@ -136,6 +136,7 @@ export default {
     input_tokens: "输入 Token",
     cached_input_tokens: "缓存输入 Token",
     cache_write_tokens: "写入缓存 Token",
+    cache_write_1h_tokens: "写入缓存 Token（1 小时）",
     audio_input_tokens: "音频输入 Token",
     image_input_tokens: "图像输入 Token",
     output_tokens: "输出 Token",

@@ -36,6 +36,7 @@ export default {
     input: "输入",
     cached_input: "缓存输入",
     cache_write: "写入缓存",
+    cache_write_1h: "写入缓存（1 小时）",
     output: "输出",
     reasoning: "推理",
     audio_input: "音频输入",

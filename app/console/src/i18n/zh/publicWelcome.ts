@@ -92,6 +92,7 @@ export default {
     input_tokens: "输入 token",
     cached_input_tokens: "缓存输入 token",
     cache_write_tokens: "写入缓存的 token",
+    cache_write_1h_tokens: "写入缓存一小时的 token",
     output_tokens: "输出 token",
     reasoning_tokens: "推理 token",
     image_input_tokens: "图像输入 token",

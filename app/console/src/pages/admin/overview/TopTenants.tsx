@@ -14,6 +14,7 @@ const allTokens = (row: Row) =>
   row.sums.input_tokens +
   row.sums.cached_input_tokens +
   row.sums.cache_write_tokens +
+  row.sums.cache_write_1h_tokens +
   row.sums.output_tokens +
   row.sums.reasoning_tokens;
 

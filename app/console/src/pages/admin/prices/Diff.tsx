@@ -138,6 +138,7 @@ const KNOWN = [
   "input",
   "cached_input",
   "cache_write",
+  "cache_write_1h",
   "output",
   "reasoning",
   "audio_input",

@@ -24,7 +24,12 @@ type Row = Schema["LogRow"];
 
 const STATES = ["captured", "voided", "expired", "refused", "attempt_failed", "adjusted"] as const;
 const input = (row: Row): number =>
-  row.input_tokens + row.cached_input_tokens + row.cache_write_tokens + row.audio_input_tokens + row.image_input_tokens;
+  row.input_tokens +
+  row.cached_input_tokens +
+  row.cache_write_tokens +
+  row.cache_write_1h_tokens +
+  row.audio_input_tokens +
+  row.image_input_tokens;
 const output = (row: Row): number =>
   row.output_tokens + row.reasoning_tokens + row.audio_output_tokens + row.image_output_tokens;
 
