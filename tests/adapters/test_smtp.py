@@ -64,8 +64,10 @@ async def test_a_mail_is_handed_over_as_it_was_written(server: MailServer) -> No
 
     await mail.send("ada@example.com", "Your password", "Follow https://llm.example/accept#secret\n")
 
-    assert "mail FROM:<no-reply@example.com>" in [line.partition(" size")[0] for line in server.heard]
-    assert "rcpt TO:<ada@example.com>" in server.heard
+    # Newer Pythons write both words small.
+    said = [line.partition(" size")[0].replace(" FROM:", " from:").replace(" TO:", " to:") for line in server.heard]
+    assert "mail from:<no-reply@example.com>" in said
+    assert "rcpt to:<ada@example.com>" in said
     assert "Subject: Your password" in server.heard
     assert "Follow https://llm.example/accept#secret" in server.heard
 
