@@ -7,7 +7,7 @@ Its rules, and how they become ours:
 - *Tiers.* There, a tier applies above a number of input tokens; here, from the next number on.
 - *Names.* A name that several vendors offer belongs to the one that makes the model; if none of them does, to
   the dearest, so that nobody sells below cost by default. Every offer is also there as "vendor/model".
-- *What a card cannot say* (web searches, cached audio apart from cached text) is left out,
+- *What a card cannot say* (searches in stored files, cached audio apart from cached text) is left out,
   and noted. A model that charges mainly in such units, or that the price lint refuses, is skipped, and noted.
 - *Free.* Only what is named ":free" and has no price is marked free. Any other model without a price is
   skipped, for a gap in the data is not an offer.
@@ -79,7 +79,6 @@ _TOKEN_FIELDS: Final[Mapping[str, str]] = {
 _HOURS: Final = ("audio_hours", "input_audio_hours")
 _LEFT_OUT: Final = frozenset(
     {
-        "web_searches_kcount",
         "storage_searches_kcount",
         "cache_audio_read_mtok",
         "cache_image_read_mtok",
@@ -157,7 +156,11 @@ def _offer(provider: str, model: "genai.ModelInfo", when: datetime, notes: list[
     qualified = f"{provider}/{model.id}"
     prices, by_hour = _in_force(model, when)
     unknown = sorted(
-        prices.keys() - _TOKEN_FIELDS.keys() - _LEFT_OUT - set(_HOURS) - {"input_mchars", "requests_kcount"}
+        prices.keys()
+        - _TOKEN_FIELDS.keys()
+        - _LEFT_OUT
+        - set(_HOURS)
+        - {"input_mchars", "requests_kcount", "web_searches_kcount"}
     )
     if unknown:
         notes.append(Note("skipped", qualified, f"charges by what a card has no class for: {', '.join(unknown)}"))
@@ -208,6 +211,8 @@ def _price(prices: Mapping[str, Any], context_window: int | None, *, free: bool)
         fields["per_hour"] = max(hours)
     if "input_mchars" in prices:
         fields["per_character"] = _base(prices["input_mchars"]).scaleb(-6)
+    if "web_searches_kcount" in prices:
+        fields["per_search"] = _base(prices["web_searches_kcount"]).scaleb(-3)
     if "requests_kcount" in prices:
         fields["per_call"] = _base(prices["requests_kcount"]).scaleb(-3)
     charges = any(value > 0 for value in fields.values())

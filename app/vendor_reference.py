@@ -1,11 +1,13 @@
 """docs/vendors.md: what every channel type is, made from the table of channel types."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from adapters.channel_types import TYPES
 from adapters.dialects.openai.dialect import OpenAIDialect
 from adapters.dialects.openai.profile import Profile
 from domain.relay.channel_type import ChannelType
+from domain.relay.hosted import Searches
 
 _HEAD = """# Vendors
 
@@ -27,6 +29,13 @@ def vendors_reference() -> str:
     rows = sorted(TYPES.values(), key=lambda row: row.name)
     parts = [_HEAD + "\n".join(_row(row) for row in rows), "## Each type", *(_described(row) for row in rows)]
     return "\n\n".join(parts) + "\n"
+
+
+_SEARCHES: Final[Mapping[Searches, str]] = {
+    "reported": "counted from its report",
+    "asked": "counted from its report; an answer of a chat that searches is one",
+    "included": "in the price of the call",
+}
 
 
 def _row(row: ChannelType) -> str:
@@ -61,6 +70,7 @@ def _described(row: ChannelType) -> str:
     known_as = [*([str(row.number)] if row.number is not None else []), *row.aliases]
     lines += [f"- Imported from: {_codes(known_as)}"] if known_as else []
     lines += [f"- Capabilities: {_codes(row.capabilities)}"]
+    lines += [f"- Searches: {_SEARCHES[row.searches]}"] if row.searches else []
     lines += [f"- Fields: {_codes(field.name for field in row.fields)}"] if row.fields else []
     lines += ["- Keeps to no output limit: what the model can write is held for, whatever the client says."] * (
         not row.limits_output

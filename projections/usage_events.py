@@ -15,6 +15,7 @@ class Usage(TokenCounts, gc=False, frozen=True):
     images: int = 0
     milliseconds: int = 0
     characters: int = 0
+    searches: int = 0
     image_variant: str = ""
 
     def counts(self) -> tuple[int, ...]:

@@ -6,8 +6,11 @@ A new family is a module with `ROWS`, and one line here.
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from adapters.channel_types import amazon, anthropic, chinese, demo, google, openai_family, others
-from domain.relay.channel_type import ChannelType
+from domain.relay.channel_type import ChannelType, Field, Words
+from domain.relay.hosted import OPTION
 
 _FAMILIES: Final[tuple[tuple[ChannelType, ...], ...]] = (
     demo.ROWS,
@@ -19,7 +22,28 @@ _FAMILIES: Final[tuple[tuple[ChannelType, ...], ...]] = (
     amazon.ROWS,
 )
 
-TYPES: Final[Mapping[str, ChannelType]] = {row.name: row for family in _FAMILIES for row in family}
+UNPRICED_TOOLS: Final = Field(
+    name=OPTION,
+    title=Words("Tools without a price", "没有价格的工具"),
+    help=Words(
+        "Choose true if clients may use tools that the vendor bills by the use and that you charge nobody for: searches"
+        " of a model without a price per search, code interpreters, searches in stored files.",
+        "供应商按次收费而价目表没有单价的工具（无搜索单价的模型的搜索、代码解释器、文件检索等），"
+        "如允许客户端使用请选 true。",
+    ),
+    default="false",
+    choices=("false", "true"),
+)
+
+
+def _with_tools(row: ChannelType) -> ChannelType:
+    """Add the field that every vendor of chats has."""
+    if "chat" not in row.surfaces or row.retired is not None:
+        return row
+    return msgspec.structs.replace(row, fields=(*row.fields, UNPRICED_TOOLS))
+
+
+TYPES: Final[Mapping[str, ChannelType]] = {row.name: _with_tools(row) for family in _FAMILIES for row in family}
 """By name."""
 
 

@@ -34,6 +34,7 @@ ROWS: Final[tuple[ChannelType, ...]] = (
         ),
         surfaces=anthropic.DIALECT.surfaces,
         native=frozenset({"anthropic"}),
+        searches="reported",
         capabilities=frozenset({"tools", "images", "files", "json_object", "json_schema", "reasoning"}),
         models=("claude-opus-4-8", "claude-sonnet-4-6", "claude-haiku-4-5"),
         unverified=(

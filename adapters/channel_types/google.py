@@ -22,6 +22,7 @@ _CAPABILITIES: Final[frozenset[Capability]] = frozenset(
 ROWS: Final[tuple[ChannelType, ...]] = (
     ChannelType(
         name="gemini",
+        searches="reported",
         title=Words("Google Gemini", "Google Gemini"),
         dialect=gemini.DIALECT,
         base_url="https://generativelanguage.googleapis.com",
@@ -52,6 +53,7 @@ ROWS: Final[tuple[ChannelType, ...]] = (
     ),
     ChannelType(
         name="vertex",
+        searches="reported",
         title=Words("Google Vertex AI", "Google Vertex AI"),
         dialect=vertex.DIALECT,
         base_url="https://aiplatform.googleapis.com",

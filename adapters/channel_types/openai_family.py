@@ -33,6 +33,7 @@ _OPENAI: Final = (
         surfaces=CONVERSING,
         native=BOTH,
         capabilities=ALL,
+        searches="asked",
         fields=(
             Field(
                 name="organization",
@@ -61,6 +62,7 @@ _OPENAI: Final = (
         name="azure",
         title=Words("Azure OpenAI", "Azure OpenAI"),
         dialect=AzureDialect(CONVERSING - {"moderations"}),
+        searches="asked",
         number=3,
         aliases=("azure_openai", "azure-openai"),
         key_help=Words(
@@ -186,7 +188,7 @@ _WORLDWIDE: Final = (
     row(
         "xai", "xAI", "xAI", vendors.XAI,
         base_url="https://api.x.ai", number=45, surfaces=frozenset({"chat", "images"}), native=BOTH,
-        models=("grok-4", "grok-3", "grok-3-mini"),
+        models=("grok-4", "grok-3", "grok-3-mini"), searches="reported",
         unverified=("the status of a blocked or empty account (403): read as our own credential",),
     ),
     row(
@@ -207,7 +209,7 @@ _WORLDWIDE: Final = (
     ),
     row(
         "perplexity", "Perplexity", "Perplexity", vendors.PERPLEXITY,
-        base_url="https://api.perplexity.ai", native=TRANSLATED, probe="chat",
+        base_url="https://api.perplexity.ai", native=TRANSLATED, probe="chat", searches="included",
         surfaces=frozenset({"chat", "embeddings"}), capabilities=frozenset({"images", "json_schema", "reasoning"}),
         models=("sonar", "sonar-pro", "sonar-reasoning-pro", "sonar-deep-research"),
         unverified=(

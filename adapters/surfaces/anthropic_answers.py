@@ -62,6 +62,8 @@ def usage_body(usage: TokenUsage) -> dict[str, Any]:
             "ephemeral_5m_input_tokens": usage.cache_write_tokens,
             "ephemeral_1h_input_tokens": usage.cache_write_1h_tokens,
         }
+    if usage.searches:
+        body["server_tool_use"] = {"web_search_requests": usage.searches}
     if usage.reasoning_tokens:
         body["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
     return body

@@ -4,7 +4,10 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from adapters.wire.counts import CountReader
+from adapters.wire.gemini import model_version
 from adapters.wire.google_errors import google_error, unwrapped
 from adapters.wire.kit import BROKEN, items, json_text, member, words
 from adapters.wire.lenient import loads
@@ -41,8 +44,11 @@ def finish_reason(reason: str, *, has_calls: bool) -> FinishReason:
 # ---- Usage
 
 
-def gemini_usage(usage: object) -> UsageReport | None:
-    """Read counts: cached tokens are in the prompt's, thoughts and the prompts of tools are beside the others."""
+def gemini_usage(usage: object, searches: int = 0) -> UsageReport | None:
+    """Read counts: cached tokens are in the prompt's, thoughts and the prompts of tools are beside the others.
+
+    Searches are told of elsewhere in an answer.
+    """
     if not isinstance(usage, dict) or not usage:
         return None
     read = CountReader()
@@ -76,7 +82,24 @@ def gemini_usage(usage: object) -> UsageReport | None:
         read.flags.append("details_exceed_total")
     if total is not None and total != parts.usage.total:
         read.flags.append("total_mismatch")
-    return UsageReport(parts.usage, total, tuple(read.flags))
+    used = msgspec.structs.replace(parts.usage, searches=searches) if searches else parts.usage
+    return UsageReport(used, total, tuple(read.flags))
+
+
+def grounded(answer: object) -> int:
+    """Count searches as Google bills them: each query of a model from generation 3 on, before that the prompt once."""
+    queries = sum(
+        1
+        for candidate in items(member(answer, "candidates"))[:CHOICES_MAX]
+        for query in items(member(candidate, "groundingMetadata", "webSearchQueries"))[:_QUERIES_MAX]
+        if words(query).strip()
+    )
+    version = model_version(words(member(answer, "modelVersion")))
+    return min(queries, 1) if version is not None and version < _BY_QUERY else queries
+
+
+_QUERIES_MAX: Final = 1_000
+_BY_QUERY: Final = (3, 0)
 
 
 def _by_modality(details: object, read: CountReader) -> dict[str, int]:
@@ -135,7 +158,7 @@ class GeminiReader:
             return BROKEN
         if "error" in answer:
             return Delta(error=google_error(answer))
-        report = gemini_usage(answer.get("usageMetadata"))
+        report = gemini_usage(answer.get("usageMetadata"), grounded(answer))
         candidates = items(answer.get("candidates"))
         if not candidates and member(answer, "promptFeedback", "blockReason"):
             return Delta(error=prompt_blocked(), report=report)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from adapters.wire.counts import CountReader
 from adapters.wire.errors import classify
 from adapters.wire.kit import BROKEN, items, json_text, member, words
@@ -98,7 +100,9 @@ def messages_usage(usage: object, *, is_partial: bool = False) -> UsageReport | 
     )
     if parts.clamped:
         read.flags.append("details_exceed_total")
-    return UsageReport(parts.usage, None, tuple(read.flags), is_partial, lacks_input=plain is None)
+    searches = read.count(member(usage, "server_tool_use", "web_search_requests"), "searches") or 0
+    used = msgspec.structs.replace(parts.usage, searches=searches) if searches else parts.usage
+    return UsageReport(used, None, tuple(read.flags), is_partial, lacks_input=plain is None)
 
 
 def _cache_writes(usage: dict[str, Any], read: CountReader) -> tuple[int, int]:
@@ -120,6 +124,7 @@ _COUNTED: Final = (
     "cache_creation_input_tokens",
     "cache_creation",
     "output_tokens_details",
+    "server_tool_use",
 )
 
 
@@ -272,6 +277,8 @@ class MessagesStream:
             return []
         if member(block, "type") != "tool_use":
             self._blocks[index] = _Block()
+            if _searches(block):
+                return [Delta(usage_only=True, searches=1)]
             piece = _piece(block, 0)
             return [] if piece is None or piece == Piece() else [said(piece)]
         begun = member(block, "input")
@@ -346,7 +353,7 @@ def decode_event(data: bytes) -> Delta:
             report = messages_usage(member(event, "message", "usage"), is_partial=True)
             return Delta(report=report, choices=1)
         case "content_block_start" | "content_block_delta":
-            return Delta(text=_spoken(event), choices=1)
+            return Delta(text=_spoken(event), choices=1, searches=_searches(event.get("content_block")))
         case "message_delta":
             reason = FINISH.get(words(member(event, "delta", "stop_reason")))
             return Delta(finish_reason=reason, report=messages_usage(event.get("usage")), choices=1)
@@ -356,6 +363,11 @@ def decode_event(data: bytes) -> Delta:
             return Delta(error=messages_error(event))
         case _:
             return Delta(choices=1)
+
+
+def _searches(block: object) -> int:
+    """Count a search that the vendor begins: what is known of a stream that breaks off before its report."""
+    return int(member(block, "type") == "server_tool_use" and member(block, "name") == "web_search")
 
 
 def _spoken(event: dict[str, Any]) -> str:

@@ -89,6 +89,7 @@ _UNITS: Final[Mapping[str, str]] = {
     "images": "Images",
     "milliseconds": "Milliseconds",
     "characters": "Characters",
+    "searches": "Searches",
 }
 
 

@@ -30,6 +30,7 @@ class Quantities(msgspec.Struct, frozen=True, kw_only=True):
     images: int
     milliseconds: int
     characters: int
+    searches: int
 
 
 class UsageSums(Quantities, frozen=True, kw_only=True):

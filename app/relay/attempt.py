@@ -17,6 +17,7 @@ from app.relay.translation import Step, Translation, translation
 from domain.admission import Quote, Route
 from domain.relay.channel_type import ChannelType
 from domain.relay.dialect import CanonicalRequest, Frame, Framing, Said, Target
+from domain.relay.hosted import hosted_tools, refuse_unpaid
 from domain.relay.ports import VendorReply, VendorRequest
 from domain.relay.vendor_errors import VendorError
 
@@ -29,6 +30,7 @@ CHECKPOINT_SECONDS: Final = 2.0
 """How much of a stream may be lost to the operator if this process is killed."""
 INCREMENT_SECONDS: Final = 0.2
 """The pause between two parts of an answer that its vendor gave as a whole, for a client that streams."""
+_WITH_TOOLS: Final = frozenset({"chat", "completions"})
 _OK: Final = 200
 _ERROR: Final = 400
 
@@ -126,6 +128,7 @@ class Attempt:
         )
         self.access_token = target.access_token
         request = self.translation.encode(target)
+        self._check_tools(channel_type, request, target)
         secrets = (key, target.access_token)
         deadline = asyncio.get_running_loop().time() + vendors.patience_seconds
         while True:
@@ -142,6 +145,19 @@ class Attempt:
                 raise VendorError("timeout", vendor_code="first_byte_timeout")
             if request.delay_seconds:
                 await run.breakable(asyncio.sleep(request.delay_seconds))
+
+    def _check_tools(self, channel_type: ChannelType, request: VendorRequest, target: Target) -> None:
+        """Refuse what the vendor would bill and nobody be charged for; UnsupportedParameterError."""
+        call = self.quote.call
+        if call.surface not in _WITH_TOOLS:
+            return
+        asked = hosted_tools(request.body, model=target.model)
+        # Of this contract every answer lists its searches.
+        searches = channel_type.searches or ("reported" if call.dialect == "responses" else "")
+        price = self.route.price or self.quote.price
+        refuse_unpaid(asked, price, searches=searches, options=target.options)
+        if asked.is_each and searches == "asked":
+            self.progress.searches_each = call.choices_max
 
     async def _reply(
         self,

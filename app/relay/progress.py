@@ -35,6 +35,9 @@ class Progress:
         self.tally = UsageTally()
         self.finish_reason: str | None = None
         self.status = 0
+        self.searches_each = 0
+        """Searches that the call comes to by its vendor's contract, which reports none."""
+        self._searches = 0
         self._count = count
         self._texts: list[str] = []
         self._result: TaskResult | None = None
@@ -55,6 +58,7 @@ class Progress:
             self._texts.append(delta.text)
         if delta.finish_reason is not None:
             self.finish_reason = delta.finish_reason
+        self._searches += delta.searches
         if delta.result is not None:
             self._result = delta.result
 
@@ -66,7 +70,7 @@ class Progress:
     @property
     def has_cost(self) -> bool:
         """Whether the vendor has done anything that it may bill."""
-        return self.tally.last is not None or self.has_output
+        return self.tally.last is not None or self.has_output or self._searches > 0
 
     @property
     def has_begun(self) -> bool:
@@ -99,7 +103,10 @@ class Progress:
     def usage(self) -> tuple[TokenUsage, Basis]:
         """Give what was used: the vendor's last report, its zero included; else our own count of what came."""
         if self.tally.last is not None and self.tally.last.usage is not None:
-            return self._searched(self.tally.last.usage), "vendor"
+            usage = self.tally.last.usage
+            if self.searches_each > usage.searches:
+                usage = msgspec.structs.replace(usage, searches=self.searches_each)
+            return self._searched(usage), "vendor"
         if self.quote.call.surface == "raw":
             # Nothing of it is read, so nothing is counted but the call.
             return self.quote.likely, "policy"
@@ -114,6 +121,7 @@ class Progress:
             image_input_tokens=estimate.image_tokens,
             audio_input_tokens=estimate.audio_tokens,
             output_tokens=self._counted_tokens,
+            searches=max(self._searches, self.searches_each),
         )
         if isinstance(self._result, Images):
             usage = msgspec.structs.replace(usage, images=len(self._result.images))

@@ -22,6 +22,7 @@ from domain.pricing.rate_card import ModelPrice, RateCard
 from domain.relay.call import Call, InvalidRequestError, decoded
 from domain.relay.chat import ChatRequest
 from domain.relay.dialect import CanonicalRequest
+from domain.relay.hosted import hosted_tools
 from domain.relay.measure import consumes, measurable, translated_characters
 from domain.relay.vendor_errors import VendorError
 from domain.routing.chance import seed_of
@@ -111,6 +112,8 @@ class Quoting:
             )
         if not plan.chosen:
             raise self._nobody(plan, call)
+        if searches := _searches(call, plan):
+            other = msgspec.structs.replace(other, searches=searches)
         is_limited = all(member.traits.limits_output for _, member in plan.chosen)
         if not is_limited and call.surface in _LIMITED:
             # The client's limit binds nobody: what the model can write is what may have to be paid.
@@ -259,6 +262,14 @@ def _characters(call: Call, price: ModelPrice, body: dict[str, Any]) -> tuple[To
         return _ONE_CALL, _ONE_CALL
     known = TokenUsage(characters=translated_characters(body))
     return known, known
+
+
+def _searches(call: Call, plan: Plan) -> int:
+    """Give the most searches that the vendor of any candidate may make."""
+    if call.surface not in _LIMITED:
+        return 0
+    models = {member.model_routed for _, member in plan.chosen[:CANDIDATES_MAX]}
+    return max(hosted_tools(call.body, model=model).searches for model in models)
 
 
 def _text_of(call: Call) -> dict[str, str]:

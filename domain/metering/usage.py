@@ -26,7 +26,7 @@ InputClass = Literal[
 ]
 OutputClass = Literal["output_tokens", "reasoning_tokens", "audio_output_tokens", "image_output_tokens"]
 TokenClass = InputClass | OutputClass
-CountedMeter = Literal["calls", "images", "milliseconds", "characters"]
+CountedMeter = Literal["calls", "images", "milliseconds", "characters", "searches"]
 Meter = TokenClass | CountedMeter
 """Each thing that can be counted, and priced."""
 
@@ -100,6 +100,8 @@ class TokenUsage(TokenCounts, frozen=True, kw_only=True, omit_defaults=True):
     """Length of audio; whole milliseconds, so that a third of a second is nobody's rounding error."""
     characters: Count = 0
     """Unicode code points of text turned into speech; never bytes, which would charge Chinese three times."""
+    searches: Count = 0
+    """Searches that the vendor made for the answer, in its own unit: queries, grounded prompts, sources."""
 
     def __post_init__(self) -> None:
         """Refuse what the types promise cannot be, also when made in code rather than decoded."""

@@ -127,7 +127,7 @@ def worst_case(
 
     Every token counts at the dearest class of its direction, in the dearest tier that a prompt of up to this
     length can reach, so no split of the tokens costs more. `other` says what else the call consumes
-    (calls, images, milliseconds, characters; its tokens are not read); by default, one call. `impossible`
+    (calls, images, milliseconds, characters, searches; its tokens are not read); by default, one call. `impossible`
     names classes that the request rules out, such as audio output of a request for text: less is held.
     """
     rates = price.rates
@@ -246,12 +246,13 @@ def _dearest_output(tier: TierRates, impossible: Collection[TokenClass]) -> int:
 
 
 def _without_tokens(other: TokenUsage, rates: Rates) -> int:
-    """Give what calls, audio, characters and images cost, scaled; images of unknown kind at the dearest."""
+    """Give what calls, audio, characters, searches and images cost, scaled; images of unknown kind at the dearest."""
     by_meter = rates.tiers[0].by_meter
     scaled = (
         other.calls * by_meter.get("calls", 0)
         + other.milliseconds * by_meter.get("milliseconds", 0)
         + other.characters * by_meter.get("characters", 0)
+        + other.searches * by_meter.get("searches", 0)
     )
     if not other.images:
         return scaled

@@ -23,6 +23,7 @@ CEILINGS: Final = {
     "per_second": Decimal(100),
     "per_hour": Decimal(10_000),
     "per_character": Decimal(1),
+    "per_search": Decimal(100),
 }
 """Prices from which on a unit must have been confused; in units of currency, ample for a yen or a won."""
 HOUR_TIMES_MAX: Final = 4

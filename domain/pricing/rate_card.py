@@ -23,6 +23,9 @@ DECIMALS_MAX = 18
 PRICE_LIMIT = Decimal(10**12)
 """A price must stay below this, so that the arithmetic stays in small integers; the lint is far stricter."""
 
+UNIT_PRICES = ("per_call", "per_image", "per_second", "per_hour", "per_character", "per_search")
+"""The fields of a price by something else than tokens."""
+
 _PARENT: dict[TokenClass, TokenClass] = {
     **dict.fromkeys(INPUT_CLASSES[1:], INPUT_CLASSES[0]),
     **dict.fromkeys(OUTPUT_CLASSES[1:], OUTPUT_CLASSES[0]),
@@ -115,6 +118,8 @@ class ModelPrice(TokenPrices, frozen=True, kw_only=True, omit_defaults=True, dic
     per_hour: Decimal | None = None
     """Audio of vendors that quote hours: a 3600th of 0.111 is no decimal. Not together with `per_second`."""
     per_character: Decimal | None = None
+    per_search: Decimal | None = None
+    """A search that the vendor makes for the answer. A model without it may not search, unless a channel allows it."""
     tiers: tuple[PriceTier, ...] = ()
     context_tokens_max: int | None = None
     """Tokens that the model reads and writes at most, where known; likewise `output_tokens_max`."""
@@ -125,7 +130,7 @@ class ModelPrice(TokenPrices, frozen=True, kw_only=True, omit_defaults=True, dic
     def __post_init__(self) -> None:
         """Raise InvalidPriceError or InvalidRateCardError for what cannot be a price."""
         super().__post_init__()
-        for name in ("per_call", "per_image", "per_second", "per_hour", "per_character"):
+        for name in UNIT_PRICES:
             check_price(name, getattr(self, name))
         for variant, price in self.per_image_by.items():
             check_price(f"per_image_by {variant!r}", price)
@@ -153,9 +158,7 @@ class ModelPrice(TokenPrices, frozen=True, kw_only=True, omit_defaults=True, dic
     def prices(self) -> list[tuple[str, Decimal]]:
         """Give every price that is stated, with a name for it that a person understands."""
         stated = [(name, getattr(self, name)) for name in PRICE_FIELD.values()]
-        stated += [
-            (name, getattr(self, name)) for name in ("per_call", "per_image", "per_second", "per_hour", "per_character")
-        ]
+        stated += [(name, getattr(self, name)) for name in UNIT_PRICES]
         stated += [(f"per_image_by {variant}", price) for variant, price in self.per_image_by.items()]
         for tier in self.tiers:
             label = f"from {tier.input_tokens_from} input tokens"

@@ -37,7 +37,7 @@ class TierRates(NamedTuple):
     input_tokens_from: int
     """Input tokens at which this tier begins; 0 for the base prices."""
     rates: tuple[Rate, ...]
-    """Tokens by class, calls, milliseconds and characters; images have variants and stand apart."""
+    """Tokens by class, calls, milliseconds, characters and searches; images have variants and stand apart."""
     by_meter: Mapping[Meter, int]
     """The same as `meter -> nanos_scaled`."""
     dearest_input: int
@@ -124,6 +124,8 @@ def _tier_prices(price: "ModelPrice", tier: "PriceTier | None") -> list[_Priced]
         prices.append(_Priced("milliseconds", price.per_hour, MILLISECONDS_PER_HOUR))
     if price.per_character is not None:
         prices.append(_Priced("characters", price.per_character, 1))
+    if price.per_search is not None:
+        prices.append(_Priced("searches", price.per_search, 1))
     return prices
 
 

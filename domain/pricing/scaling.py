@@ -5,13 +5,12 @@ from typing import Final
 
 import msgspec
 
-from domain.pricing.rate_card import ModelPrice, PriceTier
+from domain.pricing.rate_card import UNIT_PRICES, ModelPrice, PriceTier
 from domain.pricing.rates import PRICE_FIELD
 
 _STEP: Final = Decimal("0.000000000001")
 """Twelve decimals of a price by the million: far below what any charge can show."""
 _DIGITS: Final = 60
-_UNITS: Final = ("per_call", "per_image", "per_second", "per_hour", "per_character")
 
 
 def scaled(price: ModelPrice, factor: Decimal) -> ModelPrice:
@@ -19,7 +18,7 @@ def scaled(price: ModelPrice, factor: Decimal) -> ModelPrice:
     with localcontext(prec=_DIGITS):
         changes = {
             name: _times(value, factor)
-            for name in (*PRICE_FIELD.values(), *_UNITS)
+            for name in (*PRICE_FIELD.values(), *UNIT_PRICES)
             if (value := getattr(price, name)) is not None
         }
         return msgspec.structs.replace(

@@ -8,6 +8,7 @@ import msgspec
 
 from domain.relay.call import ClientDialect, Surface
 from domain.relay.dialect import Target, VendorDialect
+from domain.relay.hosted import Searches
 from domain.relay.ports import VendorRequest
 
 Capability: TypeAlias = Literal[
@@ -57,6 +58,8 @@ class ChannelType(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: frozenset[Capability] = frozenset()
     limits_output: bool = True
     """Whether the vendor keeps to an output limit; of one that does not all that the model can write is held for."""
+    searches: Searches = ""
+    """What is known of the searches that the vendor makes for an answer and bills."""
     keeps_stops: bool = False
     """Whether an answer that a stop sequence ended has it at its end: then it is taken off."""
     inlines_media: bool = False

@@ -84,6 +84,8 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a client of another dialect gets written; empty where bytes pass through."""
     result: TaskResult | None = None
     """What a call that is no chat gave."""
+    searches: int = 0
+    """Searches of the vendor's that this event tells of: what is counted if no usage comes."""
 
     @property
     def usage(self) -> TokenUsage | None:
@@ -147,6 +149,11 @@ class UsageTally:
             report = msgspec.structs.replace(report, usage=whole, flags=(*report.flags, "input_shrinks"))
         elif self.begun is not None:
             report = msgspec.structs.replace(report, usage=_with_hours(usage, self.begun))
+        if self.last is not None and report.usage is not None and self.last.usage is not None:
+            # Each part of an answer tells of its own searches, or of all so far: the most that was told holds.
+            most = max(report.usage.searches, self.last.usage.searches)
+            if most > report.usage.searches:
+                report = msgspec.structs.replace(report, usage=msgspec.structs.replace(report.usage, searches=most))
         self.reports += 1
         self.last = report
 

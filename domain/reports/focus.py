@@ -20,7 +20,7 @@ def _camel(name: str) -> str:
     return "x_" + "".join(part.capitalize() for part in name.split("_"))
 
 
-_METERS: Final = (*TOKEN_CLASSES, "images", "milliseconds", "characters")
+_METERS: Final = (*TOKEN_CLASSES, "images", "milliseconds", "characters", "searches")
 
 REQUEST_COLUMNS: Final[Mapping[str, Kind]] = {
     "BillingAccountId": "text",

@@ -75,6 +75,7 @@ async def operator(server: ServerProcess) -> AsyncIterator[Operator]:
                 "acme-search": {"per_call": "0.002"},
                 "acme-ear-2": {"per_second": "0.0001"},
                 "acme-embed": {"input": "0.02"},
+                "acme-seeker": acme | {"per_search": "0.01"},
                 "acme-hours": acme | {"cache_write": "1.5625", "cache_write_1h": "2.5"},
                 "acme-live": live,
                 "acme-scribe": {"input": "2.5", "audio_input": "6", "output": "10"},

@@ -223,6 +223,110 @@ async def test_what_is_kept_in_a_cache_for_an_hour_is_held_for_and_charged_at_it
         assert ("ephemeral_1h" in text) == (path == "/v1/messages")
 
 
+SEARCH_PRICE_NANOS = 10_000_000
+
+
+def _searching_message(searches: int) -> dict[str, Any]:
+    usage = {"input_tokens": 900, "output_tokens": 7, "server_tool_use": {"web_search_requests": searches}}
+    content = [{"type": "text", "text": "Found"}]
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x"}
+    return message | {"content": content, "stop_reason": "end_turn", "usage": usage}
+
+
+async def test_searches_are_held_for_as_many_as_a_request_allows_and_charged_as_the_vendor_counts_them(
+    bench: Bench, customer: Customer
+) -> None:
+    bench.answers(
+        "/v1/messages",
+        whole=json.dumps(_searching_message(2)).encode(),
+        headers={"x-api-key": "", "anthropic-version": ""},
+    )
+    await bench.connect("anthropic", "claude-x", model="acme-seeker")
+    asked = {"model": bench.model, "messages": HI, "max_tokens": 50}
+    held = {}
+    for uses in (0, 3):
+        tools = [{"type": "web_search_20250305", "name": "web_search", "max_uses": uses}]
+        _, headers, _ = await bench.ask(customer, "/v1/messages", asked | {"tools": tools})
+        receipt = await bench.receipt(headers)
+        held[uses] = nanos(receipt["hold"]["authorized"])
+        assert nanos(receipt["price"]["charged"]) == 900 * 1_250 + 7 * 10_000 + 2 * SEARCH_PRICE_NANOS
+        assert {line["meter"]: line["quantity"] for line in receipt["price"]["lines"]}["searches"] == 2
+
+    assert held[3] - held[0] == 3 * SEARCH_PRICE_NANOS
+
+
+async def test_searches_begun_before_a_stream_breaks_off_are_charged(bench: Bench, customer: Customer) -> None:
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "content": []}
+    search = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+    stream = events(
+        {"type": "message_start", "message": message | {"usage": {"input_tokens": 900, "output_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": search},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "Hello"}},
+        named=True,
+    )
+    bench.answers("/v1/messages", stream=stream, headers={"x-api-key": "", "anthropic-version": ""})
+    await bench.connect("anthropic", "claude-x", model="acme-seeker")
+    tools = [{"type": "web_search_20250305", "name": "web_search", "max_uses": 2}]
+    asked = {"model": bench.model, "messages": HI, "max_tokens": 50, "stream": True, "tools": tools}
+
+    _, headers, text = await bench.ask(customer, "/v1/messages", asked)
+
+    assert "error" in text
+    receipt = await bench.receipt(headers)
+    assert receipt["end"]["basis"] == "stream"
+    assert receipt["end"]["usage"]["searches"] == 1
+    lines = {line["meter"]: line for line in receipt["price"]["lines"]}
+    assert lines["searches"]["quantity"] == 1
+    assert nanos(receipt["price"]["charged"]) >= SEARCH_PRICE_NANOS
+
+
+async def test_tools_that_nobody_would_be_charged_for_are_refused_unless_the_channel_allows_them(
+    bench: Bench, customer: Customer
+) -> None:
+    bench.answers(
+        "/v1/messages",
+        whole=json.dumps(_searching_message(2)).encode(),
+        headers={"x-api-key": "", "anthropic-version": ""},
+    )
+    await bench.connect("anthropic", "claude-x")
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    code = {"type": "code_execution_20250825", "name": "code_execution"}
+    asked = {"model": bench.model, "messages": HI, "max_tokens": 50}
+
+    for tool in (search, code):
+        status, _, text = await bench.ask(customer, "/v1/messages", asked | {"tools": [tool]})
+        assert status == 400
+        assert tool["type"] in json.loads(text)["error"]["message"]
+
+    await bench.connect("anthropic", "claude-x", options={"unpriced_tools": "true"})
+    for tool in (search, code):
+        status, headers, _ = await bench.ask(customer, "/v1/messages", asked | {"model": bench.model, "tools": [tool]})
+        assert status == 200
+        receipt = await bench.receipt(headers)
+        # What the vendor did is on the receipt, and costs nothing.
+        assert nanos(receipt["price"]["charged"]) == 900 * 1_250 + 7 * 10_000
+        assert receipt["end"]["usage"]["searches"] == 2
+
+
+async def test_an_answer_of_a_chat_that_searches_is_one_search_where_its_vendor_reports_none(
+    bench: Bench, customer: Customer
+) -> None:
+    usage = {"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25}
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Found"}, "finish_reason": "stop"}
+    whole = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
+    bench.answers("/v1/chat/completions", whole=json.dumps(whole).encode(), headers={"authorization": ""})
+    await bench.connect("openai", "m", model="acme-seeker")
+    asked = {"model": bench.model, "messages": HI, "max_tokens": 50, "web_search_options": {}}
+
+    _, headers, _ = await bench.ask(customer, "/v1/chat/completions", asked)
+
+    receipt = await bench.receipt(headers)
+    assert nanos(receipt["price"]["charged"]) == 20 * 1_250 + 5 * 10_000 + SEARCH_PRICE_NANOS
+    assert nanos(receipt["hold"]["authorized"]) >= nanos(receipt["price"]["charged"])
+
+
 async def test_a_stream_that_fails_before_its_first_word_is_free_whatever_usage_it_reports_and_its_cost_is_booked(
     bench: Bench, customer: Customer
 ) -> None:

@@ -204,6 +204,17 @@ def test_only_what_is_named_free_is_free() -> None:
     assert offer(mtok(input="0", output="0"), name="model") is None
 
 
+def test_a_thousand_searches_are_priced_one_by_one() -> None:
+    assert offer(GenaiPrice(input_mtok=Decimal(1), web_searches_kcount=Decimal("2.5"))) == ModelPrice(
+        input=Decimal(1), per_search=Decimal("0.0025")
+    )
+    assert CARD.price_of("claude-sonnet-4-5").per_search == Decimal("0.01")
+    assert CARD.price_of("gemini-2.5-flash").per_search == Decimal("0.035")
+    assert CARD.price_of("gemini-3.1-pro-preview").per_search == Decimal("0.014")
+    assert CARD.price_of("sonar").per_call == Decimal("0.012")
+    assert charge(TokenUsage(searches=3), CARD.price_of("gpt-5")).amount_nanos == 30_000_000
+
+
 def test_a_cache_of_an_hour_has_its_own_price_in_each_tier() -> None:
     sonnet = CARD.price_of("claude-sonnet-4-5")
     assert (sonnet.cache_write, sonnet.cache_write_1h) == (Decimal("3.75"), Decimal(6))
@@ -218,7 +229,7 @@ def test_what_charges_by_other_units_is_skipped_and_what_merely_adds_some_is_not
     with_search = ModelInfo(
         id="s",
         match=ClauseEquals(equals="s"),
-        prices=GenaiPrice(input_mtok=Decimal(1), web_searches_kcount=Decimal(10)),
+        prices=GenaiPrice(input_mtok=Decimal(1), storage_searches_kcount=Decimal(10)),
     )
 
     assert module._offer("v", by_page, NOON, notes) is None

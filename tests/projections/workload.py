@@ -256,12 +256,14 @@ def captured(rng: random.Random, held: HoldAuthorized) -> HoldCaptured:
         cached_input_tokens=rng.randrange(100),
         cache_write_1h_tokens=read % 64,
         output_tokens=rng.randrange(2000),
+        searches=read % 3,
     )
     lines = (
         ChargeLine("input_tokens", usage.input_tokens, Decimal("1.25"), 1_000_000),
         ChargeLine("cached_input_tokens", usage.cached_input_tokens, Decimal("0.125"), 1_000_000),
         ChargeLine("cache_write_1h_tokens", usage.cache_write_1h_tokens, Decimal("2.5"), 1_000_000),
         ChargeLine("output_tokens", usage.output_tokens, Decimal(10), 1_000_000),
+        ChargeLine("searches", usage.searches, Decimal("0.00001"), 1),
     )
     free = held.multiplier == 0
     factors = ChargeFactors(lines, held.multiplier)

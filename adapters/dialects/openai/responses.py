@@ -59,14 +59,29 @@ def decode_event(frame: Frame, profile: Profile) -> Delta:
         return Delta(text=leaves(event.get("delta")), choices=1)
     if type_ == "error" or event.get("error"):
         return Delta(error=classify(event, kinds=profile.error_kinds))
+    if type_ == "response.output_item.done":
+        return Delta(choices=1, searches=_searches([event.get("item")]))
     response = event.get("response")
     if type_ in ("response.completed", "response.incomplete", "response.failed") and isinstance(response, dict):
         return _ended(response, profile)
     return Delta(choices=1)
 
 
+def _searches(output: list[Any]) -> int:
+    """Count the searches among what was put out: opening a page that was found, or looking into it, is none."""
+    calls = [item for item in output if isinstance(item, dict) and item.get("type") == "web_search_call"]
+    return sum(1 for call in calls if not _looks(call.get("action")))
+
+
+def _looks(action: object) -> bool:
+    return isinstance(action, dict) and action.get("type") in ("open_page", "find_in_page", "find")
+
+
 def _ended(response: dict[str, Any], profile: Profile) -> Delta:
     report = decode_usage(response.get("usage"))
+    searches = _searches(_list(response.get("output")))
+    if searches and report is not None and report.usage is not None:
+        report = msgspec.structs.replace(report, usage=msgspec.structs.replace(report.usage, searches=searches))
     if response.get("status") == "failed" or response.get("error"):
         return Delta(report=report, error=classify({"error": response.get("error") or {}}, kinds=profile.error_kinds))
     details = response.get("incomplete_details")
@@ -96,7 +111,8 @@ def decode_response_body(body: bytes, profile: Profile) -> Delta:
         error = classify(response, kinds=profile.error_kinds)
         return Delta(report=decode_usage(response.get("usage")), error=error)
     ended = _ended(response, profile)
-    return msgspec.structs.replace(ended, text="".join(_words(item) for item in response["output"]))
+    text = "".join(_words(item) for item in response["output"])
+    return msgspec.structs.replace(ended, text=text, searches=_searches(response["output"]))
 
 
 def _words(item: object) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from adapters.wire.counts import CountReader
 from adapters.wire.kit import member
 from domain.metering.usage import partition_openai
@@ -77,7 +79,16 @@ def _partition(
         read.flags.append("details_exceed_total")
     if total is not None and total != parts.usage.total:
         read.flags.append("total_mismatch")
-    return UsageReport(parts.usage, total, tuple(read.flags))
+    searches = read.first(
+        (
+            (_details(usage, "server_tool_use"), "web_search_requests"),
+            (usage, "num_search_queries"),
+            (usage, "num_sources_used"),
+        ),
+        "searches",
+    )
+    used = msgspec.structs.replace(parts.usage, searches=searches) if searches else parts.usage
+    return UsageReport(used, total, tuple(read.flags))
 
 
 def _details(usage: dict[str, Any], *names: str) -> dict[str, Any]:

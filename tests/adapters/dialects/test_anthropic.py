@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from adapters.dialects.anthropic import DIALECT
 from adapters.surfaces.anthropic import SURFACE
+from adapters.surfaces.anthropic_answers import usage_body
 from adapters.wire.messages_answers import decode_event, messages_usage
 from domain.metering.usage import TokenUsage
 from domain.relay.call import Call, InvalidRequestError
@@ -721,6 +722,53 @@ def test_stream_keeps_what_its_beginning_says_of_the_hour(*, passes_through: boo
 
     assert tally.last is not None
     assert classes(tally.last.usage) == HOUR_USAGE
+
+
+SEARCH_STREAM = tuple(
+    json.dumps(event).encode()
+    for event in (
+        {"type": "message_start", "message": {"usage": {"input_tokens": 9, "output_tokens": 1}}},
+        *(
+            {
+                "type": "content_block_start",
+                "index": number,
+                "content_block": {"type": "server_tool_use", "id": f"s{number}", "name": name, "input": {}},
+            }
+            for number, name in enumerate(("web_search", "web_fetch", "web_search"))
+        ),
+        {"type": "content_block_start", "index": 3, "content_block": {"type": "text", "text": "Found"}},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn"},
+            "usage": {"input_tokens": 900, "output_tokens": 5, "server_tool_use": {"web_search_requests": 2}},
+        },
+        {"type": "message_stop"},
+    )
+)
+
+
+@pytest.mark.parametrize("passes_through", [False, True])
+def test_searches_are_the_vendors_count_and_our_own_until_it_comes(*, passes_through: bool) -> None:
+    frames = [Frame(data) for data in SEARCH_STREAM]
+    deltas = (
+        [decode_event(frame.data) for frame in frames]
+        if passes_through
+        else list(read_frames(DIALECT.decoder(CALL), frames))
+    )
+
+    tally = tally_of(deltas)
+
+    assert tally.last is not None
+    assert tally.last.usage == TokenUsage(input_tokens=900, output_tokens=5, searches=2)
+    assert sum(delta.searches for delta in deltas) == 2
+
+
+def test_searches_of_a_whole_answer_are_counted_and_told_to_the_client() -> None:
+    report = messages_usage({"input_tokens": 3, "output_tokens": 2, "server_tool_use": {"web_search_requests": 4}})
+
+    assert report is not None
+    assert report.usage == TokenUsage(input_tokens=3, output_tokens=2, searches=4)
+    assert usage_body(report.usage)["server_tool_use"] == {"web_search_requests": 4}
 
 
 @pytest.mark.parametrize("passes_through", [False, True])

@@ -32,7 +32,7 @@ from domain.relay.chat import (
     ToolChoice,
     ToolResult,
 )
-from domain.relay.delta import Delta
+from domain.relay.delta import Delta, UsageReport
 from domain.relay.dialect import Frame, UnsupportedParameterError
 from domain.relay.tasks import Embeddings, EmbeddingsRequest, Images, ImagesRequest, Speech, SpeechRequest, Upload
 from tests.support.dialects import (
@@ -884,3 +884,50 @@ def test_random_bytes_and_cut_streams_raise_nothing(noise: bytes, cut: int) -> N
     for surface in ("chat", "embeddings", "images", "speech", "count_tokens"):
         DIALECT.decode(noise, {}, Call(surface=surface, model="m"))
     DIALECT.decode_error(500, {}, noise)
+
+
+def _grounded(model: str, *queries: list[str]) -> bytes:
+    return json.dumps(
+        {
+            "candidates": [
+                {
+                    "index": number,
+                    "content": {"parts": [{"text": "Found"}]},
+                    "finishReason": "STOP",
+                    "groundingMetadata": {"webSearchQueries": asked},
+                }
+                for number, asked in enumerate(queries)
+            ],
+            "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5},
+            "modelVersion": model,
+        }
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("model", "queries", "searches"),
+    [
+        ("gemini-2.5-flash", (["a", "b"],), 1),
+        ("gemini-2.5-flash", (["a"], ["b"]), 1),
+        ("gemini-2.5-flash", ([],), 0),
+        ("gemini-3-pro-preview", (["a", "b", " "],), 2),
+        ("gemini-3.1-pro-preview", (["a"], ["b", "c"]), 3),
+        # A name that says nothing of its generation is a newer one's.
+        ("gemini-flash-latest", (["a", "b"],), 2),
+    ],
+)
+def test_grounding_is_counted_by_the_prompt_until_generation_2_and_by_the_query_after(
+    model: str, queries: tuple[list[str], ...], searches: int
+) -> None:
+    body = _grounded(model, *queries)
+
+    for delta in (DIALECT.decode(body, {}, CALL), DIALECT.decode_native(Frame(body))):
+        assert delta.usage == TokenUsage(input_tokens=3, output_tokens=2, searches=searches)
+
+
+def test_searches_told_in_the_midst_of_a_stream_are_kept_to_its_end() -> None:
+    frames = [Frame(_grounded("gemini-3-pro-preview", ["a", "b"])), Frame(_grounded("gemini-3-pro-preview", []))]
+
+    assert tally_of([DIALECT.decode_native(frame) for frame in frames]).last == UsageReport(
+        TokenUsage(input_tokens=3, output_tokens=2, searches=2), vendor_total=5
+    )

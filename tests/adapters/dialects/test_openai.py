@@ -19,8 +19,11 @@ from adapters.dialects.openai import (
     rewrite_response,
     usage_chunk,
 )
+from adapters.dialects.openai.profile import OPENAI
+from adapters.dialects.openai.responses import decode_event, decode_response_body
 from domain.metering.usage import TokenUsage
 from domain.relay.call import Call, parse_call
+from domain.relay.dialect import Frame
 
 ASKED = b'{"model": "gpt-x", "messages": [{"role":"user","content":"Hi \\u00e9 "}], "x_new": {"a" : 1.50, "b":[ ]}'
 CHUNK = (
@@ -508,3 +511,44 @@ def test_retry_after(headers: dict[str, str], want: float | None) -> None:
 
 def test_encoded_request_of_any_client_body_is_json() -> None:
     assert msgspec.json.decode(encode_request(_chat(b',"n":3'), model='a"b', output_tokens_max=1))["model"] == 'a"b'
+
+
+@pytest.mark.parametrize(
+    ("usage", "searches"),
+    [
+        ({"server_tool_use": {"web_search_requests": 3}}, 3),
+        ({"num_search_queries": 5, "search_context_size": "low"}, 5),
+        ({"num_sources_used": 7}, 7),
+        ({"num_sources_used": 0}, 0),
+        ({"num_search_queries": -1}, 0),
+        ({"server_tool_use": "many"}, 0),
+    ],
+)
+def test_searches_are_read_by_every_name_that_they_have(usage: dict[str, Any], searches: int) -> None:
+    report = decode_usage({"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6} | usage)
+
+    assert report is not None
+    assert report.usage == TokenUsage(input_tokens=4, output_tokens=2, searches=searches)
+
+
+OUTPUT: list[dict[str, Any]] = [
+    {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "a"}},
+    {"type": "web_search_call", "id": "ws_2", "status": "completed", "action": {"type": "open_page", "url": "u"}},
+    {"type": "web_search_call", "id": "ws_3", "status": "completed", "action": {"type": "find_in_page"}},
+    {"type": "web_search_call", "id": "ws_4", "status": "completed"},
+    {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Found"}]},
+]
+
+
+def test_searches_of_a_response_are_those_among_its_items() -> None:
+    usage = {"input_tokens": 4, "output_tokens": 2, "total_tokens": 6}
+    response = {"object": "response", "status": "completed", "output": OUTPUT, "usage": usage}
+    done = {"type": "response.completed", "response": response}
+    items = [{"type": "response.output_item.done", "output_index": n, "item": item} for n, item in enumerate(OUTPUT)]
+
+    whole = decode_response_body(json.dumps(response).encode(), OPENAI)
+    told = [decode_event(Frame(json.dumps(event).encode()), OPENAI) for event in (*items, done)]
+
+    assert whole.usage == told[-1].usage == TokenUsage(input_tokens=4, output_tokens=2, searches=2)
+    # Of a stream that breaks off before its end.
+    assert sum(delta.searches for delta in told) == whole.searches == 2

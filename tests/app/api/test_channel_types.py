@@ -104,7 +104,7 @@ async def test_every_type_tells_what_its_form_needs(operator: Person) -> None:
         assert all(each["title"].values()), each["name"]
         assert each["needs_base_url"] == (each["base_url"] == "")
         assert all(all(field["title"].values()) for field in each["fields"]), each["name"]
-    assert [field["name"] for field in by_name["bedrock"]["fields"]] == ["region"]
+    assert [field["name"] for field in by_name["bedrock"]["fields"]] == ["region", "unpriced_tools"]
     assert by_name["openai"]["lists_models"]
     assert by_name["palm"]["retired"]["en"]
 

@@ -15,6 +15,7 @@ from domain.admin.entities import Channel
 from domain.ids import EntityId
 from domain.ledger.commands import Command
 from domain.metering.usage import TokenUsage
+from domain.pricing.rate_card import ModelPrice
 from domain.relay.assemble import INCREMENT_CHARACTERS
 from domain.relay.call import Call
 from domain.relay.delta import UsageTally
@@ -72,7 +73,7 @@ class Relayed:
             has_output=True,
         )
         channel = Channel(channel_id=EntityId("c-1"), name="DeepL", type="deepl")
-        route: Any = SimpleNamespace(channel=channel, model_routed="deepl-en")
+        route: Any = SimpleNamespace(channel=channel, model_routed="deepl-en", price=ModelPrice())
         quote: Any = SimpleNamespace(call=call, output_limit=None)
         self.attempt = Attempt(line, quote, route, progress, pause=self._pause)
 

@@ -27,7 +27,9 @@ def card(starts: tuple[int, ...]) -> RateCard:
         PriceTier(input_tokens_from=start, input=Decimal(n + 2), output=Decimal(7 * n + 1))
         for n, start in enumerate(starts)
     )
-    tiered = ModelPrice(input=Decimal("1.1"), cached_input=Decimal("0.3"), output=Decimal(3), tiers=tiers)
+    tiered = ModelPrice(
+        input=Decimal("1.1"), cached_input=Decimal("0.3"), output=Decimal(3), per_search=Decimal("0.0021"), tiers=tiers
+    )
     return RateCard(
         card_id=EntityId("01900000-0000-7000-8000-000000000000"),
         version=1,

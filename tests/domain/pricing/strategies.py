@@ -30,6 +30,7 @@ def prices(draw: st.DrawFn) -> ModelPrice:
         **fields,
         per_call=draw(maybe),
         per_character=draw(maybe),
+        per_search=draw(maybe),
         per_image=draw(maybe),
         per_image_by=draw(st.dictionaries(st.sampled_from(["s", "s/hd", "m"]), decimals, max_size=3)),
         tiers=draw(tiers()),
@@ -52,4 +53,5 @@ def usages(draw: st.DrawFn, input_max: int = 4000, output_max: int = 4000) -> To
         image_variant=draw(st.sampled_from(["", "s", "s/hd", "s/low", "m", "other"])),
         milliseconds=draw(st.integers(0, 10**7)),
         characters=draw(st.integers(0, 10**5)),
+        searches=draw(st.integers(0, 50)),
     )

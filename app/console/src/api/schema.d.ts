@@ -4458,6 +4458,7 @@ export interface components {
             position: number;
             reasoning_tokens: number;
             request_id: string | null;
+            searches: number;
             /** @description `captured`, `voided`, `expired`, `adjusted`, `attempt_failed` or `refused`. */
             state: string;
             status: number;
@@ -4684,6 +4685,8 @@ export interface components {
             per_image_by?: {
                 [key: string]: string;
             };
+            /** @description A search that the vendor makes for the answer. A model without it may not search, unless a channel allows it. */
+            per_search?: string | null;
             /** @description Audio; counted in milliseconds and never rounded up to a second. */
             per_second?: string | null;
             reasoning?: string | null;
@@ -5332,6 +5335,8 @@ export interface components {
             per_image_by?: {
                 [key: string]: string;
             };
+            /** @description A search that the vendor makes for the answer. A model without it may not search, unless a channel allows it. */
+            per_search?: string | null;
             /** @description Audio; counted in milliseconds and never rounded up to a second. */
             per_second?: string | null;
             reasoning?: string | null;
@@ -6627,6 +6632,11 @@ export interface components {
              * @default 0
              */
             reasoning_tokens?: number;
+            /**
+             * @description Searches that the vendor made for the answer, in its own unit: queries, grounded prompts, sources.
+             * @default 0
+             */
+            searches?: number;
         };
         /** @description A token as it stands. */
         TokenView: {
@@ -6722,6 +6732,7 @@ export interface components {
             reasoning_tokens: number;
             refusals: number;
             requests: number;
+            searches: number;
             voids: number;
         };
         /** @description Usage over time. A bucket with nothing in it has no row. */

@@ -20,7 +20,14 @@ export const TOKEN_CLASSES = [
 export type TokenClass = (typeof TOKEN_CLASSES)[number];
 
 /** Prices by something else than tokens. */
-export const OTHER_CLASSES = ["per_call", "per_image", "per_second", "per_hour", "per_character"] as const;
+export const OTHER_CLASSES = [
+  "per_call",
+  "per_image",
+  "per_second",
+  "per_hour",
+  "per_character",
+  "per_search",
+] as const;
 
 /** A price per million tokens, in the unit that is chosen: exact, for it only moves the point. */
 export const inUnit = (price: Amount, per: Per): Amount => (per === "1m" ? price : decimalTimes(price, "0.001"));

@@ -144,5 +144,6 @@ export default {
     images: "Images",
     milliseconds: "Audio, in milliseconds",
     characters: "Characters",
+    searches: "Searches",
   },
 };

@@ -46,5 +46,6 @@ export default {
     per_second: "per second",
     per_hour: "per hour",
     per_character: "per character",
+    per_search: "per search",
   },
 };

@@ -99,6 +99,7 @@ export default {
     calls: "Calls",
     images: "Images",
     characters: "Characters",
+    searches: "Searches",
     milliseconds: "Audio, in milliseconds",
   },
   next: {

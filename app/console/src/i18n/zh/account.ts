@@ -147,5 +147,6 @@ export default {
     images: "图像",
     milliseconds: "音频（毫秒）",
     characters: "字符",
+    searches: "搜索次数",
   },
 } satisfies Same<typeof en>;

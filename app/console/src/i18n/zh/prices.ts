@@ -48,5 +48,6 @@ export default {
     per_second: "每秒",
     per_hour: "每小时",
     per_character: "每字符",
+    per_search: "每次搜索",
   },
 } satisfies Same<typeof en>;

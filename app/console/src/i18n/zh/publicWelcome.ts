@@ -102,6 +102,7 @@ export default {
     calls: "调用次数",
     images: "图像",
     characters: "字符",
+    searches: "搜索次数",
     milliseconds: "音频（毫秒）",
   },
   next: {

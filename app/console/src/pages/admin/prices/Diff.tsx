@@ -150,6 +150,7 @@ const KNOWN = [
   "per_second",
   "per_hour",
   "per_character",
+  "per_search",
 ] as const;
 
 /** The name of a price as the API writes it: "output from 200000 input tokens on" is that of a tier. */
