@@ -30,12 +30,29 @@ function placeholders(): Plugin {
   };
 }
 
+const FIRST = fileURLToPath(new URL("./src/first.ts", import.meta.url));
+const asking = new Set<string>();
+
+/** Find what src/first.ts needs to ask the first questions: it must not wait for what draws the answers. */
+function first(): Plugin {
+  return {
+    name: "first",
+    apply: "build",
+    buildEnd() {
+      asking.clear();
+      asking.add(FIRST);
+      for (const id of asking) for (const each of this.getModuleInfo(id)?.importedIds ?? []) asking.add(each);
+    },
+  };
+}
+
 /**
  * What most pages share is one file, and what several do another: each file more is a round trip more for whoever comes
  * for the first time, and one for everything would be read in vain by most.
  */
 const SHARED = {
   groups: [
+    { name: "first", test: (id: string) => asking.has(id) && /\.m?[jt]sx?$/.test(id), priority: 2 },
     { name: "kit", minShareCount: 26, priority: 1 },
     { name: "parts", minShareCount: 6 },
   ],
@@ -44,7 +61,7 @@ const SHARED = {
 export default defineConfig({
   // Relative to <base>, which the server sets: one build serves under any path prefix.
   base: "./",
-  plugins: [react(), placeholders()],
+  plugins: [react(), placeholders(), first()],
   resolve: { alias: { "~": fileURLToPath(new URL("./src", import.meta.url)) } },
   build: {
     manifest: "manifest.json",

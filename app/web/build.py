@@ -35,6 +35,8 @@ _TYPES: Final = {
 _PLACE: Final = re.compile("(?:<!--)?__(BASE|LANG|ME|NONCE|PARTS|SITE|TITLE)__(?:-->)?")
 _MANIFEST: Final = "manifest.json"
 _TEXTS: Final = {"en": "src/i18n/faces/en", "zh-CN": "src/i18n/faces/zh"}
+_DRAWING: Final = "src/main.tsx"
+"""What the first script loads once it has asked what the page shows."""
 _HUMP: Final = re.compile("(?=[A-Z])")
 
 
@@ -123,6 +125,7 @@ class Parts:
             face, frame, texts, rest = "public", "PublicFrame", ["public"], [first, *rest]
         area, below = (rest[0] if rest else "", "below" if len(rest) > 1 else "")
         wanted = [
+            _DRAWING,
             *(f"{_TEXTS[language]}/{each}.ts" for each in texts),
             f"src/shell/{frame}.tsx",
             *self._pages.get((f"{face}/{area}", below), ()),

@@ -1,8 +1,3 @@
-import "@fontsource-variable/inter/wght.css";
-import "@mantine/core/styles.css";
-import "./styles/console.css";
-import "./styles/account.css";
-import "./styles/routing.css";
 import { MantineProvider } from "@mantine/core";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
@@ -27,7 +22,8 @@ const Toasts = lazy<() => ReactNode>(() =>
     .catch(() => NO_TOASTS),
 );
 
-async function start(): Promise<void> {
+/** Draw the page that the address says. */
+export async function start(): Promise<void> {
   await startI18n(preferredLanguage((await loadMe().catch(() => null))?.user.language));
   whitePaper();
   const root = document.getElementById("root");
@@ -53,5 +49,3 @@ async function start(): Promise<void> {
     </StrictMode>,
   );
 }
-
-void start();

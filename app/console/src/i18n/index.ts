@@ -1,8 +1,11 @@
 import i18next from "i18next";
 import { initReactI18next } from "react-i18next";
 import { setLocale } from "~/lib/format";
-import { recall, remember } from "~/lib/storage";
+import { remember } from "~/lib/storage";
 import type en from "./en";
+import { type Language, preferredLanguage } from "./language";
+
+export { LANGUAGES, type Language, preferredLanguage } from "./language";
 
 declare module "i18next" {
   interface CustomTypeOptions {
@@ -11,9 +14,6 @@ declare module "i18next" {
     returnNull: false;
   }
 }
-
-export const LANGUAGES = { en: "English", "zh-CN": "简体中文" } as const;
-export type Language = keyof typeof LANGUAGES;
 
 /** Whose pages texts are of. A console shows those before it, too. */
 const FACES = ["public", "tenant", "admin"] as const;
@@ -35,14 +35,6 @@ const LOADERS: Record<Language, Record<Face, () => Promise<{ default: unknown }>
 
 /** The faces whose texts are there, or on their way. */
 const shown = new Set<Face>(["public"]);
-
-/** What the person chose, else what the server or the browser says they read. */
-export function preferredLanguage(chosen = ""): Language {
-  const wanted = chosen || (recall("language") ?? "");
-  if (wanted in LANGUAGES) return wanted as Language;
-  const asked = [document.documentElement.lang, ...navigator.languages].find((tag) => /^(zh|en)/i.test(tag));
-  return asked && /^zh/i.test(asked) ? "zh-CN" : "en";
-}
 
 const loaded = new Map<string, Promise<void>>();
 

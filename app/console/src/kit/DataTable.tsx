@@ -208,7 +208,9 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
           <Failure problem={listing.problem} onRetry={listing.reload} />
         </div>
       ) : listing.loading ? (
-        <div className="tg-table-note">{late && <Pending rows={5} />}</div>
+        <div className="tg-table-note" aria-busy="true">
+          {late && <Pending rows={5} />}
+        </div>
       ) : listing.rows.length === 0 && !listing.hasMore ? (
         <div className="tg-table-note">
           {props.filtered ? (

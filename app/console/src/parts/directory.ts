@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { api, data, type Schema } from "~/api/client";
 import { useMay } from "~/session/session";
@@ -20,19 +20,16 @@ async function whole<Row>(read: (after: string | undefined) => Promise<Part<Row>
   return found;
 }
 
+const directory = <Row>(path: string, read: (after: string | undefined) => Promise<Part<Row>>) =>
+  queryOptions({ queryKey: ["get", path, "directory"], queryFn: () => whole(read), staleTime: 60_000 });
+
 function useDirectory<Row extends { id: string }>(
-  path: string,
+  asked: ReturnType<typeof directory<Row>>,
   permission: string,
-  read: (after: string | undefined) => Promise<Part<Row>>,
   named: (row: Row) => string,
 ) {
   const may = useMay();
-  const { data: rows } = useQuery({
-    queryKey: ["get", path, "directory"],
-    queryFn: () => whole(read),
-    enabled: may(permission),
-    staleTime: 60_000,
-  });
+  const { data: rows } = useQuery({ ...asked, enabled: may(permission) });
   // biome-ignore lint/correctness/useExhaustiveDependencies: how a row is named is the same each time.
   const names = useMemo(() => new Map((rows ?? []).map((each) => [each.id, named(each)])), [rows]);
   return { rows: rows ?? [], nameOf: (id: string | null | undefined) => (id && names.get(id)) || id || "" };
@@ -40,29 +37,23 @@ function useDirectory<Row extends { id: string }>(
 
 const listed = { limit: 500, include_archived: true } as const;
 
+export const channelDirectory = directory<Schema["ChannelView"]>("/api/channels", (after) =>
+  data(api.GET("/api/channels", { params: { query: { ...listed, after } } })),
+);
+
+export const keyDirectory = directory<Schema["TokenView"]>("/api/tokens", (after) =>
+  data(api.GET("/api/tokens", { params: { query: { ...listed, after } } })),
+);
+
+export const userDirectory = directory<Schema["UserView"]>("/api/users", (after) =>
+  data(api.GET("/api/users", { params: { query: { ...listed, after } } })),
+);
+
 /** The operator's channels, those taken away too, for names beside figures. */
-export const useChannelDirectory = () =>
-  useDirectory<Schema["ChannelView"]>(
-    "/api/channels",
-    "channel:read",
-    (after) => data(api.GET("/api/channels", { params: { query: { ...listed, after } } })),
-    (channel) => channel.name,
-  );
+export const useChannelDirectory = () => useDirectory(channelDirectory, "channel:read", (channel) => channel.name);
 
 /** The keys of all tenants. */
-export const useKeyDirectory = () =>
-  useDirectory<Schema["TokenView"]>(
-    "/api/tokens",
-    "token:read",
-    (after) => data(api.GET("/api/tokens", { params: { query: { ...listed, after } } })),
-    (key) => key.name,
-  );
+export const useKeyDirectory = () => useDirectory(keyDirectory, "token:read", (key) => key.name);
 
 /** Everybody who can log in. */
-export const useUserDirectory = () =>
-  useDirectory<Schema["UserView"]>(
-    "/api/users",
-    "user:read",
-    (after) => data(api.GET("/api/users", { params: { query: { ...listed, after } } })),
-    (user) => user.name || user.login,
-  );
+export const useUserDirectory = () => useDirectory(userDirectory, "user:read", (user) => user.name || user.login);

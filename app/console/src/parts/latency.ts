@@ -1,4 +1,4 @@
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions, useQuery } from "@tanstack/react-query";
 import { api, data, type Schema } from "~/api/client";
 import type { Point } from "~/kit/Chart";
 import type { Bar } from "~/lib/range";
@@ -6,8 +6,9 @@ import type { Bar } from "~/lib/range";
 type Row = Schema["LatencyRow"];
 type Percentile = "latency_p50" | "latency_p95" | "latency_p99" | "first_byte_p50" | "first_byte_p95";
 
-/** Percentiles over the bar's range; where nothing was asked there is a gap. */
-export function useLatency(props: { tenantId: number; model?: string | undefined; bar: Bar }) {
+type Asked = { tenantId: number; model?: string | undefined; bar: Omit<Bar, "change"> };
+
+export function latencyQuery(props: Asked) {
   const { bar } = props;
   const query = {
     tenant_id: props.tenantId,
@@ -18,11 +19,15 @@ export function useLatency(props: { tenantId: number; model?: string | undefined
     zone: bar.zone,
     bucket: bar.bucket === "minute" ? ("five_minutes" as const) : bar.bucket,
   };
-  const found = useQuery({
+  return queryOptions({
     queryKey: ["get", "/api/reports/latency", query],
     queryFn: () => data(api.GET("/api/reports/latency", { params: { query } })),
-    placeholderData: keepPreviousData,
   });
+}
+
+/** Percentiles over the bar's range; where nothing was asked there is a gap. */
+export function useLatency(props: Asked) {
+  const found = useQuery({ ...latencyQuery(props), placeholderData: keepPreviousData });
   const points = (...keys: Percentile[]): Point[] => {
     const view = found.data;
     if (!view || view.rows.length === 0) return [];

@@ -18,8 +18,6 @@ import { useTenantDirectory } from "./tenants";
 export type LogRow = Schema["LogRow"];
 
 export const STATES = ["captured", "voided", "expired", "refused", "attempt_failed", "adjusted"] as const;
-/** One row for each thing that somebody asked for; attempts and corrections belong to one of them. */
-export const OPERATIONS = ["captured", "voided", "expired", "refused"] as const;
 const SURFACES = [
   "chat",
   "completions",

@@ -41,6 +41,9 @@ export const logFilters = {
   cost_max: text,
   margin_max: text,
 };
+/** One row for each thing that somebody asked for; attempts and corrections belong to one of them. */
+export const OPERATIONS = ["captured", "voided", "expired", "refused"] as const;
+
 export type LogSearch = SearchOf<typeof logFilters>;
 
 /** The filters alone, of all that a URL holds. */

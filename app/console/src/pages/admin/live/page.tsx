@@ -2,13 +2,14 @@ import { Button, Group, Menu, Modal, Paper, Stack, Text, TextInput } from "@mant
 import { useRouter } from "@tanstack/react-router";
 import { memo, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
-import { api, data } from "~/api/client";
+import { queryClient } from "~/api/client";
 import type { ApiProblem } from "~/api/problem";
 import { Chart, Sparkline } from "~/kit/Chart";
 import { Empty } from "~/kit/Empty";
 import { Failure } from "~/kit/Failure";
 import { Icon } from "~/kit/Icon";
 import { Page } from "~/kit/Page";
+import { Pending } from "~/kit/Pending";
 import { Stat } from "~/kit/Stat";
 import { Status, type Tone } from "~/kit/Status";
 import { useZone } from "~/kit/Time";
@@ -24,19 +25,17 @@ import {
   type LogNames,
   type LogRow,
   modelsOf,
-  OPERATIONS,
   outputTokens,
   useLogNames,
 } from "~/parts/log";
-import { asParameters, filtersOf, type LogSearch, logQuery, noFilters } from "~/parts/logSearch";
+import { filtersOf, type LogSearch, noFilters } from "~/parts/logSearch";
 import { RequestState } from "~/parts/Receipt";
 import { address } from "~/site";
 import { LATENCY_ENDS, LiveLog, RATE_SECONDS, type Shown } from "./liveLog";
+import { followed, lastRows } from "./questions";
 import { adminLiveRoute } from "./routes";
 import { type Connection, follow } from "./stream";
 
-/** Rows that are there at once, before the first one comes. */
-const BEFORE = 200;
 /** What a row is high, as console styles say. */
 const ROW_HEIGHT = 28;
 /** The list is 640 px high at most, and a few rows are drawn beyond its edges. */
@@ -51,11 +50,11 @@ export default function AdminLivePage() {
   const names = useLogNames();
   const [still, setStill] = useState<LiveLog | null>(null);
   const filters = filtersOf(search);
-  const asked = asParameters(logQuery({ ...filters, states: filters.states ?? [...OPERATIONS] })).toString();
+  const asked = followed(search);
   // Other filters are another log.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the filters are what makes it another.
   const log = useMemo(() => new LiveLog(), [asked]);
-  const [state, problem, retry] = useConnection(log, asked);
+  const [state, problem, begun, retry] = useConnection(log, asked);
   // What stands still is the page: the log goes on behind it, so that one sees how much came.
   const paused = still === log;
   return (
@@ -94,6 +93,7 @@ export default function AdminLivePage() {
           log={log}
           names={names}
           openId={search.row}
+          begun={begun}
           waiting={state === "connecting" || state === "live"}
           paused={paused}
         />
@@ -142,20 +142,23 @@ function useConnection(log: LiveLog, asked: string) {
   const [state, setState] = useState<Connection>("connecting");
   const [problem, setProblem] = useState<ApiProblem | null>(null);
   const [round, setRound] = useState(0);
+  // Whose last rows are there, or cannot be had: until then, that there are none would be a guess.
+  const [begun, setBegun] = useState<LiveLog | null>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: `round` is another try of the same.
   useEffect(() => {
     const stop = new AbortController();
     const { signal } = stop;
     const begin = async () => {
       if (log.last === undefined) {
-        const from = new Date(Date.now() - 3_600_000).toISOString();
-        const query = { ...Object.fromEntries(new URLSearchParams(asked)), from, limit: BEFORE };
         try {
-          const part = await data(api.GET("/api/reports/requests", { params: { query: query as never }, signal }));
-          log.push([...part.items].reverse());
+          const rows = await queryClient.fetchQuery(lastRows(asked));
+          if (signal.aborted) return;
+          log.push([...rows].reverse());
         } catch {
           // The stream asks the same, and tells what is wrong with it.
         }
+        if (signal.aborted) return;
+        setBegun(log);
       }
       await follow({
         url: address(`api/reports/requests/live?${asked}`),
@@ -172,7 +175,7 @@ function useConnection(log: LiveLog, asked: string) {
     void begin();
     return () => stop.abort();
   }, [log, asked, round]);
-  return [state, problem, () => setRound((before) => before + 1)] as const;
+  return [state, problem, begun === log, () => setRound((before) => before + 1)] as const;
 }
 
 const TONES: Record<Connection | "paused", Tone> = {
@@ -264,7 +267,14 @@ const KEYS = [...COLUMNS, ...FIGURES];
 const NUMERIC = new Set<string>(["tries", "in", "cached", "out", ...FIGURES]);
 
 /** The rows that are in sight, of all that there are. Whoever scrolls down reads on undisturbed. */
-function Rows(props: { log: LiveLog; names: LogNames; openId: string | undefined; waiting: boolean; paused: boolean }) {
+function Rows(props: {
+  log: LiveLog;
+  names: LogNames;
+  openId: string | undefined;
+  begun: boolean;
+  waiting: boolean;
+  paused: boolean;
+}) {
   const { t } = useTranslation("adminLive");
   const zone = useZone();
   const frame = useRef<HTMLDivElement>(null);
@@ -298,7 +308,11 @@ function Rows(props: { log: LiveLog; names: LogNames; openId: string | undefined
       </Group>
       {rows.length === 0 ? (
         <div className="tg-table-note">
-          <Empty title={props.waiting ? t("emptyTitle") : t("nothing")} text={t("emptyText")} />
+          {!props.begun ? (
+            <Pending />
+          ) : (
+            <Empty title={props.waiting ? t("emptyTitle") : t("nothing")} text={t("emptyText")} />
+          )}
         </div>
       ) : (
         <section

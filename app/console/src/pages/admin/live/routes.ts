@@ -1,12 +1,11 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { searchOf, text } from "~/lib/search";
-import { logFilters } from "~/parts/logSearch";
 import { adminRoute } from "~/router/roots";
+import { liveSearch } from "./questions";
 
 export const adminLiveRoute = createRoute({
   getParentRoute: () => adminRoute,
   path: "live",
-  validateSearch: searchOf({ ...logFilters, row: text }),
+  validateSearch: liveSearch,
   component: lazyRouteComponent(() => import("./page")),
 });
 

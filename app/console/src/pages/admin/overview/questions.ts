@@ -1,6 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api, data, queryClient } from "~/api/client";
-import { type Bar, type BarSearch, barOf, DEFAULT_RANGE } from "~/lib/range";
+import { type Bar, type BarSearch, barOf, DEFAULT_RANGE } from "~/lib/span";
 import { tenantDirectory } from "~/parts/tenantDirectory";
 import { topQuery, usageQuery } from "~/parts/usage";
 import { knownMe, may } from "~/session/session";

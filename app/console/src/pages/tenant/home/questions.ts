@@ -1,6 +1,6 @@
 import { queryClient } from "~/api/client";
 import { listingQuery } from "~/api/listing";
-import { type Bar, type BarSearch, barOf, type RangeName, thisMinute } from "~/lib/range";
+import { type Bar, type BarSearch, barOf, type RangeName, thisMinute } from "~/lib/span";
 import { balanceQuery, creditQuery } from "~/parts/balance";
 import { usageQuery } from "~/parts/usage";
 import { knownMe, may } from "~/session/session";

@@ -18,6 +18,7 @@ import { useLatency } from "~/parts/latency";
 import { Receipt, RequestState } from "~/parts/Receipt";
 import { Refusal } from "~/parts/Refusal";
 import { address } from "~/site";
+import { asked } from "./questions";
 import { tenantRequestsRoute } from "./routes";
 
 type Row = Schema["LogRow"];
@@ -44,9 +45,9 @@ export default function TenantRequestsPage() {
   const models = useModelNames(tenantId);
   const { states, request_id, model_asked, token_id, user_id, tag, code, stream, latency_min, charged_min } = search;
   const filters = { states, request_id, model_asked, token_id, user_id, tag, code, stream, latency_min, charged_min };
-  const asked = { tenant_id: tenantId, from: bar.from, to: bar.live ? undefined : bar.to, ...filters };
+  const query = asked(tenantId, bar, search);
   const listing = useListing("/api/reports/requests", {
-    query: asked,
+    query,
     refetchInterval: bar.live ? 3000 : undefined,
   });
   const open = listing.rows.find((row) => row.id === search.row);

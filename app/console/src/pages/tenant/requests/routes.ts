@@ -1,23 +1,12 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { flag, oneOf, searchOf, text, whole } from "~/lib/search";
 import { tenantRoute } from "~/router/roots";
+import { ask, requestsSearch } from "./questions";
 
 export const tenantRequestsRoute = createRoute({
   getParentRoute: () => tenantRoute,
   path: "requests",
-  validateSearch: searchOf({
-    states: oneOf("captured", "voided", "expired", "refused", "attempt_failed", "adjusted"),
-    request_id: text,
-    model_asked: text,
-    token_id: text,
-    user_id: text,
-    tag: text,
-    code: text,
-    stream: flag,
-    latency_min: whole,
-    charged_min: text,
-    row: text,
-  }),
+  validateSearch: requestsSearch,
+  loader: ({ params, location }) => ask(Number(params.tenantId), location.search),
   component: lazyRouteComponent(() => import("./page")),
 });
 
