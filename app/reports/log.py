@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     Pool = asyncpg.Pool[asyncpg.Record]
+    Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 LOOK_SECONDS: Final = 0.06
 """How long a page looks for rows; the slice that it is in is finished."""
@@ -29,11 +30,23 @@ _SLOW_SECONDS: Final = 0.04
 _CHUNK: Final = 2000
 _SLICE: Final = dt.timedelta(days=1)
 _SLICE_MIN: Final = dt.timedelta(hours=1)
-_SLICE_MAX: Final = dt.timedelta(days=64)
+_SLICE_MAX: Final = dt.timedelta(days=16)
+_SLICE_ROWS: Final = 200_000
+"""The most that a slice has to look through, should no index help: a tenth of a second."""
 _RECENT: Final = dt.timedelta(days=2)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 _LIVE: Final = live("usage")
+_PLANNED: Final = (
+    "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true),"
+    " set_config('max_parallel_workers_per_gather', '0', true)"
+)
+"""Whether a value is rare says which index finds it: each statement is planned for its values. Compiling one would take
+longer than what it does, and two cores for one reader would make others wait."""
+_DENSEST_DAY: Final = """
+SELECT coalesce(max(reltuples), 0) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = 'projection.request_log'::regclass
+"""
 _COLUMNS: Final = ", ".join(name for name in LOG_COLUMNS if name != "generation")
 
 # ruff: noqa: S608 -- statements are put together from constants of this module; every value is a parameter
@@ -161,26 +174,39 @@ class _Where:
 
 async def read_page(pool: "Pool", query: LogQuery, *, after: str | None, limit: int) -> LogPage:
     """Give the next rows; fewer than `limit`, with a `next`, where the look took too long. Raises ReportRangeError."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.fetchrow(_PLANNED)
+        return await _look(connection, query, after=after, limit=limit)
+
+
+async def _look(connection: "Connection", query: LogQuery, *, after: str | None, limit: int) -> LogPage:
     cursor = cursor_of(after) if after is not None else None
     upper = min(query.range.ends_at, cursor.recorded_at + _MICROSECOND) if cursor else query.range.ends_at
     if cursor is None:
         # Nothing is newer than the newest row: a range that ends in the future begins where there is something.
-        newest = await _newest(pool, query)
+        newest = await _newest(connection, query)
         upper = min(upper, newest + _MICROSECOND) if newest else query.range.starts_at
     rows: list[asyncpg.Record] = []
-    until, size = time.monotonic() + LOOK_SECONDS, _SLICE
+    until, longest = time.monotonic() + LOOK_SECONDS, await _longest_slice(connection)
+    size = min(_SLICE, longest)
     while upper > query.range.starts_at and len(rows) <= limit and time.monotonic() < until:
         began = time.monotonic()
         lower = max(query.range.starts_at, upper - size)
-        rows += await _slice(pool, query, lower, upper, cursor=cursor, limit=limit + 1 - len(rows))
+        rows += await _slice(connection, query, lower, upper, cursor=cursor, limit=limit + 1 - len(rows))
         upper = lower
-        size = _next_size(size, time.monotonic() - began)
+        size = min(_next_size(size, time.monotonic() - began), longest)
     if len(rows) > limit:
         last = place_of(rows[limit - 1])
         return LogPage(rows[:limit], last.text(), last.recorded_at)
     if upper <= query.range.starts_at:
         return LogPage(rows, None, query.range.starts_at)
     return LogPage(rows, Cursor(upper - _MICROSECOND, 10**17 - 1, 0, 0).text(), upper)
+
+
+async def _longest_slice(connection: "Connection") -> dt.timedelta:
+    """Give how long a slice may be: what was quickly looked through by index says little about how much the next holds."""
+    densest: float = await connection.fetchval(_DENSEST_DAY)
+    return max(_SLICE_MIN, min(_SLICE_MAX, dt.timedelta(days=_SLICE_ROWS / max(densest, 1.0))))
 
 
 def _next_size(size: dt.timedelta, seconds: float) -> dt.timedelta:
@@ -190,7 +216,7 @@ def _next_size(size: dt.timedelta, seconds: float) -> dt.timedelta:
     return max(min(size, _SLICE) / 4, _SLICE_MIN) if seconds > _SLOW_SECONDS else min(size, _SLICE)
 
 
-async def _newest(pool: "Pool", query: LogQuery) -> dt.datetime | None:
+async def _newest(connection: "Connection", query: LogQuery) -> dt.datetime | None:
     """Give when the last row of a range was recorded: looked for in its last days first, not in a year's partitions.
 
     Of this tenant alone: where a page ends must not tell when somebody else last asked for something.
@@ -202,7 +228,7 @@ async def _newest(pool: "Pool", query: LogQuery) -> dt.datetime | None:
     span = _RECENT
     while True:
         lower = max(query.range.starts_at, query.range.ends_at - span)
-        newest: dt.datetime | None = await pool.fetchval(
+        newest: dt.datetime | None = await connection.fetchval(
             f"SELECT max(recorded_at) FROM projection.request_log WHERE {where}",
             lower,
             query.range.ends_at,
@@ -214,7 +240,7 @@ async def _newest(pool: "Pool", query: LogQuery) -> dt.datetime | None:
 
 
 async def _slice(
-    pool: "Pool", query: LogQuery, lower: dt.datetime, upper: dt.datetime, *, cursor: Cursor | None, limit: int
+    connection: "Connection", query: LogQuery, lower: dt.datetime, upper: dt.datetime, *, cursor: Cursor | None, limit: int
 ) -> list["asyncpg.Record"]:
     where = _Where(query)
     where.within(lower, upper)
@@ -224,7 +250,7 @@ async def _slice(
             where.values.append(value)
             where.conditions[-1] += f", ${len(where.values)}::bigint"
         where.conditions[-1] += ")"
-    return await pool.fetch(
+    return await connection.fetch(
         f"SELECT {_COLUMNS} FROM projection.request_log WHERE {where.text()}"
         f" ORDER BY recorded_at DESC, tenant_id DESC, lane DESC LIMIT {limit:d}",
         *where.values,
