@@ -35,8 +35,8 @@ CREATE INDEX request_log_zones ON projection.request_log USING brin (
     overrun_nanos,
     cost_nanos,
     (captured_nanos - cost_nanos),
-    (input_tokens + cached_input_tokens + cache_write_tokens + audio_input_tokens + image_input_tokens
-        + output_tokens + reasoning_tokens + audio_output_tokens + image_output_tokens)
+    (input_tokens + cached_input_tokens + cache_write_tokens + cache_write_1h_tokens + audio_input_tokens
+        + image_input_tokens + output_tokens + reasoning_tokens + audio_output_tokens + image_output_tokens)
 ) WITH (pages_per_range = 16);
 
 -- Figures of the two sums are there only for what has been looked at since: of past days nobody would otherwise.

@@ -204,7 +204,7 @@ async def _look(connection: "Connection", query: LogQuery, *, after: str | None,
 
 
 async def _longest_slice(connection: "Connection") -> dt.timedelta:
-    """Give how long a slice may be: what was quickly looked through by index says little about how much the next holds."""
+    """Give how long a slice may be: that one was quickly done by index says little about what the next one holds."""
     densest: float = await connection.fetchval(_DENSEST_DAY)
     return max(_SLICE_MIN, min(_SLICE_MAX, dt.timedelta(days=_SLICE_ROWS / max(densest, 1.0))))
 
@@ -240,7 +240,13 @@ async def _newest(connection: "Connection", query: LogQuery) -> dt.datetime | No
 
 
 async def _slice(
-    connection: "Connection", query: LogQuery, lower: dt.datetime, upper: dt.datetime, *, cursor: Cursor | None, limit: int
+    connection: "Connection",
+    query: LogQuery,
+    lower: dt.datetime,
+    upper: dt.datetime,
+    *,
+    cursor: Cursor | None,
+    limit: int,
 ) -> list["asyncpg.Record"]:
     where = _Where(query)
     where.within(lower, upper)

@@ -32,6 +32,8 @@ export type Listing<Row> = {
   reload: () => void;
   /** When the rows were read. */
   readAt: number;
+  /** How far back a list that is still empty has been looked through. */
+  lookedTo?: string | undefined;
 };
 
 type Wanted<P extends ListPath> = { query?: Omit<ListQuery<P>, "after"> } & PathParameters<P>;
@@ -84,6 +86,7 @@ export function useListing<P extends ListPath>(
     more: () => void fetchNextPage(),
     reload: () => void result.refetch(),
     readAt: result.dataUpdatedAt,
+    lookedTo: rows.length === 0 ? pages?.at(-1)?.searched_to : undefined,
   };
 }
 

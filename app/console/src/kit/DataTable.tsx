@@ -4,12 +4,14 @@ import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { Listing } from "~/api/listing";
 import { type Cell, saveCsv } from "~/lib/csv";
+import { dateTime } from "~/lib/format";
 import { recallJson, remember } from "~/lib/storage";
 import { Empty, type EmptyState } from "./Empty";
 import { Failure } from "./Failure";
 import { Icon } from "./Icon";
 import { Pending, useLate } from "./Pending";
 import { Scroll } from "./Scroll";
+import { useZone } from "./Time";
 
 export type Column<Row> = {
   key: string;
@@ -73,6 +75,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   const [shownKeys, setShownKeys] = useState<string[] | null>(() => recallJson(`columns.${props.id}`, null));
   const [density, setDensity] = useState<Density>(() => recallJson("density", "compact"));
   const { listing } = props;
+  const zone = useZone();
   const late = useLate(listing.loading);
   const isShown = (column: Column<Row>) =>
     column.fixed || (shownKeys ? shownKeys.includes(column.key) : !column.hidden);
@@ -209,7 +212,13 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
         </div>
       ) : listing.loading ? (
         <div className="tg-table-note" aria-busy="true">
-          {late && <Pending rows={5} />}
+          {listing.lookedTo ? (
+            <Text size="sm" c="dimmed" role="status">
+              {t("kit:table.lookedTo", { time: dateTime(listing.lookedTo, zone) })}
+            </Text>
+          ) : (
+            late && <Pending rows={5} />
+          )}
         </div>
       ) : listing.rows.length === 0 && !listing.hasMore ? (
         <div className="tg-table-note">

@@ -30,6 +30,7 @@ export default {
     loadedMore_one: "{{count}} row, and more",
     loadedMore_other: "{{count}} rows, and more",
     empty: "Nothing yet",
+    lookedTo: "Nothing yet, back to {{time}}. Looking further back.",
     emptyFiltered: "Nothing fits these filters",
     clearFilters: "Clear filters",
     selectAll: "Select all rows loaded",

@@ -33,6 +33,7 @@ export default {
     loadedMore_one: "{{count}} 行，还有更多",
     loadedMore_other: "{{count}} 行，还有更多",
     empty: "暂无数据",
+    lookedTo: "已查到 {{time}}，尚无结果，继续往前查找。",
     emptyFiltered: "没有符合筛选条件的数据",
     clearFilters: "清除筛选",
     selectAll: "选择已加载的全部行",
