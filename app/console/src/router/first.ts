@@ -14,7 +14,7 @@ const QUESTIONS: readonly [RegExp, (search: Search, id: string) => void][] = [
 ];
 
 /** A search as the router reads it: values are JSON where they can be. */
-export function searchIn(text: string): Search {
+export function parsed(text: string): Search {
   const read = (value: string): unknown => {
     try {
       return JSON.parse(value);
@@ -30,6 +30,6 @@ export function askFirst(at: Pick<Location, "pathname" | "search"> = location): 
   const path = at.pathname.slice(basepath.length).replace(/\/$/, "");
   for (const [pattern, ask] of QUESTIONS) {
     const found = pattern.exec(path);
-    if (found) ask(searchIn(at.search), found[1] ?? "");
+    if (found) ask(parsed(at.search), found[1] ?? "");
   }
 }
