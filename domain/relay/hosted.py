@@ -33,8 +33,15 @@ _UNMETERED: Final = re.compile(
     r"|\$web_search)",
     re.IGNORECASE,
 )
-_SWITCHES: Final = ("enable_search", "enable_enhancement", "force_search_enhancement", "with_search_enhance")
-"""Parameters by which vendors of OpenAI's contract are told to search."""
+_SWITCHES: Final = (
+    "enable_search",
+    "enable_enhancement",
+    "force_search_enhancement",
+    "with_search_enhance",
+    "EnableEnhancement",
+    "ForceSearchEnhancement",
+)
+"""Parameters by which Chinese vendors are told to search, in OpenAI's contract and in their own."""
 _FINDERS: Final = ("search-preview", "search-api")
 """In the names of models that search once for every answer."""
 _RESEARCHERS: Final = ("sonar", "deep-research")
@@ -77,6 +84,10 @@ class _Body(msgspec.Struct, gc=False):
     enable_enhancement: Any = None
     force_search_enhancement: Any = None
     with_search_enhance: Any = None
+    EnableEnhancement: Any = None
+    ForceSearchEnhancement: Any = None
+    parameters: Any = None
+    """DashScope's own contract has the switch in here."""
 
 
 _decode: Final = msgspec.json.Decoder(_Body).decode
@@ -137,8 +148,9 @@ def _named(asked: _Body, model: str) -> Iterator[tuple[str, str]]:
         yield "search_parameters", "web_search"
     if isinstance(asked.web_search, dict) and asked.web_search.get("enable") is True:
         yield "web_search", "$web_search"
+    nested = asked.parameters if isinstance(asked.parameters, dict) else {}
     for switch in _SWITCHES:
-        if getattr(asked, switch) is True:
+        if getattr(asked, switch) is True or nested.get(switch) is True:
             yield switch, "$web_search"
 
 
@@ -154,7 +166,9 @@ def _kinds(tool: Mapping[str, Any]) -> Iterable[str]:
         case "shell" if _runs_at_vendor(tool):
             return ("code_interpreter",)
         case str():
-            return (kind,)
+            # Zhipu's tool is there to be turned off, too.
+            own = tool.get(kind)
+            return () if isinstance(own, dict) and own.get("enable") is False else (kind,)
         case _:
             # Gemini's tools are named by their member; running code costs tokens only there.
             return (name for name in tool if name != "code_execution")

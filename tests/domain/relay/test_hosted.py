@@ -68,6 +68,8 @@ def test_searches_are_found_in_every_contract_and_bounded(members: dict[str, Any
         ({"tools": [{"type": "builtin_function", "function": {"name": "$web_search"}}]}, "$web_search"),
         ({"enable_search": True}, "$web_search"),
         ({"web_search": {"enable": True}}, "$web_search"),
+        ({"EnableEnhancement": True}, "$web_search"),
+        ({"input": {}, "parameters": {"enable_search": True}}, "$web_search"),
     ],
 )
 def test_tools_that_nobody_counts_are_found(members: dict[str, Any], name: str) -> None:
@@ -97,6 +99,8 @@ def test_tools_that_nobody_counts_are_found(members: dict[str, Any], name: str) 
         {"search_parameters": {"mode": "off"}},
         {"plugins": [{"id": "web", "enabled": False}]},
         {"enable_search": False},
+        {"parameters": {"enable_search": False}},
+        {"tools": [{"type": "web_search", "web_search": {"enable": False}}]},
     ],
 )
 def test_what_costs_tokens_only_or_is_the_clients_own_is_none_of_them(members: dict[str, Any]) -> None:
