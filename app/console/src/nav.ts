@@ -1,4 +1,4 @@
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import type resources from "./i18n/en";
 import type { IconName } from "./kit/Icon";
 

@@ -1,6 +1,5 @@
 import { QueryClient } from "@tanstack/react-query";
 import createFetchClient, { type Middleware } from "openapi-fetch";
-import createQueryHooks from "openapi-react-query";
 import { currentLocale } from "~/lib/format";
 import { address } from "~/site";
 import { ApiProblem, problemOf } from "./problem";
@@ -75,9 +74,6 @@ client.use(refusals);
 
 /** The typed client, for handlers: `await api.POST("/api/tenants", { body })`. A refusal is thrown as an `ApiProblem`. */
 export const api = client;
-
-/** The typed hooks, for components: `query.useQuery("get", "/api/tenants/{tenant_id}", { params })`. */
-export const query = createQueryHooks(client);
 
 /** The body of an answer that was good. */
 export async function data<T>(call: Promise<{ data?: T }>): Promise<T> {

@@ -1,5 +1,4 @@
 import i18next from "i18next";
-import { initReactI18next } from "react-i18next";
 import { setLocale } from "~/lib/format";
 import { remember } from "~/lib/storage";
 import type en from "./en";
@@ -71,14 +70,13 @@ async function apply(language: Language): Promise<void> {
 }
 
 export async function startI18n(language: Language = preferredLanguage()): Promise<void> {
-  await i18next.use(initReactI18next).init({
+  await i18next.init({
     lng: language,
     fallbackLng: false,
     defaultNS: "common",
     ns: ["common"],
     resources: {},
     interpolation: { escapeValue: false },
-    react: { useSuspense: false },
     returnNull: false,
     showSupportNotice: false,
     // The compiler finds keys that are not there; of those made at run time the tests in a browser hear by this.

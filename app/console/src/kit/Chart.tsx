@@ -1,6 +1,6 @@
 import { Accordion, Paper, Skeleton, Table, Text, Title } from "@mantine/core";
 import { type ComponentProps, type ComponentType, lazy, type ReactNode, Suspense, useMemo } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { type Amount, addAmounts, dateTime, listed, plotted } from "~/lib/format";
 import { patiently } from "~/lib/patiently";
 import { whenQuiet } from "~/lib/quiet";

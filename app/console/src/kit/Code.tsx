@@ -1,4 +1,4 @@
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Copy } from "./Copy";
 
 /** A text to be copied: a command, a body. Lines stay as they are; long ones scroll. */

@@ -1,6 +1,6 @@
 import { ActionIcon, Tooltip } from "@mantine/core";
 import { useClipboard } from "@mantine/hooks";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Icon } from "./Icon";
 
 /** A button that copies a text, and says that it did. `what` names it for who hears the page: "the id". */

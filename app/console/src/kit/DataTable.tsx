@@ -1,8 +1,8 @@
 import { ActionIcon, Button, Checkbox, Group, Menu, Paper, Table, Text, Tooltip, UnstyledButton } from "@mantine/core";
 import { Link, type LinkProps } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
-import { useTranslation } from "react-i18next";
 import type { Listing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { type Cell, saveCsv } from "~/lib/csv";
 import { dateTime } from "~/lib/format";
 import { recallJson, remember } from "~/lib/storage";

@@ -1,6 +1,6 @@
 import { Alert, Button, Group, List, Stack, Text } from "@mantine/core";
-import { useTranslation } from "react-i18next";
 import { asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { Icon } from "./Icon";
 import { Id } from "./Id";
 

@@ -1,7 +1,7 @@
 import { Button, MultiSelect, NumberInput, Select, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useEffect, useState } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Icon } from "./Icon";
 
 type Option = { value: string; label: string };

@@ -2,9 +2,9 @@ import { Alert, Button, Drawer, Group, Modal, Stack, Text, Textarea } from "@man
 import { type UseFormReturnType, useForm } from "@mantine/form";
 import { notifications } from "@mantine/notifications";
 import { type ReactNode, useRef, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { ifMatch } from "~/api/client";
 import { type ApiProblem, asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { Failure } from "./Failure";
 import { JsonDiff } from "./JsonDiff";
 

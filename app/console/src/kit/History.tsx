@@ -1,8 +1,8 @@
 import { Badge, Group, Text, Timeline } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
 import { api } from "~/api/client";
 import type { paths } from "~/api/schema";
+import { useTranslation } from "~/i18n/use";
 import { Empty } from "./Empty";
 import { JsonDiff } from "./JsonDiff";
 import { Loaded } from "./Loaded";

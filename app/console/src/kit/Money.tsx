@@ -1,6 +1,6 @@
 import { Tooltip } from "@mantine/core";
 import { Link, type LinkProps } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { type Amount, exactMoney, isNegative, isZero, money } from "~/lib/format";
 import { site } from "~/site";
 

@@ -1,7 +1,7 @@
 import { Anchor, Badge, Breadcrumbs, Group, Stack, Text, Title, Tooltip } from "@mantine/core";
 import { Link, type LinkProps } from "@tanstack/react-router";
 import { type ReactNode, useEffect } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { dateTime, milliseconds } from "~/lib/format";
 import { BarControls, type BarUse } from "~/shell/BarControls";
 import { site } from "~/site";

@@ -1,6 +1,6 @@
 import { Skeleton, Stack } from "@mantine/core";
 import { useEffect, useState } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 
 /** True after 150 ms: what loads faster needs no placeholder, which would only flicker. */
 export function useLate(active = true, after = 150): boolean {

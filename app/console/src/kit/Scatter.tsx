@@ -1,6 +1,6 @@
 import { Paper, Skeleton, Table, Text, Title } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { axisFigure, plotted } from "~/lib/format";
 import { type Figure, TableBeneath } from "./Chart";
 import { DOT, placeNames, ticksOver } from "./scatter";

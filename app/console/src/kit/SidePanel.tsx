@@ -1,7 +1,7 @@
 import { Anchor, Drawer, Group } from "@mantine/core";
 import { Link, type LinkProps } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Icon } from "./Icon";
 
 /** A row, beside its table. Whether it is open is in the page's URL; `page` is the same as a page of its own. */

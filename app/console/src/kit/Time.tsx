@@ -1,6 +1,6 @@
 import { Tooltip } from "@mantine/core";
 import { useSearch } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { date, dateTime, homeZone, relative, timeOfDay } from "~/lib/format";
 
 /** The zone of the global bar, else the browser's. */

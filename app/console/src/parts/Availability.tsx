@@ -1,4 +1,4 @@
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Status } from "~/kit/Status";
 import { type Amount, compareAmounts, percentText } from "~/lib/format";
 

@@ -1,6 +1,6 @@
 import { ActionIcon, Button, Group, NumberInput, Select, Stack, Text, TextInput } from "@mantine/core";
-import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { isAmount } from "~/kit/Form";
 import { Icon } from "~/kit/Icon";
 import { Money } from "~/kit/Money";

@@ -1,4 +1,4 @@
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { type Amount, percent, plotted } from "~/lib/format";
 
 /** How a figure differs from the one of the span before, with an arrow and words: never by color alone. */

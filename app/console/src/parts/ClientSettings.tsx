@@ -1,5 +1,5 @@
 import { Stack, Text } from "@mantine/core";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Code } from "~/kit/Code";
 import { apiBase } from "~/site";
 import { environmentOf } from "./commands";

@@ -1,5 +1,5 @@
 import { Alert, Stack, Tabs, Text } from "@mantine/core";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Code } from "~/kit/Code";
 import { Icon } from "~/kit/Icon";
 import { snippets } from "~/kit/snippets";

@@ -1,9 +1,9 @@
 import { Progress, Text } from "@mantine/core";
 import type { LinkProps } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
 import { useListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { type Column, DataTable } from "~/kit/DataTable";
 import type { FilterField } from "~/kit/Filters";
 import { Money } from "~/kit/Money";

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
 import { api, data } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Loaded } from "~/kit/Loaded";
 import { SidePanel } from "~/kit/SidePanel";
 import type { LogRow } from "./log";

@@ -1,7 +1,7 @@
 import { Alert, NumberInput, Select, Stack, Switch, Text, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
 import { api, data, queryClient, type Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Failure } from "~/kit/Failure";
 import { type Call, FormDrawer, isAmount } from "~/kit/Form";
 import { isZero, localZone, money } from "~/lib/format";

@@ -1,7 +1,7 @@
 import { Alert, Stack, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
 import { api, data } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Icon } from "~/kit/Icon";
 import { Loaded } from "~/kit/Loaded";
 import { Time } from "~/kit/Time";

@@ -1,6 +1,6 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
 import { api, data } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Chart, type Point } from "~/kit/Chart";
 import { Section } from "~/kit/Page";
 import { count } from "~/lib/format";

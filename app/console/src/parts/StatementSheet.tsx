@@ -1,7 +1,7 @@
 import { Button, Group, Paper, Table, Text } from "@mantine/core";
 import type { ReactNode } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Icon } from "~/kit/Icon";
 import { Id } from "~/kit/Id";
 import { Money } from "~/kit/Money";

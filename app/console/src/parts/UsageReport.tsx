@@ -1,8 +1,8 @@
 import { Button, Stack, Text } from "@mantine/core";
 import { Link, type LinkProps } from "@tanstack/react-router";
 import { type ReactNode, useMemo } from "react";
-import { useTranslation } from "react-i18next";
 import { wholeListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { Chart } from "~/kit/Chart";
 import { Code } from "~/kit/Code";
 import { type Column, DataTable } from "~/kit/DataTable";

@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
-import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
 import { useListing, wholeListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { type FilterField, Filters } from "~/kit/Filters";
 import { Money } from "~/kit/Money";

@@ -1,5 +1,5 @@
-import { useTranslation } from "react-i18next";
 import type codes from "~/i18n/en/clientCodes";
+import { useTranslation } from "~/i18n/use";
 
 export type ClientCode = keyof typeof codes;
 

@@ -1,8 +1,8 @@
 import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import type { Column } from "~/kit/DataTable";
 import { type FilterField, Filters } from "~/kit/Filters";
 import { Icon } from "~/kit/Icon";

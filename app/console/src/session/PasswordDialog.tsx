@@ -1,7 +1,7 @@
 import { Alert, Button, Group, Modal, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { type ApiProblem, asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { Failure } from "~/kit/Failure";
 import { logIn, stepUp } from "./session";
 

@@ -1,5 +1,5 @@
 import { Chip, Group, Select, Tooltip } from "@mantine/core";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { type Bar, RANGES, type RangeName, useBar } from "~/lib/range";
 import { zones } from "~/lib/zones";
 import { CustomRange } from "./CustomRange";

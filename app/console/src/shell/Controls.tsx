@@ -1,7 +1,7 @@
 import { ActionIcon, Menu, Tooltip, useMantineColorScheme } from "@mantine/core";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import { chooseLanguage, LANGUAGES, type Language } from "~/i18n";
+import { useTranslation } from "~/i18n/use";
 import { Icon } from "~/kit/Icon";
 import { recall, remember } from "~/lib/storage";
 import { keepPreference } from "~/session/preferences";

@@ -1,5 +1,5 @@
 import { TextInput } from "@mantine/core";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import type { Bar } from "~/lib/range";
 import { instantOf, wallTime } from "~/lib/wallTime";
 

@@ -1,7 +1,7 @@
 import { Button, Code, Stack, Text, Title } from "@mantine/core";
 import { type ErrorComponentProps, Link, useRouter } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
 import { ApiProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { Failure } from "~/kit/Failure";
 
 /** A page that could not be shown: what the API refused, or a mistake of ours. */

@@ -1,5 +1,5 @@
 import { Kbd, Modal, Table } from "@mantine/core";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { type NavEntry, useTitle } from "~/nav";
 
 /** What the keys do. */

@@ -1,6 +1,6 @@
 import { Anchor, Button, Container, Group } from "@mantine/core";
 import { Link, Outlet } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { homeOf, useMaybeMe } from "~/session/session";
 import { site } from "~/site";
 import { Brand } from "./Brand";

@@ -1,6 +1,6 @@
 import { useParams } from "@tanstack/react-router";
 import { useMemo } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { TENANT_NAV } from "~/nav";
 import { may, useMe } from "~/session/session";
 import { ConsoleFrame } from "./ConsoleFrame";

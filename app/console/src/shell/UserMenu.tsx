@@ -1,6 +1,6 @@
 import { Button, Menu } from "@mantine/core";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { useAct } from "~/kit/Act";
 import { Icon } from "~/kit/Icon";
 import { isOperator, logOut, useMe } from "~/session/session";

@@ -1,7 +1,7 @@
 import { Alert, Button, Group, Stack, Tabs, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Chart } from "~/kit/Chart";
 import { Empty } from "~/kit/Empty";
 import { History } from "~/kit/History";

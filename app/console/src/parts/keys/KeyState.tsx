@@ -1,5 +1,5 @@
-import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Status } from "~/kit/Status";
 import { stateOf } from "./terms";
 

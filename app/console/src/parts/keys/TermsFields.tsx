@@ -1,5 +1,5 @@
 import { MultiSelect, NumberInput, Radio, Select, Stack, TagsInput, TextInput } from "@mantine/core";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { useMembers, useModelNames } from "~/parts/account";
 import { BudgetsInput, LimitsInput } from "~/parts/Budgets";
 import { useMay } from "~/session/session";

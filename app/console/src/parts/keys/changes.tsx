@@ -1,8 +1,8 @@
 import { Button, Group, Modal, Select, Stack, Text } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { ConfirmDanger } from "~/kit/ConfirmDanger";
 import { FormDrawer, FormModal } from "~/kit/Form";
 import { Money } from "~/kit/Money";

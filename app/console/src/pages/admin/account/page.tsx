@@ -1,4 +1,4 @@
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Page } from "~/kit/Page";
 import { useUrl } from "~/lib/url";
 import { Myself } from "~/parts/Myself";

@@ -1,10 +1,10 @@
 import { Button, Group, Alert as Notice, Stack, Table, Tabs, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data, queryClient, type Schema } from "~/api/client";
 import { useListing, wholeListing } from "~/api/listing";
 import { asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { Chart } from "~/kit/Chart";
 import { Code } from "~/kit/Code";
 import { type Column, DataTable } from "~/kit/DataTable";

@@ -2,9 +2,9 @@ import { Anchor, Button, Group, Stack, Table, Tabs, Text, TextInput } from "@man
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
 import { ApiProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { Code } from "~/kit/Code";
 import { Empty } from "~/kit/Empty";
 import { Icon } from "~/kit/Icon";

@@ -1,8 +1,8 @@
 import { Stack } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
 import { useListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { Chart, type Point } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { type FilterField, Filters } from "~/kit/Filters";

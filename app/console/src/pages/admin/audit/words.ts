@@ -1,5 +1,5 @@
-import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 
 /** What has a state that can be shown as of a moment; the other kinds only happen. */
 export const THINGS = [

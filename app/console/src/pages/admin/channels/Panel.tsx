@@ -2,9 +2,9 @@ import { Badge, Button, Group, Stack, Table, Tabs, Text, Textarea, Timeline } fr
 import { notifications } from "@mantine/notifications";
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
-import { useTranslation } from "react-i18next";
-import { api, data, ifMatch, query, type Schema } from "~/api/client";
+import { api, data, ifMatch, type Schema } from "~/api/client";
 import { asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { ConfirmDanger } from "~/kit/ConfirmDanger";
 import { Empty } from "~/kit/Empty";
 import { Failure } from "~/kit/Failure";
@@ -219,12 +219,11 @@ function Actions(props: { channel: Channel; onDo: (what: Doing) => void }) {
 function Overview({ channel }: { channel: Channel }) {
   const { t } = useTranslation(["adminChannels", "common"]);
   const { titleOf } = useKinds();
-  const health = query.useQuery(
-    "get",
-    "/api/channels/{channel_id}/health",
-    { params: { path: { channel_id: channel.id } } },
-    { refetchInterval: 10_000 },
-  ).data;
+  const health = useQuery({
+    queryKey: ["get", "/api/channels/{channel_id}/health", channel.id],
+    queryFn: () => data(api.GET("/api/channels/{channel_id}/health", { params: { path: { channel_id: channel.id } } })),
+    refetchInterval: 10_000,
+  }).data;
   const strips = useStrips().data;
   const strip = strips?.channels.find((each) => each.channel_id === channel.id);
   const { limits } = channel;
@@ -311,8 +310,14 @@ function Overview({ channel }: { channel: Channel }) {
 
 function HealthTimeline({ channelId }: { channelId: string }) {
   const { t } = useTranslation("adminChannels");
-  const found = query.useQuery("get", "/api/channels/{channel_id}/health", {
-    params: { path: { channel_id: channelId }, query: { limit: 100 } },
+  const found = useQuery({
+    queryKey: ["get", "/api/channels/{channel_id}/health", channelId, { limit: 100 }],
+    queryFn: () =>
+      data(
+        api.GET("/api/channels/{channel_id}/health", {
+          params: { path: { channel_id: channelId }, query: { limit: 100 } },
+        }),
+      ),
   });
   return (
     <Loaded query={found}>

@@ -1,4 +1,4 @@
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { useZone } from "~/kit/Time";
 import { timeOfDay } from "~/lib/format";
 import { type Strip, sum } from "./channel";

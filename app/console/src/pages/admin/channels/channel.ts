@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
 import { api, data, queryClient, type Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 
 export type Channel = Schema["ChannelView"];
 export type Kind = Schema["ChannelTypeView"];

@@ -2,10 +2,10 @@ import { Badge, Button, Group, NumberInput, Stack, TagsInput, Text } from "@mant
 import { notifications } from "@mantine/notifications";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data } from "~/api/client";
 import { useListing } from "~/api/listing";
 import { asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { Chart, type Point } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Empty } from "~/kit/Empty";

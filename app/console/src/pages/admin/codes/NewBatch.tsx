@@ -1,6 +1,6 @@
 import { NumberInput, Select, SimpleGrid, Text, TextInput } from "@mantine/core";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { FormDrawer, isAmount } from "~/kit/Form";
 import { count, isZero, localZone, money } from "~/lib/format";
 import { instantOf } from "~/lib/wallTime";

@@ -1,8 +1,9 @@
 import { Button, Group, Stack, Tabs, Text, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
-import { api, data, query, type Schema } from "~/api/client";
+import { api, data, type Schema } from "~/api/client";
 import { useListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { ActButton } from "~/kit/Act";
 import { ConfirmDanger } from "~/kit/ConfirmDanger";
 import { type Column, DataTable } from "~/kit/DataTable";
@@ -33,12 +34,11 @@ const read = (batchId: string): Promise<Batch> =>
 /** One batch: its terms, who redeemed it, who changed it. */
 export function BatchPanel(props: { id: string | undefined; onClose: () => void }) {
   const { t } = useTranslation("adminCodes");
-  const found = query.useQuery(
-    "get",
-    "/api/code-batches/{batch_id}",
-    { params: { path: { batch_id: props.id ?? "" } } },
-    { enabled: props.id !== undefined },
-  );
+  const found = useQuery({
+    queryKey: ["get", "/api/code-batches/{batch_id}", props.id ?? ""],
+    queryFn: () => data(api.GET("/api/code-batches/{batch_id}", { params: { path: { batch_id: props.id ?? "" } } })),
+    enabled: props.id !== undefined,
+  });
   return (
     <SidePanel
       opened={props.id !== undefined}

@@ -1,8 +1,8 @@
 import { Button, Group, Stack, Text, TextInput, Tooltip } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { type KeyboardEvent, useMemo, useRef, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api, ifMatch, queryClient } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { FormModal } from "~/kit/Form";
 import { History } from "~/kit/History";
 import { Section } from "~/kit/Page";

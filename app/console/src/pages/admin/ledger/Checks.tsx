@@ -1,7 +1,7 @@
 import { Stack } from "@mantine/core";
-import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
 import { wholeListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Section } from "~/kit/Page";
 import { Status, type Tone } from "~/kit/Status";

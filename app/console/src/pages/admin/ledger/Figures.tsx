@@ -1,4 +1,4 @@
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Stat, Stats } from "~/kit/Stat";
 import { Status } from "~/kit/Status";
 import { Time } from "~/kit/Time";

@@ -1,9 +1,9 @@
 import { Button, Progress, Stack, Text } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
 import { wholeListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { Chart } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Failure } from "~/kit/Failure";

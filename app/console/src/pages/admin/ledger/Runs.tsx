@@ -1,9 +1,9 @@
 import { Button, Group, List, Paper, Progress, Stack, Table, Text } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
 import { useListing, wholeListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Failure } from "~/kit/Failure";
 import { Id } from "~/kit/Id";

@@ -1,7 +1,7 @@
 import { Button, Tabs } from "@mantine/core";
 import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
 import { api, data } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Failure } from "~/kit/Failure";
 import { Icon } from "~/kit/Icon";
 import { Loaded } from "~/kit/Loaded";

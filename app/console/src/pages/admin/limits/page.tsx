@@ -1,6 +1,6 @@
 import type { LinkProps } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { type FilterField, Filters } from "~/kit/Filters";
 import { Page } from "~/kit/Page";
 import { useUrl } from "~/lib/url";

@@ -1,9 +1,9 @@
 import { Button, Group, Menu, Modal, Paper, Stack, Text, TextInput } from "@mantine/core";
 import { useRouter } from "@tanstack/react-router";
 import { memo, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
-import { useTranslation } from "react-i18next";
 import { queryClient } from "~/api/client";
 import type { ApiProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { Chart, Sparkline } from "~/kit/Chart";
 import { Empty } from "~/kit/Empty";
 import { Failure } from "~/kit/Failure";

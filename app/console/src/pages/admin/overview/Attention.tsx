@@ -1,7 +1,7 @@
 import { Anchor, Paper, Stack, Table, Text, Title } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Status, type Tone } from "~/kit/Status";
 import { Time } from "~/kit/Time";
 import { listed } from "~/lib/format";

@@ -1,5 +1,5 @@
-import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Money } from "~/kit/Money";
 import { Stat, Stats } from "~/kit/Stat";
 import { count, isZero, milliseconds, percent, plotted } from "~/lib/format";

@@ -1,5 +1,5 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Chart } from "~/kit/Chart";
 import { seriesColor } from "~/kit/colors";
 import { Empty } from "~/kit/Empty";

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
 import { api, data } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { DataTable } from "~/kit/DataTable";
 import { Status } from "~/kit/Status";
 import type { Card } from "~/parts/cards";

@@ -1,6 +1,6 @@
 import { Stack } from "@mantine/core";
-import { useTranslation } from "react-i18next";
 import { wholeListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { Chart } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Money } from "~/kit/Money";

@@ -2,7 +2,7 @@ import { Alert, Button, Group, Select, Stack, Table, Text } from "@mantine/core"
 import { useQueries } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Fragment } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Chart, type Point } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Empty } from "~/kit/Empty";

@@ -13,9 +13,9 @@ import {
   TextInput,
 } from "@mantine/core";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api, ifMatch } from "~/api/client";
 import { type ApiProblem, asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Failure } from "~/kit/Failure";
 import { Filters } from "~/kit/Filters";

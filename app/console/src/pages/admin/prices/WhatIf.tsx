@@ -1,7 +1,7 @@
 import { Stack, Text } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Chart } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Failure } from "~/kit/Failure";

@@ -2,8 +2,8 @@ import { Button, Group, NumberInput, Stack, Tabs, Text, TextInput } from "@manti
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { ConfirmDanger } from "~/kit/ConfirmDanger";
 import { FormModal } from "~/kit/Form";
 import { History } from "~/kit/History";

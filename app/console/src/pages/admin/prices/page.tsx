@@ -1,8 +1,8 @@
 import { Button, Select, Stack, Tabs, TextInput } from "@mantine/core";
 import { useNavigate } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
 import { api, data } from "~/api/client";
 import { useListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { type FilterField, Filters } from "~/kit/Filters";
 import { FormModal } from "~/kit/Form";

@@ -1,5 +1,5 @@
-import { useTranslation } from "react-i18next";
 import { useListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { DataTable } from "~/kit/DataTable";
 import { Page } from "~/kit/Page";
 import { snippets } from "~/kit/snippets";

@@ -1,5 +1,5 @@
 import { useParams } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Page } from "~/kit/Page";
 import { OperatorReceipt } from "~/parts/OperatorReceipt";
 

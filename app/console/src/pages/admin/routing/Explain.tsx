@@ -14,7 +14,7 @@ import {
 } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useEffect, useState } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Empty } from "~/kit/Empty";
 import { Section } from "~/kit/Page";
 import { count } from "~/lib/format";

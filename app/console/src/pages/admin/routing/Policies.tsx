@@ -1,6 +1,6 @@
 import { Badge } from "@mantine/core";
-import { useTranslation } from "react-i18next";
 import { useListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { type FilterField, Filters } from "~/kit/Filters";
 import { Time } from "~/kit/Time";

@@ -12,8 +12,8 @@ import {
   TextInput,
 } from "@mantine/core";
 import { useMemo } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { type Form, FormDrawer } from "~/kit/Form";
 import { Icon } from "~/kit/Icon";
 import { percent } from "~/lib/format";

@@ -2,10 +2,10 @@ import { Button, Group, SegmentedControl, Stack, Tabs, Text } from "@mantine/cor
 import { notifications } from "@mantine/notifications";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data, ifMatch, type Schema } from "~/api/client";
 import { wholeListing } from "~/api/listing";
 import { asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { Chart } from "~/kit/Chart";
 import { ConfirmDanger } from "~/kit/ConfirmDanger";
 import { type Column, DataTable } from "~/kit/DataTable";

@@ -1,5 +1,5 @@
 import { Button, Tabs } from "@mantine/core";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Icon } from "~/kit/Icon";
 import { Page } from "~/kit/Page";
 import { useUrl } from "~/lib/url";

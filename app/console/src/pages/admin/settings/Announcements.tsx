@@ -1,8 +1,9 @@
 import { Button, Group, Select, Stack, Text, Textarea, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
-import { api, data, query, queryClient, type Schema } from "~/api/client";
+import { api, data, queryClient, type Schema } from "~/api/client";
 import { useListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { ActButton } from "~/kit/Act";
 import { ConfirmDanger } from "~/kit/ConfirmDanger";
 import { type Column, DataTable } from "~/kit/DataTable";
@@ -153,12 +154,12 @@ function AnnouncementPanel(props: { id: string | undefined; onClose: () => void 
   const may = useMay();
   const [doing, setDoing] = useState<"change" | "archive" | null>(null);
   const close = () => setDoing(null);
-  const found = query.useQuery(
-    "get",
-    "/api/announcements/{announcement_id}",
-    { params: { path: { announcement_id: props.id ?? "" } } },
-    { enabled: props.id !== undefined },
-  );
+  const found = useQuery({
+    queryKey: ["get", "/api/announcements/{announcement_id}", props.id ?? ""],
+    queryFn: () =>
+      data(api.GET("/api/announcements/{announcement_id}", { params: { path: { announcement_id: props.id ?? "" } } })),
+    enabled: props.id !== undefined,
+  });
   const restore = async (row: Announcement) => {
     await api.POST("/api/announcements/{entity_id}/restore", {
       params: { path: { entity_id: row.id }, header: { "If-Match": `"${row.version}"` } },

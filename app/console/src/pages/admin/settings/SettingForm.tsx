@@ -14,8 +14,8 @@ import {
   TextInput,
 } from "@mantine/core";
 import { type ReactNode, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data, queryClient, type Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { FormDrawer } from "~/kit/Form";
 import { Icon } from "~/kit/Icon";
 import { Html, Markdown } from "~/kit/LazyMarkdown";

@@ -1,8 +1,9 @@
 import { Anchor, Button, Group, Stack, Tabs, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
-import { query } from "~/api/client";
+import { api, data } from "~/api/client";
 import { wholeListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { Code } from "~/kit/Code";
 import { ConfirmDanger } from "~/kit/ConfirmDanger";
 import { type Column, DataTable } from "~/kit/DataTable";
@@ -36,7 +37,10 @@ export default function AdminSettingsPage() {
   const { t } = useTranslation("adminSettings");
   const [search, setSearch] = useUrl(adminSettingsRoute);
   const { nameOf, meaningOf } = useWords();
-  const values = query.useQuery("get", "/api/setting-values");
+  const values = useQuery({
+    queryKey: ["get", "/api/setting-values"],
+    queryFn: () => data(api.GET("/api/setting-values")),
+  });
   const entries = values.data?.items ?? [];
   const open = entries.find((each) => each.name === search.setting);
   const shown = entries.find((each) => each.name === search.history);

@@ -1,9 +1,9 @@
 import { Anchor, Group } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
 import { useListing, wholeListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Id } from "~/kit/Id";
 import { Money } from "~/kit/Money";

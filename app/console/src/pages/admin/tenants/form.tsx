@@ -1,6 +1,6 @@
 import { Radio, Select, Stack, Switch, TextInput } from "@mantine/core";
-import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { type Form, isAmount } from "~/kit/Form";
 import { localZone } from "~/lib/format";
 import { zones } from "~/lib/zones";

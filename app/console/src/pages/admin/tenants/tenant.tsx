@@ -2,9 +2,9 @@ import { Button, Group, Paper, Stack, Table, Tabs, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data, ifMatch, queryClient, type Schema } from "~/api/client";
 import { wholeListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { ActButton } from "~/kit/Act";
 import { Chart } from "~/kit/Chart";
 import { ConfirmDanger } from "~/kit/ConfirmDanger";
@@ -24,7 +24,7 @@ import { money } from "~/lib/format";
 import { useBar } from "~/lib/range";
 import { useUrl } from "~/lib/url";
 import { LimitLines } from "~/parts/Budgets";
-import { balancePoints, burnDown, daysLeft, useCredit } from "~/parts/balance";
+import { balancePoints, balanceQuery, burnDown, daysLeft, useCredit } from "~/parts/balance";
 import { LimitTable } from "~/parts/LimitTable";
 import { MoveMoney } from "~/parts/MoveMoney";
 import { groupedPoints, seriesOf, useUsage } from "~/parts/usage";
@@ -57,11 +57,6 @@ export default function AdminTenantPage() {
 const tenantQuery = (tenantId: number) => ({
   queryKey: ["get", "/api/tenants/{tenant_id}", tenantId],
   queryFn: () => data(api.GET("/api/tenants/{tenant_id}", { params: { path: { tenant_id: tenantId } } })),
-});
-
-const balanceQuery = (tenantId: number) => ({
-  queryKey: ["get", "/api/tenants/{tenant_id}/balance", tenantId],
-  queryFn: () => data(api.GET("/api/tenants/{tenant_id}/balance", { params: { path: { tenant_id: tenantId } } })),
 });
 
 /** Read again what a change of the tenant is seen in. */

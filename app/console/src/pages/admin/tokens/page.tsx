@@ -1,8 +1,8 @@
 import { Button, Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import { useListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { Chart, Sparkline } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { type FilterField, Filters } from "~/kit/Filters";

@@ -1,6 +1,6 @@
 import { MultiSelect } from "@mantine/core";
 import type { LinkProps } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import type { FilterField } from "~/kit/Filters";
 import { useBar } from "~/lib/range";
 import { useUrl } from "~/lib/url";

@@ -1,10 +1,11 @@
 import { Button, Group, Stack, Tabs, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
-import { api, query, type Schema } from "~/api/client";
+import { api, data, type Schema } from "~/api/client";
 import { wholeListing } from "~/api/listing";
 import { asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { ConfirmDanger } from "~/kit/ConfirmDanger";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Failure } from "~/kit/Failure";
@@ -33,12 +34,11 @@ export function UserPanel(props: {
   onPassword: (login: string, password: string) => void;
 }) {
   const { t } = useTranslation("common");
-  const found = query.useQuery(
-    "get",
-    "/api/users/{user_id}",
-    { params: { path: { user_id: props.id ?? "" } } },
-    { enabled: props.id !== undefined },
-  );
+  const found = useQuery({
+    queryKey: ["get", "/api/users/{user_id}", props.id ?? ""],
+    queryFn: () => data(api.GET("/api/users/{user_id}", { params: { path: { user_id: props.id ?? "" } } })),
+    enabled: props.id !== undefined,
+  });
   return (
     <SidePanel
       opened={props.id !== undefined}
@@ -61,7 +61,10 @@ function Details(props: { user: User; onPassword: (login: string, password: stri
   const mayWrite = useMay()("user:write");
   const { nameOf } = useTenantDirectory();
   const path = { user_id: user.id };
-  const sessions = query.useQuery("get", "/api/users/{user_id}/sessions", { params: { path } });
+  const sessions = useQuery({
+    queryKey: ["get", "/api/users/{user_id}/sessions", user.id],
+    queryFn: () => data(api.GET("/api/users/{user_id}/sessions", { params: { path } })),
+  });
   const open = sessions.data?.items.length ?? 0;
   const close = () => setDoing(null);
   const isMe = user.id === me.user.id;

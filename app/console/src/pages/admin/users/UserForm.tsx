@@ -1,6 +1,6 @@
 import { ActionIcon, Button, Group, Select, Stack, Text, TextInput } from "@mantine/core";
-import { useTranslation } from "react-i18next";
 import { api } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { FormDrawer } from "~/kit/Form";
 import { Icon } from "~/kit/Icon";
 import { TenantChoice } from "~/parts/tenants";

@@ -1,8 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
 import { wholeListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Money } from "~/kit/Money";
 import { Section } from "~/kit/Page";

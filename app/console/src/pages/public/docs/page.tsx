@@ -1,6 +1,6 @@
 import { Anchor, Paper, Stack, Table, Tabs, Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Code } from "~/kit/Code";
 import { Filters } from "~/kit/Filters";
 import { Page, Section } from "~/kit/Page";

@@ -1,9 +1,9 @@
 import { Alert, Anchor, Button, Paper, Stack, Text, TextInput, Title } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api } from "~/api/client";
 import { type ApiProblem, asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { Failure } from "~/kit/Failure";
 import { Icon } from "~/kit/Icon";
 import { useDocumentTitle } from "~/parts/documentTitle";

@@ -1,6 +1,6 @@
 import { Button, Group, Stack } from "@mantine/core";
 import { Link, Navigate } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Markdown } from "~/kit/LazyMarkdown";
 import { useDocumentTitle } from "~/parts/documentTitle";
 import { homeOf, useMaybeMe } from "~/session/session";

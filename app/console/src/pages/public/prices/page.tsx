@@ -1,6 +1,6 @@
 import { Anchor, Group, Text } from "@mantine/core";
-import { useTranslation } from "react-i18next";
 import { asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { Empty } from "~/kit/Empty";
 import { Id } from "~/kit/Id";
 import { Page } from "~/kit/Page";

@@ -1,8 +1,8 @@
 import { Alert, Anchor, Group, Paper, Stack, Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
 import { asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { Empty } from "~/kit/Empty";
 import { Filters } from "~/kit/Filters";
 import { Icon } from "~/kit/Icon";

@@ -1,11 +1,12 @@
 import { Alert, Button, Group, Loader, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
-import { api, data, query, type Schema } from "~/api/client";
+import { api, data, type Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Icon } from "~/kit/Icon";
 import { Loaded } from "~/kit/Loaded";
 import { SecretOnce } from "~/kit/SecretOnce";
 import { money } from "~/lib/format";
+import { useBalance } from "~/parts/balance";
 import { FirstReceipt } from "./FirstReceipt";
 
 const POLL_MILLISECONDS = 1500;
@@ -61,12 +62,11 @@ export function CallStep(props: {
 }
 
 function Receipt(props: { requestId: string; tenantId: number }) {
-  const receipt = query.useQuery("get", "/api/requests/{request_id}", {
-    params: { path: { request_id: props.requestId } },
+  const receipt = useQuery({
+    queryKey: ["get", "/api/requests/{request_id}", props.requestId],
+    queryFn: () => data(api.GET("/api/requests/{request_id}", { params: { path: { request_id: props.requestId } } })),
   });
-  const balance = query.useQuery("get", "/api/tenants/{tenant_id}/balance", {
-    params: { path: { tenant_id: props.tenantId } },
-  });
+  const balance = useBalance(props.tenantId);
   return (
     <Loaded query={receipt}>
       {(read) => <FirstReceipt receipt={read} available={balance.data?.available ?? null} />}

@@ -1,7 +1,7 @@
 import { Alert, Button, Group, Stack, Table, Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Icon } from "~/kit/Icon";
 import { Money } from "~/kit/Money";
 import { Scroll } from "~/kit/Scroll";

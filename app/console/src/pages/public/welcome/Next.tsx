@@ -1,7 +1,7 @@
 import { Paper, Table, Title } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Status } from "~/kit/Status";
 
 /** What a careful operator does next, and how far they are. */

@@ -1,6 +1,6 @@
 import { Button, Group, Paper, Text, ThemeIcon, Title } from "@mantine/core";
 import type { ReactNode } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Icon } from "~/kit/Icon";
 
 /** One step: open, done (it may be opened again), or waiting for those before it. */

@@ -1,6 +1,7 @@
 import { Table, Text } from "@mantine/core";
-import { useTranslation } from "react-i18next";
-import { query } from "~/api/client";
+import { useQuery } from "@tanstack/react-query";
+import { api, data } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Money } from "~/kit/Money";
 import { Scroll } from "~/kit/Scroll";
 import { Status } from "~/kit/Status";
@@ -8,7 +9,10 @@ import { Status } from "~/kit/Status";
 /** What the chosen models cost by the card in force, for a look before they are offered to anybody. */
 export function SuggestedPrices(props: { models: string[] }) {
   const { t } = useTranslation("publicWelcome");
-  const prices = query.useQuery("get", "/api/public/prices").data;
+  const prices = useQuery({
+    queryKey: ["get", "/api/public/prices"],
+    queryFn: () => data(api.GET("/api/public/prices")),
+  }).data;
   if (!prices || props.models.length === 0) return null;
   const unpriced = props.models.filter((model) => !(model in prices.models)).length;
   return (

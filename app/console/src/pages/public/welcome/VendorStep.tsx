@@ -12,9 +12,9 @@ import {
 } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
-import { api, data, query, type Schema } from "~/api/client";
+import { api, data, type Schema } from "~/api/client";
 import { type ApiProblem, asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { Failure } from "~/kit/Failure";
 import { milliseconds } from "~/lib/format";
 import { Choice } from "./Choice";
@@ -59,7 +59,9 @@ export function VendorStep(props: { hasDemo: boolean; onDone: (model: string) =>
 
 function OwnVendor(props: { onDone: (model: string) => void }) {
   const { t, i18n } = useTranslation("publicWelcome");
-  const kinds = query.useQuery("get", "/api/channel-types").data?.items ?? [];
+  const kinds =
+    useQuery({ queryKey: ["get", "/api/channel-types"], queryFn: () => data(api.GET("/api/channel-types")) }).data
+      ?.items ?? [];
   const [key, setKey] = useState("");
   const [chosen, setChosen] = useState<string | null>(null);
   const [baseUrl, setBaseUrl] = useState("");

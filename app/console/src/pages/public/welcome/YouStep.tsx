@@ -1,9 +1,9 @@
 import { Button, Group, Select, Stack } from "@mantine/core";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api, queryClient } from "~/api/client";
 import { type ApiProblem, asProblem } from "~/api/problem";
 import { chooseLanguage, LANGUAGES, type Language } from "~/i18n";
+import { useTranslation } from "~/i18n/use";
 import { Failure } from "~/kit/Failure";
 import { localZone } from "~/lib/format";
 import { meQuery, useMe } from "~/session/session";

@@ -1,8 +1,9 @@
 import { Button, Stack, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { Link, Navigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
-import { query, type Schema } from "~/api/client";
+import { api, data, type Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { Loaded } from "~/kit/Loaded";
 import { Page } from "~/kit/Page";
 import { useUrl } from "~/lib/url";
@@ -41,7 +42,7 @@ export default function WelcomePage() {
 }
 
 function Steps() {
-  const setup = query.useQuery("get", "/api/setup");
+  const setup = useQuery({ queryKey: ["get", "/api/setup"], queryFn: () => data(api.GET("/api/setup")) });
   return <Loaded query={setup}>{(read) => <StepList setup={read} onChange={() => void setup.refetch()} />}</Loaded>;
 }
 

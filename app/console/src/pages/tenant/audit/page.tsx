@@ -1,9 +1,9 @@
 import { Stack, Table, Tabs, Text } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
 import { useListing } from "~/api/listing";
 import type en from "~/i18n/en/tenantAudit";
+import { useTranslation } from "~/i18n/use";
 import { Chart, type Point } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Empty } from "~/kit/Empty";

@@ -1,9 +1,9 @@
 import { Button, Group, List, Paper, Stack, Text, ThemeIcon, Title } from "@mantine/core";
 import { Link, type LinkProps } from "@tanstack/react-router";
 import { useMemo } from "react";
-import { useTranslation } from "react-i18next";
 import type { RowOf } from "~/api/listing";
 import { useListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { Chart } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Icon } from "~/kit/Icon";

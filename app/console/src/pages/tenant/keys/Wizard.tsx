@@ -1,9 +1,9 @@
 import { Button, Group, Modal, Stack, Stepper, Text } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
 import { type ApiProblem, asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { Failure } from "~/kit/Failure";
 import { useModelNames, useTenantId } from "~/parts/account";
 import { KeySecret } from "~/parts/KeySecret";

@@ -1,9 +1,9 @@
 import { Alert, Button, Modal, Select, Stack, Table, Text, TextInput } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
 import { useListing, wholeListing } from "~/api/listing";
+import { useTranslation } from "~/i18n/use";
 import { Chart } from "~/kit/Chart";
 import { Code } from "~/kit/Code";
 import { ConfirmDanger } from "~/kit/ConfirmDanger";

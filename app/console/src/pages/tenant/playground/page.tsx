@@ -14,7 +14,7 @@ import {
 } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Code } from "~/kit/Code";
 import { Empty } from "~/kit/Empty";
 import { Icon } from "~/kit/Icon";

@@ -1,6 +1,6 @@
 import { SegmentedControl, Text } from "@mantine/core";
-import { useTranslation } from "react-i18next";
 import type { Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { seriesColor } from "~/kit/colors";
 import type { Column } from "~/kit/DataTable";
 import { Page, Section } from "~/kit/Page";

@@ -1,7 +1,7 @@
 import { Button, Select, Switch, Table, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
+import { useTranslation } from "~/i18n/use";
 import { FormDrawer } from "~/kit/Form";
 import { History } from "~/kit/History";
 import { Icon } from "~/kit/Icon";

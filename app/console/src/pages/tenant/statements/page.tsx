@@ -1,10 +1,10 @@
 import { Anchor, Group } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, type LinkProps } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
 import { api, data, type Schema } from "~/api/client";
 import { useListing } from "~/api/listing";
 import { asProblem } from "~/api/problem";
+import { useTranslation } from "~/i18n/use";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { Empty } from "~/kit/Empty";
 import { Id } from "~/kit/Id";

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { type LinkProps, useParams } from "@tanstack/react-router";
-import { useTranslation } from "react-i18next";
+import { useTranslation } from "~/i18n/use";
 import { Loaded } from "~/kit/Loaded";
 import { Page } from "~/kit/Page";
 import { useTenantId } from "~/parts/account";
