@@ -1,7 +1,8 @@
-import { fileURLToPath } from "node:url";
-import react from "@vitejs/plugin-react";
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
+
+// Of Node this much is needed here, which is no reason for its types.
+declare const process: { env: Record<string, string | undefined> };
 
 const SERVER = process.env.TALLYGATE_DEV_SERVER ?? "http://localhost:3000";
 
@@ -30,7 +31,8 @@ function placeholders(): Plugin {
   };
 }
 
-const FIRST = fileURLToPath(new URL("./src/first.ts", import.meta.url));
+const SOURCE = `${import.meta.dirname}/src`;
+const FIRST = `${SOURCE}/first.ts`;
 const asking = new Set<string>();
 
 /** Find what src/first.ts needs to ask the first questions: it must not wait for what draws the answers. */
@@ -61,15 +63,16 @@ const SHARED = {
 export default defineConfig({
   // Relative to <base>, which the server sets: one build serves under any path prefix.
   base: "./",
-  plugins: [react(), placeholders(), first()],
-  resolve: { alias: { "~": fileURLToPath(new URL("./src", import.meta.url)) } },
+  plugins: [placeholders(), first()],
+  resolve: { alias: { "~": SOURCE } },
   build: {
     manifest: "manifest.json",
     target: "es2022",
     sourcemap: false,
     // Data addresses are not in the content security policy: every asset is a file.
     assetsInlineLimit: 0,
-    rolldownOptions: { output: { codeSplitting: SHARED } },
+    // "use client" at the head of a module means something to servers that render, of which there is none.
+    rolldownOptions: { checks: { moduleLevelDirective: false }, output: { codeSplitting: SHARED } },
   },
   server: {
     proxy: Object.fromEntries(

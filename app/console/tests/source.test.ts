@@ -1,13 +1,14 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { floatAmounts, literalTexts, unseenRefusals } from "./checks";
 
-const SOURCE = join(import.meta.dirname, "../src");
+const ROOT = "../src/";
 
-const files = readdirSync(SOURCE, { recursive: true, encoding: "utf8" })
-  .filter((name) => /\.tsx?$/.test(name) && !name.endsWith(".d.ts"))
-  .map((name) => ({ name, text: readFileSync(join(SOURCE, name), "utf8") }));
+const texts = import.meta.glob<string>(["../src/**/*.{ts,tsx}", "!../**/*.d.ts"], {
+  query: "?raw",
+  import: "default",
+  eager: true,
+});
+const files = Object.entries(texts).map(([path, text]) => ({ name: path.slice(ROOT.length), text }));
 
 describe("the source", () => {
   it("holds no text that people read outside of the language files", () => {
@@ -19,7 +20,7 @@ describe("the source", () => {
   it("makes no amount a number", () => {
     // `plotted` makes heights of them; `whole` reads parameters of a URL.
     const spared = new Set(["lib/format.ts", "lib/search.ts"]);
-    const read = files.filter(({ name }) => !spared.has(name.replaceAll("\\", "/")));
+    const read = files.filter(({ name }) => !spared.has(name));
     expect(read.flatMap(({ name, text }) => floatAmounts(name, text))).toEqual([]);
   });
 
