@@ -157,7 +157,7 @@ class Attempt:
         price = self.route.price or self.quote.price
         refuse_unpaid(asked, price, searches=searches, options=target.options)
         if asked.is_each and searches == "asked":
-            self.progress.searches_each = call.choices_max
+            self.progress.searches_each = asked.searches
 
     async def _reply(
         self,

@@ -112,8 +112,10 @@ class Quoting:
             )
         if not plan.chosen:
             raise self._nobody(plan, call)
-        if searches := _searches(call, plan):
+        searches, found = _searches(call, plan)
+        if searches:
             other = msgspec.structs.replace(other, searches=searches)
+            estimate = _with_found(estimate, found, price.context_tokens_max)
         is_limited = all(member.traits.limits_output for _, member in plan.chosen)
         if not is_limited and call.surface in _LIMITED:
             # The client's limit binds nobody: what the model can write is what may have to be paid.
@@ -264,12 +266,21 @@ def _characters(call: Call, price: ModelPrice, body: dict[str, Any]) -> tuple[To
     return known, known
 
 
-def _searches(call: Call, plan: Plan) -> int:
-    """Give the most searches that the vendor of any candidate may make."""
+def _searches(call: Call, plan: Plan) -> tuple[int, int]:
+    """Give the most searches that the vendor of any candidate may make, and the tokens that they bring in."""
     if call.surface not in _LIMITED:
-        return 0
+        return 0, 0
     models = {member.model_routed for _, member in plan.chosen[:CANDIDATES_MAX]}
-    return max(hosted_tools(call.body, model=model).searches for model in models)
+    asked = [hosted_tools(call.body, model=model) for model in models]
+    return max(each.searches for each in asked), max(each.tokens for each in asked)
+
+
+def _with_found(estimate: Estimate, found: int, context_tokens_max: int | None) -> Estimate:
+    """Add what searches bring in to what a prompt has at most; nothing is longer than the model's context."""
+    upper = estimate.prompt_tokens_upper + found
+    if context_tokens_max is not None:
+        upper = max(estimate.prompt_tokens_upper, min(upper, context_tokens_max))
+    return msgspec.structs.replace(estimate, prompt_tokens_upper=upper)
 
 
 def _text_of(call: Call) -> dict[str, str]:

@@ -24,6 +24,9 @@ SEARCHES_MAX: Final = 10
 """The searches that are held for where a request does not say how many there may be."""
 SOURCES_MAX: Final = 20
 """The sources that xAI reads where a request does not say."""
+SEARCH_TOKENS: Final = 8_000
+"""What a search by a tool is reckoned to bring into the prompt: the block that OpenAI bills for one, where it bills a
+fixed one. What Google finds is not billed as text."""
 OPTION: Final = "unpriced_tools"
 """The field of a channel that allows what nobody is charged for."""
 
@@ -57,6 +60,8 @@ class Hosted(NamedTuple):
 
     searches: int = 0
     """The most searches that are held for."""
+    tokens: int = 0
+    """The tokens that they are reckoned to bring into the prompt."""
     searching: tuple[str, str] | None = None
     """By what it asks for searches: the parameter, and the name."""
     is_each: bool = False
@@ -106,12 +111,14 @@ def hosted_tools(body: bytes, *, model: str = "") -> Hosted:
     searching = next((each for each in named if _SEARCH.match(each[1])), None)
     unmetered = next((each for each in named if _UNMETERED.match(each[1])), None)
     if asked.web_search_options is not None:
-        return Hosted(1, ("web_search_options", "web_search_options"), is_each=True, unmetered=unmetered)
+        return Hosted(1, 0, ("web_search_options", "web_search_options"), is_each=True, unmetered=unmetered)
     if any(part in name for part in _FINDERS):
-        return Hosted(1, ("model", name), is_each=True, unmetered=unmetered)
+        return Hosted(1, 0, ("model", name), is_each=True, unmetered=unmetered)
     if searching is None and any(part in name for part in _RESEARCHERS):
         return Hosted(SEARCHES_MAX, unmetered=unmetered)
-    return Hosted(_bound(asked) if searching is not None else 0, searching, unmetered=unmetered)
+    searches = _bound(asked) if searching is not None else 0
+    reads = searching is not None and searching[0] == "tools" and searching[1].startswith("web_search")
+    return Hosted(searches, searches * SEARCH_TOKENS if reads else 0, searching, unmetered=unmetered)
 
 
 def refuse_unpaid(asked: Hosted, price: ModelPrice, *, searches: Searches, options: Mapping[str, str]) -> None:

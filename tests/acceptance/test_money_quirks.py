@@ -252,7 +252,8 @@ async def test_searches_are_held_for_as_many_as_a_request_allows_and_charged_as_
         assert nanos(receipt["price"]["charged"]) == 900 * 1_250 + 7 * 10_000 + 2 * SEARCH_PRICE_NANOS
         assert {line["meter"]: line["quantity"] for line in receipt["price"]["lines"]}["searches"] == 2
 
-    assert held[3] - held[0] == 3 * SEARCH_PRICE_NANOS
+    # Each is reckoned to bring in 8,000 tokens, too.
+    assert held[3] - held[0] == 3 * (SEARCH_PRICE_NANOS + 8_000 * 1_250)
 
 
 async def test_searches_begun_before_a_stream_breaks_off_are_charged(bench: Bench, customer: Customer) -> None:

@@ -41,7 +41,7 @@ def _summary(payloads: list[bytes], call: Call) -> dict[str, Any]:
         "usage": {
             name: count
             for name, count in msgspec.to_builtins(tally.last.usage).items()
-            if name.endswith("tokens") and count
+            if (name.endswith("tokens") or name == "searches") and count
         }
         if tally.last
         else None,

@@ -108,10 +108,16 @@ def test_what_costs_tokens_only_or_is_the_clients_own_is_none_of_them(members: d
 
 
 def test_models_that_search_by_themselves_are_known_by_name() -> None:
-    assert asked("gpt-4o-search-preview", messages=[]) == Hosted(1, ("model", "gpt-4o-search-preview"), is_each=True)
+    assert asked("gpt-4o-search-preview", messages=[]) == Hosted(1, 0, ("model", "gpt-4o-search-preview"), is_each=True)
     assert asked("sonar-deep-research", messages=[]) == Hosted(SEARCHES_MAX)
     assert hosted_tools(b'{"model":"gpt-5-search-api"}').is_each
     assert asked("openai/gpt-5:online", messages=[]).searching == ("model", "web_search")
+
+
+def test_what_a_search_brings_into_the_prompt_is_reckoned_with_where_the_vendor_bills_it() -> None:
+    assert asked(tools=[{"type": "web_search", "max_uses": 3}]).tokens == 24_000
+    assert asked(tools=[{"googleSearch": {}}]).tokens == 0
+    assert asked(web_search_options={}).tokens == 0
 
 
 def test_a_tool_whose_name_is_written_in_escapes_is_found() -> None:
