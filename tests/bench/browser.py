@@ -57,7 +57,7 @@ FOLLOW: Final = """
       frames++;
       if (last !== undefined) gaps.push(now - last);
       last = now;
-      const link = document.querySelector(".tg-live-body .tg-live-row a")?.href ?? "";
+      const link = document.querySelector(".tg-live-body .tg-live-row a")?.getAttribute("href") ?? "";
       if (link !== top) {
         const at = Number(/row=[^\\d]*(\\d+)-/.exec(decodeURIComponent(link))?.[1] ?? 0) / 1000;
         if (top && partAt) {
@@ -95,7 +95,7 @@ LISTS: Final = """
 (() => {
   const rows = () => document.querySelectorAll(".tg-table tbody tr").length;
   const shown = () => !document.querySelector('.tg-table-card [aria-busy="true"]')
-    && (rows() > 0 || document.querySelector(".tg-table-note p, .tg-table-foot"));
+    && (rows() > 0 || document.querySelector(".tg-table-note .tg-empty, .tg-table-foot"));
   const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
   const until = (there) => new Promise((resolve) => {
     const look = () => { if (there()) { observer.disconnect(); resolve(); } };
@@ -104,7 +104,7 @@ LISTS: Final = """
     look();
   });
   window.__filter = async (address) => {
-    const before = document.querySelector(".tg-table tbody tr");
+    const before = document.querySelector(".tg-table tbody tr, .tg-table-note .tg-empty");
     const began = performance.now();
     history.pushState({}, "", address);
     await until(() => !before || !before.isConnected);
@@ -113,11 +113,13 @@ LISTS: Final = """
     return performance.now() - began;
   };
   window.__more = async () => {
-    const button = document.querySelector(".tg-table-foot button");
-    if (!button) return null;
+    const button = () => document.querySelector(".tg-table-foot button");
+    // While the rows that are there are read anew, it waits.
+    await until(() => !button() || !button().disabled);
+    if (!button()) return null;
     const before = rows();
     const began = performance.now();
-    button.click();
+    button().click();
     await until(() => rows() > before);
     await frame();
     return performance.now() - began;
