@@ -75,6 +75,7 @@ CHROMIUM_READY = command -v chromium >/dev/null && fc-list :lang=zh 2>/dev/null 
 .PHONY: test-console
 test-console: .venv/dev.stamp ## Drive the web console in Chromium, and try the wheel (CONSOLE=required: or fail)
 	@$(PYTHON) deploy/console_build.py
+	@$(PYTHON) -m deploy.console_audit
 	@if ! { $(CHROMIUM_READY); } && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	echo "installing Chromium and a Chinese font"; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
@@ -83,6 +84,10 @@ test-console: .venv/dev.stamp ## Drive the web console in Chromium, and try the 
 	echo "test-console was skipped: it needs Chromium and a Chinese font (apt install chromium fonts-noto-cjk)" >&2; \
 	[ "$(CONSOLE)" != required ]; \
 	else $(PYTHON) -m pytest tests/console -m console -n 2 --dist loadgroup $(ARGS); fi
+
+.PHONY: audit
+audit: .venv/dev.stamp ## Check the npm registry's signatures of the console's packages (AUDIT=required: or fail)
+	$(PYTHON) -m deploy.console_audit $(if $(filter required,$(AUDIT)),--required)
 
 .PHONY: bench
 bench: .venv/dev.stamp ## Measure against the bare relay limit; at most 10 minutes

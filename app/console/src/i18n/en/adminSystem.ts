@@ -10,6 +10,8 @@ export default {
   database: "Database",
   licenses: "Licenses",
   license: "License",
+  part: "Part of",
+  parts: { server: "Server", console: "Console" },
   url: "Address",
   version: "Tallygate {{version}}",
   versionName: "Version",

@@ -13,6 +13,8 @@ export default {
   database: "数据库",
   licenses: "许可证",
   license: "许可证",
+  part: "所属",
+  parts: { server: "服务端", console: "控制台" },
   url: "网址",
   version: "Tallygate {{version}}",
   versionName: "版本",

@@ -396,6 +396,12 @@ function Licenses() {
   const columns: Column<Schema["LicenseView"]>[] = [
     { key: "name", header: t("common:name"), cell: (each) => each.name, csv: (each) => each.name, fixed: true },
     { key: "version", header: t("adminSystem:versionName"), cell: (each) => each.version, csv: (each) => each.version },
+    {
+      key: "part",
+      header: t("adminSystem:part"),
+      cell: (each) => t(`adminSystem:parts.${each.part}`),
+      csv: (each) => each.part,
+    },
     { key: "license", header: t("adminSystem:license"), cell: (each) => each.license, csv: (each) => each.license },
     {
       key: "url",
@@ -410,7 +416,7 @@ function Licenses() {
       caption={t("adminSystem:licenses")}
       columns={columns}
       listing={wholeListing(found.data?.items, found)}
-      rowId={(each) => each.name}
+      rowId={(each) => `${each.part} ${each.name} ${each.version}`}
     />
   );
 }
