@@ -4325,10 +4325,15 @@ export interface components {
             /** @description As the package says; empty if it does not. */
             license: string;
             name: string;
+            /**
+             * @description What of it: what runs here, or what browsers load.
+             * @enum {string}
+             */
+            part: "server" | "console";
             url: string;
             version: string;
         };
-        /** @description Every package that is installed here, by name. */
+        /** @description Every package that is installed here or was built into the console, by name. */
         Licenses: {
             items: components["schemas"]["LicenseView"][];
         };
