@@ -191,7 +191,11 @@ async def test_a_nul_gets_into_no_event(world: World, root: Person) -> None:
 
 
 async def test_what_nobody_foresaw_is_logged_without_its_message(
-    world: World, root: Person, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: World,
+    root: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     secret = "row with " + "hunter" * 2
 
@@ -203,9 +207,11 @@ async def test_what_nobody_foresaw_is_logged_without_its_message(
     answer = await root.get("/users")
 
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
-    logged = capsys.readouterr()
-    assert "unhandled_exception" in logged.out + logged.err
-    assert secret not in answer.text + logged.out + logged.err
+    # Where a command has set up logging in this process before, the record goes there.
+    printed = capsys.readouterr()
+    logged = printed.out + printed.err + caplog.text
+    assert "unhandled_exception" in logged
+    assert secret not in answer.text + logged
 
 
 def test_an_unknown_code_of_the_table_cannot_be_raised() -> None:
