@@ -93,18 +93,22 @@ FOLLOW: Final = """
 # is measured ends with the frame that shows them.
 LISTS: Final = """
 (() => {
-  const rows = () => document.querySelectorAll(".tg-table tbody tr").length;
+  const rows = () => document.querySelectorAll(".tg-table-card .tg-table tbody tr").length;
   const shown = () => !document.querySelector('.tg-table-card [aria-busy="true"]')
     && (rows() > 0 || document.querySelector(".tg-table-note .tg-empty, .tg-table-foot"));
   const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
-  const until = (there) => new Promise((resolve) => {
-    const look = () => { if (there()) { observer.disconnect(); resolve(); } };
+  const until = (there) => new Promise((resolve, reject) => {
+    const patience = setTimeout(() => {
+      observer.disconnect();
+      reject(new Error(`${location.href} does not come to ${there}: ${document.querySelector("main").innerText}`));
+    }, 20000);
+    const look = () => { if (there()) { clearTimeout(patience); observer.disconnect(); resolve(); } };
     const observer = new MutationObserver(look);
     observer.observe(document, { childList: true, subtree: true, attributes: true, characterData: true });
     look();
   });
   window.__filter = async (address) => {
-    const before = document.querySelector(".tg-table tbody tr, .tg-table-note .tg-empty");
+    const before = document.querySelector(".tg-table-card .tg-table tbody tr, .tg-table-note .tg-empty");
     const began = performance.now();
     history.pushState({}, "", address);
     await until(() => !before || !before.isConnected);

@@ -437,7 +437,7 @@ async def _walk(context: BrowserContext, address: str, filters: list[str], repea
         found[condition] = times
         _say(f"{condition}: {', '.join(f'{each:.0f}' for each in times)} ms")
     for depth in (2, 3, 5, 10):
-        while await page.locator(".tg-table tbody tr").count() < 50 * (depth - 1):
+        while await page.locator(".tg-table-card .tg-table tbody tr").count() < 50 * (depth - 1):
             if await page.evaluate("() => window.__more()") is None:
                 break
         found[f"page {depth}"] = [took for took in [await page.evaluate("() => window.__more()")] if took is not None]

@@ -1,6 +1,6 @@
 import { ActionIcon, Button, Checkbox, Group, Menu, Paper, Table, Text, Tooltip, UnstyledButton } from "@mantine/core";
 import { Link, type LinkProps } from "@tanstack/react-router";
-import { type ReactNode, useState } from "react";
+import { memo, type ReactNode, useMemo, useState } from "react";
 import type { Listing } from "~/api/listing";
 import { useTranslation } from "~/i18n/use";
 import { type Cell, saveCsv } from "~/lib/csv";
@@ -42,7 +42,7 @@ export type DataTableProps<Row> = {
   listing: Listing<Row>;
   rowId: (row: Row) => string;
   /** Where the row leads: its page, or this page with a side panel. The first column becomes the link. */
-  rowLink?: (row: Row) => LinkProps;
+  rowLink?: ((row: Row) => LinkProps) | undefined;
   /** The row whose panel is open. */
   openId?: string;
   /** As the API takes it: "name", "-created_at". */
@@ -79,7 +79,8 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   const late = useLate(listing.loading);
   const isShown = (column: Column<Row>) =>
     column.fixed || (shownKeys ? shownKeys.includes(column.key) : !column.hidden);
-  const columns = props.columns.filter(isShown);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is shown is known by the chosen keys.
+  const columns = useMemo(() => props.columns.filter(isShown), [props.columns, shownKeys]);
   const ids = listing.rows.map(props.rowId);
 
   const toggleColumn = (column: Column<Row>) => {
@@ -265,30 +266,17 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
               {listing.rows.map((row) => {
                 const id = props.rowId(row);
                 return (
-                  <Table.Tr key={id} data-open={props.openId === id || undefined}>
-                    {selection && (
-                      <Table.Td className="tg-narrow">
-                        <Checkbox
-                          size="xs"
-                          aria-label={`${t("kit:table.selectRow")} ${id}`}
-                          checked={selection.chosen.has(id)}
-                          onChange={() => toggleRow(id)}
-                        />
-                      </Table.Td>
-                    )}
-                    {columns.map((column, index) => (
-                      <Table.Td key={column.key} className={column.numeric ? "tg-num" : undefined}>
-                        {index === 0 && props.rowLink ? (
-                          <Link {...props.rowLink(row)} className="tg-row-link">
-                            {column.cell(row)}
-                          </Link>
-                        ) : (
-                          column.cell(row)
-                        )}
-                      </Table.Td>
-                    ))}
-                    {props.rowActions && <Table.Td className="tg-narrow tg-actions">{props.rowActions(row)}</Table.Td>}
-                  </Table.Tr>
+                  <Row
+                    key={id}
+                    row={row}
+                    id={id}
+                    columns={columns}
+                    isOpen={props.openId === id}
+                    chosen={selection?.chosen.has(id)}
+                    onToggle={toggleRow}
+                    link={props.rowLink}
+                    actions={props.rowActions}
+                  />
                 );
               })}
             </Table.Tbody>
@@ -330,6 +318,66 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
     </Paper>
   );
 }
+
+type RowProps<R> = {
+  row: R;
+  id: string;
+  columns: readonly Column<R>[];
+  isOpen: boolean;
+  /** Whether it is selected; undefined where rows cannot be. */
+  chosen: boolean | undefined;
+  onToggle: (id: string) => void;
+  link: ((row: R) => LinkProps) | undefined;
+  actions: ((row: R) => ReactNode) | undefined;
+};
+
+function PlainRow<R>(props: RowProps<R>) {
+  const { t } = useTranslation("kit");
+  const { row, id } = props;
+  return (
+    <Table.Tr data-open={props.isOpen || undefined}>
+      {props.chosen !== undefined && (
+        <Table.Td className="tg-narrow">
+          <Checkbox
+            size="xs"
+            aria-label={`${t("table.selectRow")} ${id}`}
+            checked={props.chosen}
+            onChange={() => props.onToggle(id)}
+          />
+        </Table.Td>
+      )}
+      {props.columns.map((column, index) => (
+        <Table.Td key={column.key} className={column.numeric ? "tg-num" : undefined}>
+          {index === 0 && props.link ? (
+            <Link {...props.link(row)} className="tg-row-link">
+              {column.cell(row)}
+            </Link>
+          ) : (
+            column.cell(row)
+          )}
+        </Table.Td>
+      ))}
+      {props.actions && <Table.Td className="tg-narrow tg-actions">{props.actions(row)}</Table.Td>}
+    </Table.Tr>
+  );
+}
+
+/**
+ * A row that is drawn again only for other data, columns or actions: each part more of a long list costs what is in it,
+ * and not what was there before.
+ */
+const Row = memo(
+  PlainRow,
+  (before, after) =>
+    before.row === after.row &&
+    before.columns === after.columns &&
+    before.isOpen === after.isOpen &&
+    // What they do is known by the row alone only where they are the same.
+    before.actions === after.actions &&
+    before.link === after.link &&
+    before.chosen === undefined &&
+    after.chosen === undefined,
+) as typeof PlainRow;
 
 function HeaderCell<Row>(props: {
   column: Column<Row>;

@@ -1,4 +1,4 @@
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { type LinkProps, useNavigate, useSearch } from "@tanstack/react-router";
 
 /**
  * What the page keeps in its URL, and how to change it: `const [search, setSearch] = useUrl(route)`, where `route` is the
@@ -17,3 +17,9 @@ export function useUrl<S extends object>(route: {
       void navigate({ to: ".", search: ((old: object) => ({ ...old, ...patch })) as never, replace: !options?.push }),
   ];
 }
+
+/** Where a row of a list leads that opens beside it. */
+export const besideList = (row: { id: string }): LinkProps => ({
+  to: ".",
+  search: ((old: object) => ({ ...old, row: row.id })) as never,
+});

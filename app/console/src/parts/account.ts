@@ -20,6 +20,9 @@ export function useIsMember(): boolean {
   return useMe().user.memberships.some((each) => each.tenant_id === tenantId);
 }
 
+const NO_MEMBERS: Schema["MemberView"][] = [];
+const NO_KEYS: Schema["TokenView"][] = [];
+
 /** The people of the tenant, for names beside figures. Five hundred are enough for a list to choose from. */
 export function useMembers(tenantId: number) {
   const query = useQuery({
@@ -41,7 +44,7 @@ export function useMembers(tenantId: number) {
   );
   return {
     query,
-    members: members ?? [],
+    members: members ?? NO_MEMBERS,
     nameOf: (id: string | null | undefined) => (id && names.get(id)) || id || "",
   };
 }
@@ -62,7 +65,7 @@ export function useKeys(tenantId: number) {
   });
   const keys = query.data;
   const names = useMemo(() => new Map((keys ?? []).map((each: Schema["TokenView"]) => [each.id, each.name])), [keys]);
-  return { query, keys: keys ?? [], nameOf: (id: string | null | undefined) => (id && names.get(id)) || id || "" };
+  return { query, keys: keys ?? NO_KEYS, nameOf: (id: string | null | undefined) => (id && names.get(id)) || id || "" };
 }
 
 /** What visitors read: list prices. */

@@ -1,6 +1,7 @@
 import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import type { TFunction } from "i18next";
+import { type ReactNode, useMemo, useState } from "react";
 import { api, data, type Schema } from "~/api/client";
 import { useTranslation } from "~/i18n/use";
 import type { Column } from "~/kit/DataTable";
@@ -200,6 +201,16 @@ export const modelsOf = (row: LogRow): string =>
 /** Every column that a row of the log has. */
 export function useLogColumns(names: LogNames, clock: boolean): Column<LogRow>[] {
   const { t } = useTranslation(["adminRequests", "account", "common"]);
+  const { tenants, keys, users, channels } = names;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: rows with the same names are not drawn again.
+  return useMemo(() => logColumns(t, names, clock), [t, clock, tenants.tenants, keys.rows, users.rows, channels.rows]);
+}
+
+function logColumns(
+  t: TFunction<["adminRequests", "account", "common"]>,
+  names: LogNames,
+  clock: boolean,
+): Column<LogRow>[] {
   const head = (key: Exclude<keyof typeof logFilters, "states">) => t(`adminRequests:filters.${key}`);
   const dash = <span className="tg-dim">–</span>;
   const figure = (

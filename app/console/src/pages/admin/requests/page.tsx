@@ -4,7 +4,7 @@ import { DataTable } from "~/kit/DataTable";
 import { Page } from "~/kit/Page";
 import { snippets } from "~/kit/snippets";
 import { useBar } from "~/lib/range";
-import { useUrl } from "~/lib/url";
+import { besideList, useUrl } from "~/lib/url";
 import { LogPanel } from "~/parts/LogPanel";
 import { LogFilters, useLogColumns, useLogNames } from "~/parts/log";
 import { asParameters, filtersOf, logQuery, noFilters } from "~/parts/logSearch";
@@ -30,7 +30,7 @@ export default function AdminRequestsPage() {
         columns={columns}
         listing={listing}
         rowId={(row) => row.id}
-        rowLink={(row) => ({ to: ".", search: ((old: object) => ({ ...old, row: row.id })) as never })}
+        rowLink={besideList}
         openId={search.row}
         filters={<LogFilters search={search} onChange={setSearch} names={names} />}
         filtered={Object.keys(filtersOf(search)).length > 0}

@@ -1,4 +1,6 @@
 import { Stack } from "@mantine/core";
+import type { TFunction } from "i18next";
+import { useMemo } from "react";
 import type { Schema } from "~/api/client";
 import { useListing } from "~/api/listing";
 import { useTranslation } from "~/i18n/use";
@@ -12,7 +14,7 @@ import { snippets } from "~/kit/snippets";
 import { Time } from "~/kit/Time";
 import { count, milliseconds } from "~/lib/format";
 import { useBar } from "~/lib/range";
-import { useUrl } from "~/lib/url";
+import { besideList, useUrl } from "~/lib/url";
 import { useKeys, useMayHere, useMembers, useModelNames, useTenantId } from "~/parts/account";
 import { useLatency } from "~/parts/latency";
 import { Receipt, RequestState } from "~/parts/Receipt";
@@ -34,68 +36,17 @@ const input = (row: Row): number =>
 const output = (row: Row): number =>
   row.output_tokens + row.reasoning_tokens + row.audio_output_tokens + row.image_output_tokens;
 
-export default function TenantRequestsPage() {
-  const { t } = useTranslation(["tenantRequests", "account", "common"]);
-  const [search, setSearch] = useUrl(tenantRequestsRoute);
-  const bar = useBar("24h");
-  const tenantId = useTenantId();
-  const may = useMayHere();
-  const keys = useKeys(tenantId);
-  const { members, nameOf } = useMembers(tenantId);
-  const models = useModelNames(tenantId);
-  const { states, request_id, model_asked, token_id, user_id, tag, code, stream, latency_min, charged_min } = search;
-  const filters = { states, request_id, model_asked, token_id, user_id, tag, code, stream, latency_min, charged_min };
-  const query = asked(tenantId, bar, search);
-  const listing = useListing("/api/reports/requests", {
-    query,
-    refetchInterval: bar.live ? 3000 : undefined,
-  });
-  const open = listing.rows.find((row) => row.id === search.row);
-  const panelRequest = open?.request_id ?? (search.row && !/^\d+-/.test(search.row) ? search.row : undefined);
-
-  const fields: FilterField[] = [
-    { key: "request_id", kind: "text", label: t("account:receipt.request"), isSearch: true },
-    {
-      key: "states",
-      kind: "choice",
-      label: t("common:terms.status"),
-      options: STATES.map((each) => ({ value: each, label: t(`account:states.${each}`) })),
-      width: 140,
-    },
-    {
-      key: "model_asked",
-      kind: "choice",
-      label: t("common:terms.model"),
-      options: [...new Set([...models, ...(model_asked ? [model_asked] : [])])].map((each) => ({
-        value: each,
-        label: each,
-      })),
-    },
-    {
-      key: "token_id",
-      kind: "choice",
-      label: t("common:terms.key"),
-      options: keys.keys.map((each) => ({ value: each.id, label: each.name })),
-    },
-    ...(may("report:read") && members.length > 1
-      ? [
-          {
-            key: "user_id",
-            kind: "choice" as const,
-            label: t("common:terms.member"),
-            options: members.map((each) => ({ value: each.user_id, label: each.name || each.login })),
-          },
-        ]
-      : []),
-    { key: "tag", kind: "text", label: t("tenantRequests:tag"), width: 110 },
-    { key: "latency_min", kind: "number", label: t("tenantRequests:slowerThan"), width: 150 },
-    { key: "charged_min", kind: "text", label: t("tenantRequests:dearerThan"), width: 140 },
-  ];
-  const columns: Column<Row>[] = [
+function columnsOf(
+  t: TFunction<["tenantRequests", "account", "common"]>,
+  keyName: (id: string | null) => string,
+  memberName: (id: string | null) => string,
+  clock: boolean,
+): Column<Row>[] {
+  return [
     {
       key: "at",
       header: t("common:terms.time"),
-      cell: (row) => <Time at={row.at} form={bar.range === "1h" || bar.range === "24h" ? "clock" : "full"} />,
+      cell: (row) => <Time at={row.at} form={clock ? "clock" : "full"} />,
       csv: (row) => row.at,
       fixed: true,
     },
@@ -114,14 +65,14 @@ export default function TenantRequestsPage() {
     {
       key: "key",
       header: t("common:terms.key"),
-      cell: (row) => keys.nameOf(row.token_id),
-      csv: (row) => keys.nameOf(row.token_id),
+      cell: (row) => keyName(row.token_id),
+      csv: (row) => keyName(row.token_id),
     },
     {
       key: "member",
       header: t("common:terms.member"),
-      cell: (row) => nameOf(row.user_id),
-      csv: (row) => nameOf(row.user_id),
+      cell: (row) => memberName(row.user_id),
+      csv: (row) => memberName(row.user_id),
       hidden: true,
     },
     {
@@ -197,6 +148,68 @@ export default function TenantRequestsPage() {
       hidden: true,
     },
   ];
+}
+
+export default function TenantRequestsPage() {
+  const { t } = useTranslation(["tenantRequests", "account", "common"]);
+  const [search, setSearch] = useUrl(tenantRequestsRoute);
+  const bar = useBar("24h");
+  const tenantId = useTenantId();
+  const may = useMayHere();
+  const keys = useKeys(tenantId);
+  const { members, nameOf } = useMembers(tenantId);
+  const models = useModelNames(tenantId);
+  const { states, request_id, model_asked, token_id, user_id, tag, code, stream, latency_min, charged_min } = search;
+  const filters = { states, request_id, model_asked, token_id, user_id, tag, code, stream, latency_min, charged_min };
+  const query = asked(tenantId, bar, search);
+  const listing = useListing("/api/reports/requests", {
+    query,
+    refetchInterval: bar.live ? 3000 : undefined,
+  });
+  const open = listing.rows.find((row) => row.id === search.row);
+  const panelRequest = open?.request_id ?? (search.row && !/^\d+-/.test(search.row) ? search.row : undefined);
+
+  const fields: FilterField[] = [
+    { key: "request_id", kind: "text", label: t("account:receipt.request"), isSearch: true },
+    {
+      key: "states",
+      kind: "choice",
+      label: t("common:terms.status"),
+      options: STATES.map((each) => ({ value: each, label: t(`account:states.${each}`) })),
+      width: 140,
+    },
+    {
+      key: "model_asked",
+      kind: "choice",
+      label: t("common:terms.model"),
+      options: [...new Set([...models, ...(model_asked ? [model_asked] : [])])].map((each) => ({
+        value: each,
+        label: each,
+      })),
+    },
+    {
+      key: "token_id",
+      kind: "choice",
+      label: t("common:terms.key"),
+      options: keys.keys.map((each) => ({ value: each.id, label: each.name })),
+    },
+    ...(may("report:read") && members.length > 1
+      ? [
+          {
+            key: "user_id",
+            kind: "choice" as const,
+            label: t("common:terms.member"),
+            options: members.map((each) => ({ value: each.user_id, label: each.name || each.login })),
+          },
+        ]
+      : []),
+    { key: "tag", kind: "text", label: t("tenantRequests:tag"), width: 110 },
+    { key: "latency_min", kind: "number", label: t("tenantRequests:slowerThan"), width: 150 },
+    { key: "charged_min", kind: "text", label: t("tenantRequests:dearerThan"), width: 140 },
+  ];
+  const clock = bar.range === "1h" || bar.range === "24h";
+  // biome-ignore lint/correctness/useExhaustiveDependencies: rows with the same names are not drawn again.
+  const columns = useMemo(() => columnsOf(t, keys.nameOf, nameOf, clock), [t, keys.keys, members, clock]);
   const exported = new URLSearchParams({ tenant_id: String(tenantId), from: bar.from, to: bar.to });
   for (const [key, value] of Object.entries(filters)) if (value !== undefined) exported.set(key, String(value));
   return (
@@ -213,7 +226,7 @@ export default function TenantRequestsPage() {
         columns={columns}
         listing={listing}
         rowId={(row) => row.id}
-        rowLink={(row) => ({ to: ".", search: ((old: object) => ({ ...old, row: row.id })) as never })}
+        rowLink={besideList}
         openId={search.row}
         filters={<Filters fields={fields} value={search} onChange={setSearch} />}
         filtered={Object.values(filters).some((each) => each !== undefined)}

@@ -1,12 +1,11 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
 import { tenantRoute } from "~/router/roots";
-import { ask, requestsSearch } from "./questions";
+import { requestsSearch } from "./questions";
 
 export const tenantRequestsRoute = createRoute({
   getParentRoute: () => tenantRoute,
   path: "requests",
   validateSearch: requestsSearch,
-  loader: ({ params, location }) => ask(Number(params.tenantId), location.search),
   component: lazyRouteComponent(() => import("./page")),
 });
 
