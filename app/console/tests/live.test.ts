@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { LATENCY_ENDS, LiveLog, PIECES_MILLISECONDS, ROWS_MAX } from "~/pages/admin/live/liveLog";
+import { LATENCY_ENDS, LiveLog, ROWS_MAX } from "~/pages/admin/live/liveLog";
 import { splitRows } from "~/pages/admin/live/stream";
 import type { LogRow } from "~/parts/log";
 
@@ -31,25 +31,6 @@ test("shows rows that came in one frame at once, the newest first, each once", (
   expect(told).toBe(1);
   expect(log.snapshot().rows.map((each) => each.id)).toEqual(["3", "2", "1"]);
   expect([log.snapshot().total, log.snapshot().failed, log.last]).toEqual([3, 1, "3"]);
-});
-
-test("draws once what comes in several pieces", () => {
-  vi.useFakeTimers();
-  try {
-    const frame = frames();
-    const log = new LiveLog();
-    log.push([row(1)]);
-    frame.run();
-    log.push([row(2)]);
-    log.push([row(3)]);
-    expect(frame.waiting.length).toBe(0);
-    vi.advanceTimersByTime(PIECES_MILLISECONDS);
-    expect(frame.waiting.length).toBe(1);
-    frame.run();
-    expect(log.snapshot().rows.length).toBe(3);
-  } finally {
-    vi.useRealTimers();
-  }
 });
 
 test("keeps no more rows than it says, and counts all", () => {

@@ -1,7 +1,5 @@
 import type { LogRow } from "~/parts/log";
 
-/** What comes in several pieces within this time is drawn once: each piece moves every row that is in sight. */
-export const PIECES_MILLISECONDS = 200;
 /** Rows that are kept; older ones are in the log, which can be searched. */
 export const ROWS_MAX = 2000;
 /** Seconds that the line of the rate goes back. */
@@ -20,7 +18,7 @@ export type Shown = {
 const NONE: Shown = { rows: [], total: 0, failed: 0 };
 
 /**
- * The log as it grows. However many rows come, they are drawn a few times a second, and no more than
+ * The log as it grows. However many rows come, they are shown once in a frame of the screen, and no more than
  * `ROWS_MAX` are kept: also while nothing is drawn, in a tab that nobody looks at.
  */
 export class LiveLog {
@@ -29,9 +27,7 @@ export class LiveLog {
   private total = 0;
   private failed = 0;
   private known = new Set<string>();
-  /** Whether what waits is about to be shown. */
-  private due = false;
-  private flushedAt = Number.NEGATIVE_INFINITY;
+  private frame: number | null = null;
   private paused = false;
   private listeners = new Set<() => void>();
   private perSecond = new Map<number, number>();
@@ -57,20 +53,11 @@ export class LiveLog {
       }
     }
     if (this.waiting.length > 2 * ROWS_MAX) this.forget(this.waiting.splice(0, this.waiting.length - ROWS_MAX));
-    if (this.waiting.length && !this.due) this.schedule();
-  }
-
-  private schedule(): void {
-    this.due = true;
-    const show = () => void requestAnimationFrame(this.flush);
-    const wait = this.flushedAt + PIECES_MILLISECONDS - performance.now();
-    if (wait > 0) setTimeout(show, wait);
-    else show();
+    if (this.waiting.length && this.frame === null) this.frame = requestAnimationFrame(this.flush);
   }
 
   private flush = (): void => {
-    this.due = false;
-    this.flushedAt = performance.now();
+    this.frame = null;
     if (this.paused) {
       this.tell();
       return;
