@@ -578,16 +578,17 @@ async def _run(arguments: argparse.Namespace) -> str:
         ),
         "",
     ]
+    wanted = PARTS if "all" in arguments.parts else arguments.parts
     loads: dict[str, list[Load]] = {}
     seen: Live | None = None
     found: Lists | None = None
     async with chromium() as browser:
-        if "live" in arguments.parts:
+        if "live" in wanted:
             async with bare_world() as founded:
                 seen = await live(browser, founded, arguments.seconds, arguments.followers)
         if arguments.data is not None:
             found = await lists(browser, arguments.data, 3)
-        if "cold" in arguments.parts:
+        if "cold" in wanted:
             async with world() as founded:
                 loads = await cold(browser, founded, arguments.repeats)
     lines += ["## Targets", "", "| target | wanted | reached | |", "|---|---|---|---|"]
@@ -605,7 +606,7 @@ PARTS: Final[Sequence[str]] = ("cold", "live")
 def main() -> None:
     """Measure, print the table, and keep it."""
     parser = argparse.ArgumentParser(prog="make bench-console", description="Measure the web console in a browser")
-    parser.add_argument("parts", nargs="*", choices=(*PARTS, "none"), default=list(PARTS), help="all if left out")
+    parser.add_argument("parts", nargs="*", choices=(*PARTS, "none", "all"), default="all", help="all if left out")
     parser.add_argument("--repeats", type=int, default=7, help="cold loads of each page")
     parser.add_argument(
         "--data", type=Path, help="measure lists, too, on this data directory: a copy of one that bench-reports made"
