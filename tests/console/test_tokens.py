@@ -107,3 +107,25 @@ async def test_keys_are_revoked_together_with_what_that_does_in_numbers(visit: V
         history = await world.root.get(f"/tokens/{key['id']}/history")
         assert history["items"][0]["reason"] == "seen in a public repository"
     await page.close()
+
+
+async def test_an_operator_makes_a_key_for_a_member_of_a_tenant(visit: Visit, world: World) -> None:
+    customer: Customer = await world.root.customer(name="Without Engineers")
+    [member] = (await world.root.get(f"/tenants/{customer.tenant_id}/members"))["items"]
+    tab = await visit("root")
+    page = tab.page
+    await tab.open("/admin/tokens")
+    await page.get_by_role("button", name="Create a key").click()
+    form = page.get_by_role("dialog", name="Create a key")
+    await form.get_by_role("combobox", name="Tenant").fill("Without Eng")
+    await page.get_by_role("option", name="Without Engineers").click()
+    await form.get_by_label("Name").fill("made by support")
+    await tab.shoot("flow-key-for-a-tenant")
+    for _ in range(2):
+        await form.get_by_role("button", name="Continue").click()
+    await form.get_by_role("button", name="Create a key").click()
+    await expect(form.get_by_text("made by support")).to_be_visible()
+    assert await _ask(world, (await form.get_by_role("region", name="API key", exact=True).inner_text()).strip()) == 200
+    [key] = (await world.root.get(f"/tokens?tenant_id={customer.tenant_id}&search=made%20by"))["items"]
+    assert (key["user_id"], key["name"]) == (member["user_id"], "made by support")
+    await page.close()

@@ -6,6 +6,7 @@ import { useTranslation } from "~/i18n/use";
 import { Chart, Sparkline } from "~/kit/Chart";
 import { type Column, DataTable } from "~/kit/DataTable";
 import { type FilterField, Filters } from "~/kit/Filters";
+import { Icon } from "~/kit/Icon";
 import { Money } from "~/kit/Money";
 import { Page } from "~/kit/Page";
 import { Time } from "~/kit/Time";
@@ -17,6 +18,7 @@ import { useKeyDirectory } from "~/parts/directory";
 import { type Key, RevokeKeys } from "~/parts/keys/changes";
 import { KeyPanel } from "~/parts/keys/KeyPanel";
 import { KeyState } from "~/parts/keys/KeyState";
+import { KeyWizard } from "~/parts/keys/KeyWizard";
 import { useKeyUse } from "~/parts/keys/use";
 import { useTenantDirectory } from "~/parts/tenants";
 import { groupedPoints, seriesOf, useUsage } from "~/parts/usage";
@@ -138,10 +140,15 @@ export default function AdminTokensPage() {
       hidden: true,
     },
   ];
+  const create = may("token:write") && (
+    <Button leftSection={<Icon name="plus" />} onClick={() => setSearch({ new: true }, { push: true })}>
+      {t("tenantKeys:create")}
+    </Button>
+  );
   const exported = new URLSearchParams();
   for (const [key, value] of Object.entries(filters)) if (value !== undefined) exported.set(key, String(value));
   return (
-    <Page title={t("adminTokens:title")} about={t("adminTokens:about")}>
+    <Page title={t("adminTokens:title")} about={t("adminTokens:about")} actions={create}>
       {may("report:read") && <SpendByKey tenantId={filters.tenant_id} />}
       <DataTable
         id="tokens"
@@ -172,7 +179,7 @@ export default function AdminTokensPage() {
           setSearch({ search: undefined, tenant: undefined, tag: undefined, model: undefined, revoked: undefined })
         }
         exportUrl={address(`api/tokens/export?${exported}`)}
-        empty={{ title: t("tenantKeys:emptyTitle"), text: t("tenantKeys:emptyText") }}
+        empty={{ title: t("tenantKeys:emptyTitle"), text: t("tenantKeys:emptyText"), children: create || undefined }}
       />
       <KeyPanel
         id={search.row}
@@ -185,6 +192,11 @@ export default function AdminTokensPage() {
             {nameOf(key.tenant_id)}
           </Link>
         )}
+      />
+      <KeyWizard
+        opened={search.new ?? false}
+        onClose={() => setSearch({ new: undefined })}
+        tenantId={filters.tenant_id ?? null}
       />
       <RevokeKeys keys={revoking} onClose={() => setRevoking([])} onDone={() => setChosen(new Set())} />
     </Page>

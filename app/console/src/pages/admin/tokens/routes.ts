@@ -13,6 +13,7 @@ export const adminTokensRoute = createRoute({
     revoked: flag,
     sort: oneOf("name", "-name", "created_at", "-created_at"),
     row: text,
+    new: flag,
     tab: oneOf("terms", "use", "history"),
   }),
   component: lazyRouteComponent(() => import("./page")),

@@ -14,10 +14,10 @@ import { useMayHere, useMembers, useModelNames, useTenantId } from "~/parts/acco
 import { LimitLines } from "~/parts/Budgets";
 import { KeyPanel } from "~/parts/keys/KeyPanel";
 import { KeyState } from "~/parts/keys/KeyState";
+import { KeyWizard } from "~/parts/keys/KeyWizard";
 import { useKeyUse } from "~/parts/keys/use";
 import { address } from "~/site";
 import { tenantKeysRoute } from "./routes";
-import { KeyWizard } from "./Wizard";
 
 type Key = Schema["TokenView"];
 
@@ -191,7 +191,7 @@ export default function TenantKeysPage() {
         onTab={(tab) => setSearch({ tab })}
         ownerOf={(key) => nameOf(key.user_id)}
       />
-      <KeyWizard opened={isNew ?? false} onClose={() => setSearch({ new: undefined })} />
+      <KeyWizard opened={isNew ?? false} onClose={() => setSearch({ new: undefined })} tenantId={tenantId} />
     </Page>
   );
 }

@@ -5,11 +5,12 @@ import { api, data, type Schema } from "~/api/client";
 import { type ApiProblem, asProblem } from "~/api/problem";
 import { useTranslation } from "~/i18n/use";
 import { Failure } from "~/kit/Failure";
-import { useModelNames, useTenantId } from "~/parts/account";
+import { useMembers, useModelNames } from "~/parts/account";
 import { KeySecret } from "~/parts/KeySecret";
-import { BasicFields, LimitFields, ReachFields } from "~/parts/keys/TermsFields";
-import { bodyOf, freshTerms, type Terms, type TermsProblem, termsProblem } from "~/parts/keys/terms";
+import { TenantChoice } from "~/parts/tenants";
 import { useMe } from "~/session/session";
+import { BasicFields, LimitFields, ReachFields } from "./TermsFields";
+import { bodyOf, freshTerms, type Terms, type TermsProblem, termsProblem } from "./terms";
 
 const STEP_OF: Record<TermsProblem, number> = {
   name: 0,
@@ -22,8 +23,15 @@ const STEP_OF: Record<TermsProblem, number> = {
   budget_twice: 2,
 };
 
+type Props = {
+  opened: boolean;
+  onClose: () => void;
+  /** Whose key it will be; null lets one choose, as an operator may. */
+  tenantId: number | null;
+};
+
 /** A new key, in three short steps that may all be left as they are; then its secret, this once. */
-export function KeyWizard(props: { opened: boolean; onClose: () => void }) {
+export function KeyWizard(props: Props) {
   const { t } = useTranslation("tenantKeys");
   return (
     <Modal
@@ -34,24 +42,42 @@ export function KeyWizard(props: { opened: boolean; onClose: () => void }) {
       closeOnClickOutside={false}
       closeOnEscape={false}
     >
-      {props.opened && <Steps onClose={props.onClose} />}
+      {props.opened &&
+        (props.tenantId === null ? <OfAny {...props} /> : <Steps {...props} tenantId={props.tenantId} />)}
     </Modal>
   );
 }
 
-function Steps(props: { onClose: () => void }) {
+function OfAny(props: Props) {
+  const { t } = useTranslation("common");
+  const [tenantId, setTenantId] = useState<number | null>(null);
+  const [made, setMade] = useState(false);
+  return (
+    <Stack>
+      {!made && <TenantChoice label={t("terms.tenant")} value={tenantId} onChange={setTenantId} required />}
+      {tenantId !== null && <Steps key={tenantId} {...props} tenantId={tenantId} onMade={() => setMade(true)} />}
+    </Stack>
+  );
+}
+
+function Steps(props: { onClose: () => void; tenantId: number; onMade?: () => void }) {
   const { t } = useTranslation(["tenantKeys", "common"]);
-  const tenantId = useTenantId();
+  const { tenantId } = props;
   const me = useMe();
   const client = useQueryClient();
   const models = useModelNames(tenantId);
-  const [terms, setTerms] = useState<Terms>(() => freshTerms(me.user.id));
+  const { members } = useMembers(tenantId);
+  const [chosen, setTerms] = useState<Terms>(() => freshTerms(me.user.id));
   const [step, setStep] = useState(0);
   const [tried, setTried] = useState(false);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<ApiProblem | null>(null);
   const [made, setMade] = useState<Schema["CreatedToken"] | null>(null);
 
+  // A key is a member's, and an operator who looks at a tenant is none.
+  const isMember = members.some((each) => each.user_id === chosen.userId);
+  const someone = members.find((each) => !each.disabled)?.user_id ?? chosen.userId;
+  const terms = isMember ? chosen : { ...chosen, userId: someone };
   const wrong = termsProblem(terms);
   const shown = tried ? wrong : null;
   const change = (patch: Partial<Terms>) => setTerms((old) => ({ ...old, ...patch }));
@@ -73,6 +99,7 @@ function Steps(props: { onClose: () => void }) {
     try {
       const body = { ...bodyOf(terms), tenant_id: tenantId, user_id: terms.userId };
       setMade(await data(api.POST("/api/tokens", { body })));
+      props.onMade?.();
       void client.invalidateQueries({ queryKey: ["get", "/api/tokens"] });
       void client.invalidateQueries({ queryKey: ["get", "/api/limits"] });
     } catch (thrown) {
