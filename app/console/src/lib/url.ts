@@ -23,3 +23,12 @@ export const besideList = (row: { id: string }): LinkProps => ({
   to: ".",
   search: ((old: object) => ({ ...old, row: row.id })) as never,
 });
+
+/** The bar's keys, which every tab of a page shares. */
+const BAR = ["range", "from", "to", "zone", "compare", "live"];
+
+/** What a change of tab takes out of the URL: what narrowed one list says nothing to another; the bar's range stays. */
+export function cleared(search: object): Record<string, undefined> {
+  const own = Object.keys(search).filter((key) => !BAR.includes(key));
+  return Object.fromEntries(own.map((key) => [key, undefined]));
+}

@@ -11,7 +11,7 @@ import { Id } from "~/kit/Id";
 import { Page } from "~/kit/Page";
 import { Time } from "~/kit/Time";
 import { count, date, localZone } from "~/lib/format";
-import { useUrl } from "~/lib/url";
+import { cleared, useUrl } from "~/lib/url";
 import { instantOf, wallTime } from "~/lib/wallTime";
 import { type CardSummary, cardAt, readCard, useCards } from "~/parts/cards";
 import { useMay } from "~/session/session";
@@ -22,7 +22,6 @@ import { cardsChanged } from "./prices";
 import { adminPricesRoute } from "./routes";
 
 const TABS = ["models", "cards", "history", "margin"] as const;
-const BAR = ["range", "from", "to", "zone", "compare", "live"];
 
 export default function AdminPricesPage() {
   const { t } = useTranslation("adminPrices");
@@ -47,10 +46,8 @@ export default function AdminPricesPage() {
         value={tab}
         keepMounted={false}
         onChange={(next) => {
-          // What one list was narrowed by says nothing to another; the bar's range stays.
-          const own = Object.keys(search).filter((key) => !BAR.includes(key));
           setSearch({
-            ...Object.fromEntries(own.map((key) => [key, undefined])),
+            ...cleared(search),
             tab: next === "models" ? undefined : (next as (typeof TABS)[number]),
           });
         }}

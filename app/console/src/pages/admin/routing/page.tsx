@@ -2,7 +2,7 @@ import { Button, Tabs } from "@mantine/core";
 import { useTranslation } from "~/i18n/use";
 import { Icon } from "~/kit/Icon";
 import { Page } from "~/kit/Page";
-import { useUrl } from "~/lib/url";
+import { cleared, useUrl } from "~/lib/url";
 import { useMay } from "~/session/session";
 import { Explain } from "./Explain";
 import { Mappings } from "./Mappings";
@@ -11,7 +11,6 @@ import { Policies } from "./Policies";
 import { adminRoutingRoute } from "./routes";
 
 const TABS = ["models", "mappings", "policies", "explain"] as const;
-const BAR = ["range", "from", "to", "zone", "compare", "live"];
 
 export default function AdminRoutingPage() {
   const { t } = useTranslation("adminRouting");
@@ -38,10 +37,8 @@ export default function AdminRoutingPage() {
         value={tab}
         keepMounted={false}
         onChange={(next) => {
-          // What one list was narrowed by says nothing to another; the bar's range stays.
-          const own = Object.keys(search).filter((key) => !BAR.includes(key));
           setSearch({
-            ...Object.fromEntries(own.map((key) => [key, undefined])),
+            ...cleared(search),
             tab: next === "models" ? undefined : (next as (typeof TABS)[number]),
           });
         }}
