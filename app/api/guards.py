@@ -216,6 +216,8 @@ def _require_json(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     content_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     if has_body and content_type != _CONTENT_TYPE:
         raise ApiError("unsupported_media_type")
+    if has_body and connection.headers.get("content-encoding", "identity").lower() != "identity":
+        raise ApiError("unsupported_media_type", "Send the body as it is: compressed ones are not read here.")
 
 
 async def _authenticate(connection: ASGIConnection[Any, Any, Any, Any], api: Api, address: str) -> Principal:

@@ -1,4 +1,5 @@
 import base64
+import gzip
 import hashlib
 import re
 from pathlib import Path
@@ -172,6 +173,18 @@ async def test_a_form_from_a_foreign_page_is_no_body(world: World, root: Person)
     )
 
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert (await root.get("/me")).status_code == 200
+
+
+async def test_a_compressed_body_is_refused_in_words(world: World, root: Person) -> None:
+    answer = await world.client.post(
+        "/api/login",
+        content=gzip.compress(b'{"login": "root", "password": "x"}'),
+        headers={"content-type": "application/json", "content-encoding": "gzip"},
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert "compressed" in answer.json()["detail"]
     assert (await root.get("/me")).status_code == 200
 
 
