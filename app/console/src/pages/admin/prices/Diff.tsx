@@ -10,6 +10,7 @@ import { Status, type Tone } from "~/kit/Status";
 import { count, percent, plotted } from "~/lib/format";
 import { useUrl } from "~/lib/url";
 import type { Card } from "~/parts/cards";
+import { OTHER_CLASSES, TOKEN_CLASSES } from "~/parts/prices";
 import { useParts } from "./prices";
 import { adminCardRoute } from "./routes";
 
@@ -134,24 +135,7 @@ export function Diff({ card }: { card: Card }) {
   );
 }
 
-const KNOWN = [
-  "input",
-  "cached_input",
-  "cache_write",
-  "cache_write_1h",
-  "output",
-  "reasoning",
-  "audio_input",
-  "audio_output",
-  "image_input",
-  "image_output",
-  "per_call",
-  "per_image",
-  "per_second",
-  "per_hour",
-  "per_character",
-  "per_search",
-] as const;
+const KNOWN = [...TOKEN_CLASSES, ...OTHER_CLASSES] as const;
 
 /** The name of a price as the API writes it: "output from 200000 input tokens on" is that of a tier. */
 function PriceName(props: { name: string }) {
